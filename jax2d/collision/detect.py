@@ -1,0 +1,95 @@
+"""All contacts of a scene, found from positions (PHYSICS: step 2). Arrays are batch-last."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jax2d.collision.circles import circle_contacts, circle_polygon_contacts
+from jax2d.collision.polygons import Outlines, outlines, polygon_contacts
+from jax2d.pairs import triangle
+from jax2d.params import SimSpec
+from jax2d.types import Joints, SimState
+
+
+class Geometry(NamedTuple):
+    """One contact point for each pair of a block, whatever the shapes."""
+
+    normal_x: jax.Array  # [*shape, B] 1, from a to b
+    normal_y: jax.Array
+    penetration: jax.Array  # [*shape, B] m
+    point_x: jax.Array  # [*shape, B] m
+    point_y: jax.Array
+    active: jax.Array  # bool [*shape, B]
+
+
+def components(joints: Joints, num_bodies: int) -> jax.Array:
+    """A label for every body, equal for bodies that active joints link: int `[N, B]`."""
+    batch = joints.active.shape[-1]
+    labels = jnp.broadcast_to(jnp.arange(num_bodies)[:, None], (num_bodies, batch))
+
+    def merge(labels, joint):
+        body_a, body_b, active = joint
+        index = jnp.arange(num_bodies)[:, None]
+        label = lambda body: jnp.max(jnp.where(index == body, labels, -1), axis=0)
+        return jnp.where(active & (labels == label(body_b)), label(body_a), labels), None
+
+    if joints.active.shape[0] == 0:
+        return labels
+    return jax.lax.scan(merge, labels, (joints.body_a, joints.body_b, joints.active))[0]
+
+
+def _polygon_blocks(outline: Outlines, walls: int) -> list[list[Geometry]]:
+    """Per contact point, the wall block and the block of free polygons."""
+    wall = outline.pick(lambda field: field[:walls])
+    free = outline.pick(lambda field: field[walls:])
+    first, second = triangle(free.x.shape[0]).T
+    blocks = [
+        polygon_contacts(wall.pick(lambda f: f[:, None]), free.pick(lambda f: f[None])),
+        polygon_contacts(free.pick(lambda f: f[first]), free.pick(lambda f: f[second])),
+    ]
+    return [
+        [
+            Geometry(c.normal_x, c.normal_y, c.penetration, *c.points[slot], c.active[slot])
+            for c in blocks
+        ]
+        for slot in range(2)
+    ]
+
+
+def find_contacts(
+    state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec
+) -> list[list[list[Geometry]]]:
+    """Contacts by kind, contact point and block (`jax2d.pairs.kinds`), activity and modes not applied.
+
+    Args:
+      state: batch-last.
+      cos, sin: `[N, B]`, of the bodies' rotations.
+    """
+    polygons, walls = spec.num_polygons, spec.walls
+    x, y = state.position[:, 0], state.position[:, 1]
+    outline = outlines(
+        state.vertices,
+        state.num_vertices,
+        x[:polygons],
+        y[:polygons],
+        (cos[:polygons], sin[:polygons]),
+    )
+    round_x, round_y, radius = x[polygons:], y[polygons:], state.radius
+    mixed = circle_polygon_contacts(
+        round_x[None], round_y[None], radius[None], outline.pick(lambda field: field[:, None])
+    )
+    mixed = Geometry(*mixed[:3], *mixed.point, mixed.active)
+    first, second = triangle(spec.num_circles).T
+    pair = circle_contacts(
+        round_x[first], round_y[first], radius[first],
+        round_x[second], round_y[second], radius[second],
+    )
+    found = [
+        _polygon_blocks(outline, walls),
+        [[Geometry(*(f[:walls] for f in mixed)), Geometry(*(f[walls:] for f in mixed))]],
+        [[Geometry(*pair[:3], *pair.point, pair.active)]],
+    ]
+    return [[[g for g in slot if g.active.size] for slot in slots] for slots in found]

@@ -1,0 +1,171 @@
+"""Which pairs of bodies a scene tests, and how their contacts are laid out: static tables per `SimSpec`.
+
+Contacts come in *blocks*. A block is either an outer product (every wall with every free polygon, say),
+read by broadcasting and summed over an axis, or a triangular list (free polygons with each other), read
+and summed through constant indices. Neither needs an index that depends on data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+from typing import Literal
+
+import numpy as np
+
+from jax2d.params import SimSpec
+
+POLYGON, CIRCLE = 0, 1  # the two tables of free bodies
+Axis = Literal["rows", "columns", "pairs"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """Ends of a block's contacts that can move (a wall never does, so it has no side).
+
+    Attributes:
+      table: which table of free bodies the ends are in, `POLYGON` or `CIRCLE`.
+      axis: where a contact finds its body: the block's row or column; or both members of a listed pair.
+      signs: for each end, -1 if the normal points away from it (body a), +1 if it points at it (body b).
+    """
+
+    table: int
+    axis: Axis
+    signs: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Block:
+    """Contacts that are stored and solved together.
+
+    Attributes:
+      shape: leading shape of the block's arrays: `[rows, columns]` or `[pairs]`.
+      sides: the movable ends.
+      bodies: int array `[*shape, 2]`, body indices (a, b) of each pair.
+      order: int array `[*shape]`, place of each pair among the pairs of its kind in Kinetix's order.
+    """
+
+    shape: tuple[int, ...]
+    sides: tuple[Side, ...]
+    bodies: np.ndarray
+    order: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Kind:
+    """The blocks of one kind of pair (polygon-polygon, circle-polygon, circle-circle)."""
+
+    blocks: tuple[Block, ...]
+    num_slots: int  # contact points per pair
+
+    @property
+    def num_pairs(self) -> int:
+        return sum(block.size for block in self.blocks)
+
+
+def triangle(count: int) -> np.ndarray:
+    """All pairs `i < j` below `count` in lexicographic order: int `[count (count - 1) / 2, 2]`."""
+    return np.array(list(itertools.combinations(range(count), 2)), int).reshape(-1, 2)
+
+
+def incidence(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each of `count` bodies occurs in their triangular list of `n` pairs.
+
+    Returns:
+      pair: int `[count - 1, count]`, the k-th pair that a body is in.
+      end: int `[count - 1, count]`, 0 where the body is the pair's first member, else 1.
+    """
+    pairs = triangle(count)
+    pair = np.zeros((max(count - 1, 0), count), int)
+    end = np.zeros_like(pair)
+    for body in range(count):
+        pair[:, body] = np.flatnonzero((pairs == body).any(axis=1))
+        end[:, body] = pairs[pair[:, body], 1] == body
+    return pair, end
+
+
+def _outer(rows: range, columns: range, sides: tuple[Side, ...], order: np.ndarray) -> Block:
+    """Every body of `rows` (a) with every body of `columns` (b)."""
+    bodies = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).astype(int)
+    return Block((len(rows), len(columns)), sides, bodies, order)
+
+
+def _listed(first: int, count: int, table: int, start: int) -> Block:
+    pairs = triangle(count)
+    order = start + np.arange(len(pairs))
+    return Block((len(pairs),), (Side(table, "pairs", (-1, +1)),), pairs + first, order)
+
+
+@functools.cache
+def kinds(spec: SimSpec) -> tuple[Kind, ...]:
+    """The polygon-polygon, circle-polygon and circle-circle contacts of a scene; no empty blocks."""
+    walls, free = range(spec.walls), range(spec.walls, spec.num_polygons)
+    circles = range(spec.num_polygons, spec.num_bodies)
+    wall_pairs = len(walls) * len(free)
+    polygons = Kind(
+        (
+            _outer(
+                walls,
+                free,
+                (Side(POLYGON, "columns", (+1,)),),
+                np.arange(wall_pairs).reshape(len(walls), len(free)),
+            ),
+            _listed(spec.walls, len(free), POLYGON, wall_pairs),
+        ),
+        num_slots=2,
+    )
+    # Body a is the circle, and Kinetix's order is circle-major; here a circle is a column.
+    circle_major = np.arange(spec.num_polygons * spec.num_circles).reshape(
+        spec.num_circles, spec.num_polygons
+    )
+    against_walls = _outer(
+        walls, circles, (Side(CIRCLE, "columns", (-1,)),), circle_major.T[: spec.walls]
+    )
+    against_free = _outer(
+        free,
+        circles,
+        (Side(CIRCLE, "columns", (-1,)), Side(POLYGON, "rows", (+1,))),
+        circle_major.T[spec.walls :],
+    )
+    mixed = Kind(
+        tuple(
+            dataclasses.replace(block, bodies=block.bodies[..., ::-1])
+            for block in (against_walls, against_free)
+        ),
+        num_slots=1,
+    )
+    round_pairs = Kind((_listed(spec.num_polygons, spec.num_circles, CIRCLE, 0),), num_slots=1)
+    return tuple(
+        dataclasses.replace(kind, blocks=tuple(block for block in kind.blocks if block.size))
+        for kind in (polygons, mixed, round_pairs)
+    )
+
+
+@functools.cache
+def contact_pairs(spec: SimSpec) -> np.ndarray:
+    """Body indices (a, b) of every contact slot, in the order of `Contacts` and `contact_impulse`.
+
+    Returns:
+      int array `[num_contacts(spec), 2]`: both points of polygon-polygon pairs (all first points, then
+      all second ones), circle-polygon pairs (a is the circle), circle-circle pairs.
+    """
+    rows = [
+        block.bodies.reshape(-1, 2)
+        for kind in kinds(spec)
+        for _ in range(kind.num_slots)
+        for block in kind.blocks
+    ]
+    table = np.concatenate([np.zeros((0, 2), int), *rows])
+    table.setflags(write=False)
+    return table
+
+
+def num_contacts(spec: SimSpec) -> int:
+    """Contact slots of a scene: two for each pair of polygons, one for each other pair."""
+    return len(contact_pairs(spec))
