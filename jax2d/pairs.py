@@ -152,14 +152,14 @@ def contact_pairs(spec: SimSpec) -> np.ndarray:
     """Body indices (a, b) of every contact slot, in the order of `Contacts` and `contact_impulse`.
 
     Returns:
-      int array `[num_contacts(spec), 2]`: both points of polygon-polygon pairs (all first points, then
-      all second ones), circle-polygon pairs (a is the circle), circle-circle pairs.
+      int array `[num_contacts(spec), 2]`: polygons with walls (all first points, then all second ones),
+      polygons with each other (likewise), circles (a) with walls, with polygons, with each other.
     """
     rows = [
         block.bodies.reshape(-1, 2)
         for kind in kinds(spec)
-        for _ in range(kind.num_slots)
         for block in kind.blocks
+        for _ in range(kind.num_slots)
     ]
     table = np.concatenate([np.zeros((0, 2), int), *rows])
     table.setflags(write=False)

@@ -8,14 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax2d.collision.detect import components, find_contacts
-from jax2d.pairs import kinds
+from jax2d.collision.detect import Geometry, components, find_contacts
+from jax2d.pairs import Block, kinds
 from jax2d.params import SimParams, SimSpec
 from jax2d.solver.actuators import apply_motors, apply_thrusters
 from jax2d.solver.blocks import over_ends, read, signs, total
-from jax2d.solver.contacts import Bodies, ContactBlock, Impulses
+from jax2d.solver.contacts import Bodies, ContactBlock, Impulses, PairBlock
 from jax2d.solver.joints import JointImpulses, joint_rows, nonzero
-from jax2d.solver.loop import Phase, solve
+from jax2d.solver.loop import Contacts as SolverContacts
+from jax2d.solver.loop import solve
 from jax2d.solver.order import group_of_pairs, num_groups
 from jax2d.types import Contacts, SimState
 
@@ -48,56 +49,73 @@ def _pair_masks(state: SimState, block, labels: jax.Array):
     return touch, touch & movable & (labels[a] != labels[b])
 
 
-def _contact_block(state, block, geometry, active, bodies, places, params) -> ContactBlock:
-    """Prepares the contacts of a block for the solver."""
-    keep = lambda value: jnp.where(active, value, 0)
-    nx, ny = keep(geometry.normal_x), keep(geometry.normal_y)
-    levers_n, levers_t, speeds, masses = [], [], [], []
-    for side in block.sides:
-        sign = signs(block, side)
-        arm_x = geometry.point_x - read(side, places[0])
-        arm_y = geometry.point_y - read(side, places[1])
-        lever_n, lever_t = sign * (arm_x * ny - arm_y * nx), -sign * (arm_x * nx + arm_y * ny)
-        vx, vy = read(side, bodies.velocity_x), read(side, bodies.velocity_y)
-        w = read(side, bodies.angular_velocity)
-        speeds.append(over_ends(sign * (vx * nx + vy * ny) + w * lever_n))
-        mass = read(side, bodies.inverse_mass)
-        masses.append(over_ends(jnp.broadcast_to(mass, (len(side.signs), *nx.shape))))
-        levers_n.append(lever_n)
-        levers_t.append(lever_t)
+def _pair_block(state: SimState, block: Block, params: SimParams) -> PairBlock:
     a, b = np.moveaxis(block.bodies, -1, 0)
-    bounce = jnp.minimum(state.restitution[a], state.restitution[b]) * total(speeds)
+    inverse_mass = nonzero(state.inverse_mass[a] + state.inverse_mass[b])
+    friction = jnp.sqrt(state.friction[a] ** 2 + state.friction[b] ** 2)
+    return PairBlock(inverse_mass, params.base_friction * friction)
+
+
+def _contact_block(state, block: Block, geometry: Geometry, solved, params, spec) -> ContactBlock:
+    """Prepares the contact points of a block for the solver; `solved [S, *shape, B]`."""
+    bodies = _free_bodies(state, spec)
+    x, y = (_tables(state.position[:, i], spec) for i in range(2))
+    a, b = np.moveaxis(block.bodies, -1, 0)
+    restitution = jnp.minimum(state.restitution[a], state.restitution[b])
     overlap = jnp.maximum(geometry.penetration - params.slop, 0)
-    friction = params.base_friction * jnp.sqrt(state.friction[a] ** 2 + state.friction[b] ** 2)
-    return ContactBlock(
-        nx,
-        ny,
-        tuple(levers_n),
-        tuple(levers_t),
-        nonzero(total(masses)),
-        keep(params.contact_bias / params.dt * overlap) - bounce,
-        friction,
-    )
+    correction = params.contact_bias / params.dt * overlap
+
+    def one_point(point_x, point_y, on):
+        nx, ny = jnp.where(on, geometry.normal_x, 0), jnp.where(on, geometry.normal_y, 0)
+        levers_n, levers_t, speeds = [], [], []
+        for side in block.sides:
+            sign = signs(block, side)
+            arm_x, arm_y = point_x - read(side, x), point_y - read(side, y)
+            lever_n, lever_t = sign * (arm_x * ny - arm_y * nx), -sign * (arm_x * nx + arm_y * ny)
+            vx, vy = read(side, bodies.velocity_x), read(side, bodies.velocity_y)
+            turning = read(side, bodies.angular_velocity) * lever_n
+            speeds.append(over_ends(sign * (vx * nx + vy * ny) + turning))
+            levers_n.append(lever_n)
+            levers_t.append(lever_t)
+        push = jnp.where(on, correction, 0) - restitution * total(speeds)
+        return ContactBlock(nx, ny, tuple(levers_n), tuple(levers_t), push)
+
+    return jax.vmap(one_point)(geometry.point_x, geometry.point_y, solved)
 
 
 def _split_impulses(state: SimState, spec: SimSpec) -> list[list[Impulses]]:
-    """The carried contact impulses by phase and block."""
-    batch, start, phases = state.rotation.shape[-1], 0, []
+    """The carried contact impulses by kind and block, `[S, *shape, B]`."""
+    batch, start, kinds_ = state.rotation.shape[-1], 0, []
     for kind in kinds(spec):
-        for _ in range(kind.num_slots):
-            blocks = []
-            for block in kind.blocks:
-                part = state.contact_impulse[start : start + block.size]
-                fields = (part[:, i].reshape(*block.shape, batch) for i in range(2))
-                blocks.append(Impulses(*fields))
-                start += block.size
-            phases.append(blocks)
-    return phases
+        blocks = []
+        for block in kind.blocks:
+            end = start + kind.num_slots * block.size
+            part = state.contact_impulse[start:end]
+            shape = (kind.num_slots, *block.shape, batch)
+            blocks.append(Impulses(part[:, 0].reshape(shape), part[:, 1].reshape(shape)))
+            start = end
+        kinds_.append(blocks)
+    return kinds_
 
 
-def _join(blocks: list[jax.Array]) -> jax.Array:
-    """Blocks `[*shape, B]` in contact slot order: `[K, B]`."""
-    return jnp.concatenate([block.reshape(-1, block.shape[-1]) for block in blocks])
+def _join(blocks: list[jax.Array], batch: int) -> jax.Array:
+    """Blocks `[S, *shape, B]` in contact slot order: `[K, B]`."""
+    flat = [block.reshape(-1, batch) for block in blocks]
+    return jnp.concatenate(flat) if flat else jnp.zeros((0, batch))
+
+
+def _report(found: list[list[Geometry]], active, solved, batch: int) -> Contacts:
+    flat = [geometry for blocks in found for geometry in blocks]
+    spread = lambda name: _join(
+        [jnp.broadcast_to(getattr(g, name), g.active.shape) for g in flat], batch
+    )
+    return Contacts(
+        active=_join(active, batch).astype(bool),
+        solved=_join(solved, batch).astype(bool),
+        normal=jnp.stack([spread("normal_x"), spread("normal_y")], axis=1),
+        point=jnp.stack([spread("point_x"), spread("point_y")], axis=1),
+        penetration=spread("penetration"),
+    )
 
 
 def step_batch_last(
@@ -108,54 +126,43 @@ def step_batch_last(
     cos, sin = jnp.cos(state.rotation), jnp.sin(state.rotation)
     found = find_contacts(state, cos, sin, spec)
     labels = components(state.joints, spec.num_bodies)
-    before = _free_bodies(state, spec)
-    places = tuple(_tables(state.position[:, i], spec) for i in range(2))
-    carried = _split_impulses(state, spec)
-    phases, start, active, solved = [], [], [], []
-    for kind, slots in zip(kinds(spec), found, strict=True):
-        masks = [_pair_masks(state, block, labels) for block in kind.blocks]
-        touching = [m[0] & g.active for m, g in zip(masks, slots[0], strict=True)]
+    start, contacts, active, solved = _split_impulses(state, spec), [], [], []
+    for kind, geometries, impulses in zip(kinds(spec), found, start, strict=True):
+        pairs, points, touching = [], [], []
+        for i, (block, geometry) in enumerate(zip(kind.blocks, geometries, strict=True)):
+            touch, push = _pair_masks(state, block, labels)
+            on = push & geometry.active
+            touching.append(touch & geometry.active)
+            solved.append(on)
+            pairs.append(_pair_block(state, block, params))
+            points.append(_contact_block(state, block, geometry, on, params, spec))
+            impulses[i] = jax.tree.map(lambda v, on=on: jnp.where(on, v, 0), impulses[i])
         groups = None
         if spec.contact_order == "kinetix" and num_groups(kind) > 1:
-            groups = group_of_pairs(kind, touching)
-        for geometry in slots:
-            contacts, impulses = [], carried[len(phases)]
-            for i, block in enumerate(kind.blocks):
-                on = masks[i][1] & geometry[i].active
-                active.append(masks[i][0] & geometry[i].active)
-                solved.append(on)
-                contacts.append(_contact_block(state, block, geometry[i], on, before, places, params))
-                impulses[i] = jax.tree.map(lambda v, on=on: jnp.where(on, v, 0), impulses[i])
-            start.append(impulses)
-            phases.append(Phase(kind, contacts, groups))
-    flat = [g for slots in found for geometry in slots for g in geometry]
-    contacts = Contacts(
-        active=_join(active),
-        solved=_join(solved),
-        normal=jnp.stack([_join([g.normal_x for g in flat]), _join([g.normal_y for g in flat])], 1),
-        point=jnp.stack([_join([g.point_x for g in flat]), _join([g.point_y for g in flat])], 1),
-        penetration=_join([g.penetration for g in flat]),
-    )
+            groups = group_of_pairs(kind, [flags[0] for flags in touching])
+        contacts.append(SolverContacts(kind, pairs, points, groups))
+        active += touching
+    report = _report(found, active, solved, state.rotation.shape[-1])
     state = apply_motors(state, actions[: spec.num_joints], params, spec)
     state = apply_thrusters(state, actions[spec.num_joints :], cos, sin, params, spec)
     rows = joint_rows(state, cos, sin, params, spec)
     linked = state.joints.active
-    joint_impulses = JointImpulses(
+    joint_start = JointImpulses(
         *(jnp.where(linked, state.joint_impulse[:, i], 0) for i in range(3))
     )
     if not spec.warm_start:
-        start, joint_impulses = jax.tree.map(jnp.zeros_like, (start, joint_impulses))
-    impulses, joint_impulses, bodies = solve(
-        phases, rows, start, joint_impulses, _free_bodies(state, spec), params, spec
-    )
-    return _move(state, bodies, impulses, joint_impulses, params, spec), contacts
+        start, joint_start = jax.tree.map(jnp.zeros_like, (start, joint_start))
+    bodies = _free_bodies(state, spec)
+    solution = solve(contacts, rows, start, joint_start, bodies, params, spec)
+    return _move(state, *solution, params, spec), report
 
 
-def _move(state, bodies: Bodies, impulses, joint_impulses, params, spec: SimSpec) -> SimState:
+def _move(state, impulses, joint_impulses, bodies: Bodies, params, spec: SimSpec) -> SimState:
     """Integrates positions, clips, and stores what the next step starts from."""
     bound = lambda value, limit: jnp.clip(value, -limit, limit)
     walls = spec.walls
-    flat = [block for phase in impulses for block in phase]
+    batch = state.rotation.shape[-1]
+    flat = [block for blocks in impulses for block in blocks]
     velocity_x, velocity_y, turning = (
         jnp.concatenate(tables)
         for tables in (bodies.velocity_x, bodies.velocity_y, bodies.angular_velocity)
@@ -176,7 +183,7 @@ def _move(state, bodies: Bodies, impulses, joint_impulses, params, spec: SimSpec
             state.angular_velocity, bound(turning, params.max_angular_velocity)
         ),
         contact_impulse=jnp.stack(
-            [_join([b.normal for b in flat]), _join([b.tangent for b in flat])], axis=1
+            [_join([b.normal for b in flat], batch), _join([b.tangent for b in flat], batch)], axis=1
         ),
         joint_impulse=jnp.stack(joint_impulses, axis=1),
     )

@@ -111,14 +111,14 @@ def _step_one(spec: SimSpec):
 
     @one.def_vmap
     def _(size, batched, state, actions, params):
-        states, actions = _add_axis(size, batched[:2], (state, actions))
+        states, actions = _add_axis(size, tuple(batched[:2]), (state, actions))
         out = many(states, actions, params)
         return out, jax.tree.map(lambda _: True, out)
 
     @many.def_vmap
     def _(size, batched, states, actions, params):
         inner = actions.shape[-2]
-        arrays = _add_axis(size, batched[:2], (states, actions))
+        arrays = _add_axis(size, tuple(batched[:2]), (states, actions))
         arrays = jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:]), arrays)
         out = many(*arrays, _merge_params(size, inner, batched[2], params))
         out = jax.tree.map(lambda value: value.reshape(size, inner, *value.shape[1:]), out)

@@ -16,8 +16,9 @@ class CircleContacts(NamedTuple):
     normal_x: jax.Array  # [*pairs, B] 1, from a to b
     normal_y: jax.Array
     penetration: jax.Array  # [*pairs, B] m
-    point: tuple[jax.Array, jax.Array]  # (x, y), each [*pairs, B] m
-    active: jax.Array  # bool [*pairs, B]
+    point_x: jax.Array  # [1, *pairs, B] m
+    point_y: jax.Array
+    active: jax.Array  # bool [1, *pairs, B]
 
 
 def _direction(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -33,8 +34,19 @@ def circle_contacts(x_a, y_a, radius_a, x_b, y_b, radius_b) -> CircleContacts:
     """Contacts of circles a with circles b; every argument broadcasts to `[pairs, B]`."""
     normal_x, normal_y, distance = _direction(x_b - x_a, y_b - y_a)
     penetration = radius_a + radius_b - distance
-    point = (x_a + normal_x * radius_a, y_a + normal_y * radius_a)
-    return CircleContacts(normal_x, normal_y, penetration, point, penetration > 0)
+    point_x, point_y = x_a + normal_x * radius_a, y_a + normal_y * radius_a
+    return CircleContacts(
+        normal_x, normal_y, penetration, point_x[None], point_y[None], (penetration > 0)[None]
+    )
+
+
+class _Nearest(NamedTuple):
+    """The nearest point of the outlines visited so far, `[*pairs, B]`."""
+
+    squared: jax.Array  # m^2, distance from the centre
+    x: jax.Array  # m
+    y: jax.Array
+    inside: jax.Array  # bool, the centre is behind every face
 
 
 def circle_polygon_contacts(x, y, radius, outline: Outlines) -> CircleContacts:
@@ -42,38 +54,37 @@ def circle_polygon_contacts(x, y, radius, outline: Outlines) -> CircleContacts:
 
     Args:
       x, y, radius: broadcast to `[*pairs, B]`.
-      outline: fields broadcast to `[*pairs, V, B]`.
+      outline: fields broadcast to `[V, *pairs, B]`.
     """
-    centre_x, centre_y = x[..., None, :], y[..., None, :]
-    from_x, from_y = centre_x - outline.x, centre_y - outline.y
-    share = (from_x * outline.edge_x + from_y * outline.edge_y) / outline.length**2
-    share = jnp.clip(share, 0, 1)
-    nearest_x = outline.x + share * outline.edge_x
-    nearest_y = outline.y + share * outline.edge_y
-    squared = jnp.where(
-        outline.used, (centre_x - nearest_x) ** 2 + (centre_y - nearest_y) ** 2, jnp.inf
+
+    def visit(best: _Nearest, face: Outlines):
+        from_x, from_y = x - face.x, y - face.y
+        share = (from_x * face.edge_x + from_y * face.edge_y) / face.length**2
+        share = jnp.clip(share, 0, 1)
+        nearest_x, nearest_y = face.x + share * face.edge_x, face.y + share * face.edge_y
+        squared = (x - nearest_x) ** 2 + (y - nearest_y) ** 2
+        nearer = face.used & (squared < best.squared)
+        # Outward of a clockwise face is to the left of its edge.
+        behind = face.edge_x * from_y - face.edge_y * from_x < 0
+        return _Nearest(
+            jnp.where(nearer, squared, best.squared),
+            jnp.where(nearer, nearest_x, best.x),
+            jnp.where(nearer, nearest_y, best.y),
+            best.inside & (behind | ~face.used),
+        ), None
+
+    shape = jnp.broadcast_shapes(outline.x.shape[1:], x.shape)
+    zero = jnp.zeros(shape, outline.x.dtype)
+    best, _ = jax.lax.scan(
+        visit, _Nearest(zero + jnp.inf, zero, zero, jnp.ones(shape, bool)), outline
     )
-    # Outward of a clockwise face is to the left of its edge; inside is behind every face.
-    outward = outline.edge_x * from_y - outline.edge_y * from_x
-    behind = (outward < 0) | ~outline.used
-    best, point_x, point_y, inside = (
-        squared[..., 0, :],
-        nearest_x[..., 0, :],
-        nearest_y[..., 0, :],
-        behind[..., 0, :],
-    )
-    for i in range(1, squared.shape[-2]):
-        nearer = squared[..., i, :] < best
-        best = jnp.where(nearer, squared[..., i, :], best)
-        point_x = jnp.where(nearer, nearest_x[..., i, :], point_x)
-        point_y = jnp.where(nearer, nearest_y[..., i, :], point_y)
-        inside = inside & behind[..., i, :]
-    normal_x, normal_y, distance = _direction(point_x - x, point_y - y)
-    outwards = jnp.where(inside, -1, 1)
+    normal_x, normal_y, distance = _direction(best.x - x, best.y - y)
+    outwards = jnp.where(best.inside, -1, 1)
     return CircleContacts(
         normal_x=normal_x * outwards,
         normal_y=normal_y * outwards,
-        penetration=jnp.where(inside, radius, radius - distance),
-        point=(point_x, point_y),
-        active=inside | (distance <= radius),
+        penetration=jnp.where(best.inside, radius, radius - distance),
+        point_x=best.x[None],
+        point_y=best.y[None],
+        active=(best.inside | (distance <= radius))[None],
     )

@@ -15,14 +15,14 @@ from jax2d.types import Joints, SimState
 
 
 class Geometry(NamedTuple):
-    """One contact point for each pair of a block, whatever the shapes."""
+    """The contacts of a block, whatever the shapes; `S` contact points for each pair."""
 
     normal_x: jax.Array  # [*shape, B] 1, from a to b
     normal_y: jax.Array
     penetration: jax.Array  # [*shape, B] m
-    point_x: jax.Array  # [*shape, B] m
+    point_x: jax.Array  # [S, *shape, B] m
     point_y: jax.Array
-    active: jax.Array  # bool [*shape, B]
+    active: jax.Array  # bool [S, *shape, B]
 
 
 def components(joints: Joints, num_bodies: int) -> jax.Array:
@@ -41,28 +41,24 @@ def components(joints: Joints, num_bodies: int) -> jax.Array:
     return jax.lax.scan(merge, labels, (joints.body_a, joints.body_b, joints.active))[0]
 
 
-def _polygon_blocks(outline: Outlines, walls: int) -> list[list[Geometry]]:
-    """Per contact point, the wall block and the block of free polygons."""
-    wall = outline.pick(lambda field: field[:walls])
-    free = outline.pick(lambda field: field[walls:])
-    first, second = triangle(free.x.shape[0]).T
-    blocks = [
-        polygon_contacts(wall.pick(lambda f: f[:, None]), free.pick(lambda f: f[None])),
-        polygon_contacts(free.pick(lambda f: f[first]), free.pick(lambda f: f[second])),
-    ]
+def _polygon_blocks(outline: Outlines, walls: int) -> list[Geometry]:
+    """Walls with free polygons, and free polygons with each other."""
+    wall = outline.pick(lambda field: field[:, :walls])
+    free = outline.pick(lambda field: field[:, walls:])
+    first, second = triangle(free.x.shape[1]).T
     return [
-        [
-            Geometry(c.normal_x, c.normal_y, c.penetration, *c.points[slot], c.active[slot])
-            for c in blocks
-        ]
-        for slot in range(2)
+        Geometry(*polygon_contacts(a, b))
+        for a, b in (
+            (wall.pick(lambda f: f[:, :, None]), free.pick(lambda f: f[:, None])),
+            (free.pick(lambda f: f[:, first]), free.pick(lambda f: f[:, second])),
+        )
     ]
 
 
 def find_contacts(
     state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec
-) -> list[list[list[Geometry]]]:
-    """Contacts by kind, contact point and block (`jax2d.pairs.kinds`), activity and modes not applied.
+) -> list[list[Geometry]]:
+    """Contacts by kind and block (`jax2d.pairs.kinds`); activity and modes of bodies not applied.
 
     Args:
       state: batch-last.
@@ -75,21 +71,22 @@ def find_contacts(
         state.num_vertices,
         x[:polygons],
         y[:polygons],
-        (cos[:polygons], sin[:polygons]),
+        cos[:polygons],
+        sin[:polygons],
     )
     round_x, round_y, radius = x[polygons:], y[polygons:], state.radius
     mixed = circle_polygon_contacts(
-        round_x[None], round_y[None], radius[None], outline.pick(lambda field: field[:, None])
+        round_x[None], round_y[None], radius[None], outline.pick(lambda field: field[:, :, None])
     )
-    mixed = Geometry(*mixed[:3], *mixed.point, mixed.active)
     first, second = triangle(spec.num_circles).T
     pair = circle_contacts(
         round_x[first], round_y[first], radius[first],
         round_x[second], round_y[second], radius[second],
     )
+    rows = lambda part: Geometry(*(f[part] for f in mixed[:3]), *(f[:, part] for f in mixed[3:]))
     found = [
         _polygon_blocks(outline, walls),
-        [[Geometry(*(f[:walls] for f in mixed)), Geometry(*(f[walls:] for f in mixed))]],
-        [[Geometry(*pair[:3], *pair.point, pair.active)]],
+        [rows(slice(walls)), rows(slice(walls, None))],
+        [Geometry(*pair)],
     ]
-    return [[[g for g in slot if g.active.size] for slot in slots] for slots in found]
+    return [[geometry for geometry in blocks if geometry.active.size] for blocks in found]

@@ -1,8 +1,8 @@
 """Contacts between convex polygons by separating axes (PHYSICS: contacts of polygon a with polygon b).
 
-Arrays are batch-last: `[polygons, V, B]` for outlines, `[*pairs, B]` for contacts. Quotients end the
-expensive expressions on purpose: XLA's CPU compiler repeats a cheap producer in every consumer, but
-computes a division that several consumers share only once.
+Arrays are batch-last: `[V, polygons, B]` for outlines, `[*pairs, B]` for contacts. Faces and vertices are
+visited by scans: what a scan carries is computed once, whereas XLA's CPU compiler would repeat an unrolled
+chain of selections in each of its consumers; and a program for 8 vertices is no larger than one for 3.
 """
 
 from __future__ import annotations
@@ -16,23 +16,41 @@ import jax.numpy as jnp
 # A face of b must be this much less deep than the best face of a to be the reference face [m].
 REFERENCE_FACE_PREFERENCE = 0.01
 
-Pick = Callable[[jax.Array], jax.Array]
-
 
 class Outlines(NamedTuple):
     """Polygons in the world; face i runs from vertex i to the next one, clockwise."""
 
-    x: jax.Array  # [polygons, V, B] m, vertices
+    x: jax.Array  # [V, polygons, B] m, vertices
     y: jax.Array
-    edge_x: jax.Array  # [polygons, V, B] m, next vertex minus vertex
+    edge_x: jax.Array  # [V, polygons, B] m, next vertex minus vertex
     edge_y: jax.Array
-    length: jax.Array  # [polygons, V, B] m, of the face
-    support: jax.Array  # [polygons, V, B] m, largest projection of the polygon on the face's normal
-    used: jax.Array  # bool [polygons, V, B]
+    length: jax.Array  # [V, polygons, B] m, of the face; 1 for an unused or degenerate one
+    support: jax.Array  # [V, polygons, B] m, largest projection of the polygon on the face's normal
+    used: jax.Array  # bool [V, polygons, B]
 
-    def pick(self, pick: Pick) -> Outlines:
-        """The outlines that `pick` chooses along the leading axis."""
+    def pick(self, pick: Callable[[jax.Array], jax.Array]) -> Outlines:
+        """The outlines that `pick` chooses, applied to every field."""
         return Outlines(*(pick(field) for field in self))
+
+
+class _Face(NamedTuple):
+    """The face of least overlap found so far, for every pair `[*pairs, B]`."""
+
+    separation: jax.Array  # m, of the other polygon along the face's normal
+    x: jax.Array
+    y: jax.Array
+    edge_x: jax.Array
+    edge_y: jax.Array
+    length: jax.Array
+    support: jax.Array
+
+
+class _Deepest(NamedTuple):
+    """The two vertices that lie deepest behind the reference face, moved onto it; `[*pairs, B]`."""
+
+    depth: tuple[jax.Array, jax.Array]  # m, projections on the normal: least, second least
+    x: tuple[jax.Array, jax.Array]
+    y: tuple[jax.Array, jax.Array]
 
 
 class PolygonContacts(NamedTuple):
@@ -41,13 +59,9 @@ class PolygonContacts(NamedTuple):
     normal_x: jax.Array  # [*pairs, B] 1, from a to b
     normal_y: jax.Array
     penetration: jax.Array  # [*pairs, B] m, of both points
-    points: tuple[tuple[jax.Array, jax.Array], ...]  # ((x, y), (x, y)), each [*pairs, B] m
-    active: tuple[jax.Array, ...]  # two, bool [*pairs, B]
-
-
-def _next(values: jax.Array, last: jax.Array) -> jax.Array:
-    """The value at the next vertex; after the last one comes the first. `[polygons, V, B]`."""
-    return jnp.where(last, values[:, :1], jnp.roll(values, -1, axis=1))
+    point_x: jax.Array  # [2, *pairs, B] m, the deeper point first
+    point_y: jax.Array
+    active: jax.Array  # bool [2, *pairs, B]
 
 
 def outlines(
@@ -55,122 +69,112 @@ def outlines(
     num_vertices: jax.Array,
     x: jax.Array,
     y: jax.Array,
-    rotation: tuple[jax.Array, jax.Array],
+    cos: jax.Array,
+    sin: jax.Array,
 ) -> Outlines:
     """Places polygons in the world.
 
     Args:
       vertices: `[polygons, V, 2, B]` in the bodies' frames.
       num_vertices: `[polygons, B]`.
-      x, y: `[polygons, B]`, positions.
-      rotation: cosine and sine, each `[polygons, B]`.
+      x, y, cos, sin: `[polygons, B]`, position and rotation.
     """
-    local_x, local_y = vertices[:, :, 0], vertices[:, :, 1]
-    cos, sin = (part[:, None] for part in rotation)
-    world_x = x[:, None] + (cos * local_x - sin * local_y)
-    world_y = y[:, None] + (sin * local_x + cos * local_y)
-    index = jnp.arange(vertices.shape[1])[None, :, None]
-    last = index == num_vertices[:, None] - 1
-    used = index < num_vertices[:, None]
-    edge_x = _next(world_x, last) - world_x
-    edge_y = _next(world_y, last) - world_y
-    length = jnp.sqrt(edge_x**2 + edge_y**2)
+    size = vertices.shape[1]
+    local_x, local_y = jnp.moveaxis(vertices, (1, 2), (0, 1)).swapaxes(0, 1)
+    index = jnp.arange(size)[:, None, None]
+    used = index < num_vertices
+    after = lambda v: jnp.where(index == num_vertices - 1, v[:1], jnp.roll(v, -1, axis=0))
+    next_x, next_y = after(local_x), after(local_y)
+    length = jnp.sqrt((next_x - local_x) ** 2 + (next_y - local_y) ** 2)
     length = jnp.where(used & (length > 0), length, 1)
-    project = lambda i: edge_x * world_y[:, i, None] - edge_y * world_x[:, i, None]
-    support = _largest([jnp.where(used[:, i, None], project(i), -jnp.inf) for i in range(used.shape[1])])
-    return Outlines(world_x, world_y, edge_x, edge_y, length, support / length, used)
+    world_x, world_y = x + cos * local_x - sin * local_y, y + sin * local_x + cos * local_y
+    edge_x = cos * (next_x - local_x) - sin * (next_y - local_y)
+    edge_y = sin * (next_x - local_x) + cos * (next_y - local_y)
+
+    def reach(support, vertex):
+        vertex_x, vertex_y, real = vertex
+        projection = (edge_x * vertex_y - edge_y * vertex_x) / length
+        return jnp.maximum(support, jnp.where(real, projection, -jnp.inf)), None
+
+    support = jnp.full_like(length, -jnp.inf)
+    support, _ = jax.lax.scan(reach, support, (world_x, world_y, used))
+    return Outlines(world_x, world_y, edge_x, edge_y, length, support, used)
 
 
-def _largest(values: list[jax.Array]) -> jax.Array:
-    total = values[0]
-    for value in values[1:]:
-        total = jnp.maximum(total, value)
-    return total
+def _separation(face: Outlines, other: Outlines) -> jax.Array:
+    """Separation of the other polygon along one face's outward normal: `[*pairs, B]` m."""
+    # The outward normal of a clockwise outline lies to the left of its edge.
+    nearest = jnp.inf
+    for x, y, used in zip(other.x, other.y, other.used, strict=True):
+        nearest = jnp.minimum(
+            nearest, jnp.where(used, face.edge_x * y - face.edge_y * x, jnp.inf)
+        )
+    return jnp.where(face.used, nearest / face.length - face.support, -jnp.inf)
 
 
-def separations(a: Outlines, b: Outlines) -> jax.Array:
-    """Separation of b from a along each face normal of a: `[*pairs, V, B]` m, -inf for no face."""
-    size = a.x.shape[-2]
-    nearest = _largest(
-        [
-            jnp.where(
-                b.used[..., j, None, :],
-                a.edge_y * b.x[..., j, None, :] - a.edge_x * b.y[..., j, None, :],
-                -jnp.inf,
-            )
-            for j in range(size)
-        ]
-    )
-    return jnp.where(a.used, (-nearest) / a.length - a.support, -jnp.inf)
+def _least_overlap(a: Outlines, b: Outlines, shape: tuple[int, ...]) -> tuple[_Face, _Face]:
+    """For each pair the best separating face of a, and that of b."""
+
+    def better(best: _Face, face: Outlines, other: Outlines) -> _Face:
+        separation = _separation(face, other)
+        found = _Face(separation, *face[:6])
+        return jax.tree.map(lambda f, b: jnp.where(separation > best.separation, f, b), found, best)
+
+    def visit(best, faces):
+        return (better(best[0], faces[0], b), better(best[1], faces[1], a)), None
+
+    zero = jnp.zeros(shape, a.x.dtype)
+    none = _Face(zero - jnp.inf, zero, zero, zero, zero, zero + 1, zero)
+    return jax.lax.scan(visit, (none, none), (a, b))[0]
 
 
-def _best_face(separation: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Largest separation over the faces and the first face that has it, `[*pairs, B]` each."""
-    best = separation[..., 0, :]
-    face = jnp.zeros(best.shape, jnp.int32)
-    for i in range(1, separation.shape[-2]):
-        better = separation[..., i, :] > best
-        best = jnp.where(better, separation[..., i, :], best)
-        face = jnp.where(better, i, face)
-    return best, face
+def _two_deepest(face: _Face, vertices: Outlines) -> _Deepest:
+    """The vertices that lie deepest behind a face; on a tie the higher index comes first."""
+    tangent_x, tangent_y = face.edge_x / face.length, face.edge_y / face.length
 
-
-def _take(values: jax.Array, index: jax.Array) -> jax.Array:
-    """`values[..., index, :]` by selection: `[*pairs, V, B]`, `[*pairs, B]` -> `[*pairs, B]`."""
-    taken = values[..., 0, :]
-    for i in range(1, values.shape[-2]):
-        taken = jnp.where(index == i, values[..., i, :], taken)
-    return jnp.broadcast_to(taken, index.shape)
-
-
-def _two_deepest(depth: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Indices of the smallest and second smallest depth; on a tie the higher index comes first."""
-    least, second = depth[..., 0, :], jnp.full_like(depth[..., 0, :], jnp.inf)
-    first_index = second_index = jnp.zeros(least.shape, jnp.int32)
-    for i in range(1, depth.shape[-2]):
-        value = depth[..., i, :]
+    def visit(best: _Deepest, vertex):
+        x, y, used = vertex
+        depth = jnp.where(used, tangent_x * y - tangent_y * x, jnp.inf)
+        along = (x - face.x) * tangent_x + (y - face.y) * tangent_y
+        slide = jnp.clip(along, 0, face.length) - along
+        first, second = best.depth
         # An unused vertex is infinitely far and must not win a tie against a real one.
-        deepest = (value <= least) & jnp.isfinite(value)
-        deeper = (value <= second) & jnp.isfinite(value)
-        second_index = jnp.where(deepest, first_index, jnp.where(deeper, i, second_index))
-        second = jnp.where(deepest, least, jnp.where(deeper, value, second))
-        first_index = jnp.where(deepest, i, first_index)
-        least = jnp.where(deepest, value, least)
-    return first_index, second_index
+        deepest, deeper = used & (depth <= first), used & (depth <= second)
+
+        def place(old, new):
+            after_first = jnp.where(deeper, new, old[1])
+            return jnp.where(deepest, new, old[0]), jnp.where(deepest, old[0], after_first)
+
+        point_x, point_y = x + slide * tangent_x, y + slide * tangent_y
+        found = (place(best.depth, depth), place(best.x, point_x), place(best.y, point_y))
+        return _Deepest(*found), None
+
+    zero = jnp.zeros_like(face.length)
+    far = (zero + jnp.inf, zero + jnp.inf)
+    init = _Deepest(far, (zero, zero), (zero, zero))
+    return jax.lax.scan(visit, init, (vertices.x, vertices.y, vertices.used))[0]
 
 
 def polygon_contacts(a: Outlines, b: Outlines) -> PolygonContacts:
-    """Contacts of the polygons a with the polygons b, whose outlines broadcast to `[*pairs, V, B]`."""
-    separation_a, face_a = _best_face(separations(a, b))
-    separation_b, face_b = _best_face(separations(b, a))
-    use_b = separation_a + REFERENCE_FACE_PREFERENCE < separation_b
+    """Contacts of the polygons a with the polygons b, whose outlines broadcast to `[V, *pairs, B]`."""
+    shape = jnp.broadcast_shapes(a.x.shape, b.x.shape)[1:]
+    # With lengths of the full shape, XLA keeps the quotients below: it turns a division by a broadcast
+    # value into a product, which it would then repeat in every consumer.
+    whole = (a.x.shape[0], *shape)
+    a, b = (o._replace(length=jnp.broadcast_to(o.length, whole)) for o in (a, b))
+    best_a, best_b = _least_overlap(a, b, shape)
+    use_b = best_a.separation + REFERENCE_FACE_PREFERENCE < best_b.separation
     choose = lambda from_a, from_b: jnp.where(use_b, from_b, from_a)
-    on_face = lambda name: choose(_take(getattr(a, name), face_a), _take(getattr(b, name), face_b))
-    start_x, start_y, edge_x, edge_y, length = (
-        on_face(name) for name in ("x", "y", "edge_x", "edge_y", "length")
-    )
-    swap = use_b[..., None, :]
-    incident_x, incident_y = jnp.where(swap, a.x, b.x), jnp.where(swap, a.y, b.y)
-    used = jnp.where(swap, a.used, b.used)
-    # The outward normal of a clockwise outline lies to the left of its edge.
-    product = edge_x[..., None, :] * incident_y - edge_y[..., None, :] * incident_x
-    depth = jnp.where(used, product, jnp.inf) / length[..., None, :]
-    tangent_x, tangent_y = edge_x / length, edge_y / length
-    overlap = jnp.maximum(separation_a, separation_b)
-    behind = jnp.where(use_b, _take(b.support, face_b), _take(a.support, face_a))
-    touching = (separation_a < 0) & (separation_b < 0)
-    points, depths = [], []
-    for index in _two_deepest(depth):
-        x, y = _take(incident_x, index), _take(incident_y, index)
-        along = (x - start_x) * tangent_x + (y - start_y) * tangent_y
-        slide = jnp.clip(along, 0, length) - along
-        points.append((x + slide * tangent_x, y + slide * tangent_y))
-        depths.append(_take(depth, index))
-    sign = choose(1.0, -1.0)
+    face = jax.tree.map(choose, best_a, best_b)
+    incident = Outlines(*(choose(of_b, of_a) for of_a, of_b in zip(a, b, strict=True)))
+    deepest = _two_deepest(face, incident)
+    touching = (best_a.separation < 0) & (best_b.separation < 0)
+    sign = choose(1, -1)
     return PolygonContacts(
-        normal_x=-tangent_y * sign,
-        normal_y=tangent_x * sign,
-        penetration=-overlap,
-        points=tuple(points),
-        active=(touching, touching & (depths[1] < behind)),
+        normal_x=-sign * face.edge_y / face.length,
+        normal_y=sign * face.edge_x / face.length,
+        penetration=-jnp.maximum(best_a.separation, best_b.separation),
+        point_x=jnp.stack(deepest.x),
+        point_y=jnp.stack(deepest.y),
+        active=jnp.stack([touching, touching & (deepest.depth[1] < face.support)]),
     )

@@ -1,7 +1,7 @@
 """Reading bodies into blocks of contacts and summing contacts back onto bodies. Arrays are batch-last.
 
 `tables` are the free bodies' quantities: a pair of arrays, `[polygons, B]` and `[circles, B]`.
-A side has `S` ends: one in an outer product, both members in a triangular list.
+A side has `E` ends: one in an outer product, both members in a triangular list.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Tables = tuple[jax.Array, jax.Array]
 
 
 def signs(block: Block, side: Side) -> np.ndarray:
-    """The side's signs, shaped to broadcast with `[S, *block.shape, B]`."""
+    """The side's signs, shaped to broadcast with `[E, *block.shape, B]`."""
     return np.asarray(side.signs, np.float32).reshape(-1, *[1] * (len(block.shape) + 1))
 
 
 def read(side: Side, tables: Tables) -> jax.Array:
-    """The bodies at a side's ends: broadcasts to `[S, *block.shape, B]`."""
+    """The bodies at a side's ends: broadcasts to `[E, *block.shape, B]`."""
     values = tables[side.table]
     if side.axis == "columns":
         return values[None, None]
@@ -39,7 +39,7 @@ def total(values: Sequence[jax.Array]) -> jax.Array:
 
 
 def over_ends(values: jax.Array) -> jax.Array:
-    """Sum over a side's ends: `[S, ...] -> [...]`."""
+    """Sum over a side's ends: `[E, ...] -> [...]`."""
     return total([values[i] for i in range(values.shape[0])])
 
 
@@ -48,7 +48,7 @@ def onto_bodies(side: Side, terms: Sequence[tuple[jax.Array, jax.Array]]) -> jax
 
     Args:
       side: where the contacts find their bodies.
-      terms: factors `impulse [*block.shape, B]` and `lever [S, *block.shape, B]` (broadcastable).
+      terms: factors `impulse [*block.shape, B]` and `lever [E, *block.shape, B]` (broadcastable).
 
     Returns:
       `[bodies, B]`, or None if no contact has an end here.

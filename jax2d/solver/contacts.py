@@ -16,16 +16,21 @@ from jax2d.pairs import Block
 from jax2d.solver.blocks import Tables, onto_bodies, over_ends, read, signs, total
 
 
+class PairBlock(NamedTuple):
+    """What all contact points of a pair share."""
+
+    inverse_mass: jax.Array  # [*shape, B] 1/kg, of both bodies together; 1 where it would be 0
+    friction: jax.Array  # [*shape, B] 1
+
+
 class ContactBlock(NamedTuple):
     """One contact point for each pair of a block; a pair that is not solved has a zero normal."""
 
     normal_x: jax.Array  # [*shape, B] 1, from a to b
     normal_y: jax.Array
-    lever_normal: tuple[jax.Array, ...]  # a side: [S, *shape, B] m, sign * cross(point - body, normal)
+    lever_normal: tuple[jax.Array, ...]  # a side: [E, *shape, B] m, sign * cross(point - body, normal)
     lever_tangent: tuple[jax.Array, ...]  # likewise, about the tangent (normal_y, -normal_x)
-    inverse_mass: jax.Array  # [*shape, B] 1/kg, of both bodies together; 1 where it would be 0
     push: jax.Array  # [*shape, B] m/s, separating velocity asked for
-    friction: jax.Array  # [*shape, B] 1
 
 
 class Impulses(NamedTuple):
@@ -57,7 +62,7 @@ class _Arms(NamedTuple):
     speed_tangent: jax.Array
 
 
-def _arms(block: Block, contact: ContactBlock, bodies: Bodies) -> _Arms:
+def _arms(block: Block, pair: PairBlock, contact: ContactBlock, bodies: Bodies) -> _Arms:
     mass_n, mass_t, coupling, speed_n, speed_t = [], [], [], [], []
     nx, ny = contact.normal_x, contact.normal_y
     for side, lever_n, lever_t in zip(
@@ -76,8 +81,8 @@ def _arms(block: Block, contact: ContactBlock, bodies: Bodies) -> _Arms:
         speed_n.append(over_ends(sign * (vx * nx + vy * ny) + w * lever_n))
         speed_t.append(over_ends(sign * (vx * ny - vy * nx) + w * lever_t))
     return _Arms(
-        contact.inverse_mass + total(mass_n),
-        contact.inverse_mass + total(mass_t),
+        pair.inverse_mass + total(mass_n),
+        pair.inverse_mass + total(mass_t),
         total(coupling),
         total(speed_n),
         total(speed_t),
@@ -86,6 +91,7 @@ def _arms(block: Block, contact: ContactBlock, bodies: Bodies) -> _Arms:
 
 def solve_block(
     block: Block,
+    pair: PairBlock,
     contact: ContactBlock,
     sum_so_far: Impulses,
     bodies: Bodies,
@@ -96,14 +102,14 @@ def solve_block(
     Args:
       mask: bool `[*shape, B]`, the contacts to solve now; None for all.
     """
-    arms = _arms(block, contact, bodies)
+    arms = _arms(block, pair, contact, bodies)
     keep = lambda value: value if mask is None else jnp.where(mask, value, 0)
     # Each impulse is a quotient by the effective mass of its last step: one division materialises it.
     wanted = contact.push - arms.speed_normal
     lowest = -sum_so_far.normal * arms.inverse_mass_normal
     normal = keep(jnp.maximum(wanted, lowest)) / arms.inverse_mass_normal
     speed = arms.speed_tangent + normal * arms.coupling
-    limit = contact.friction * (sum_so_far.normal + normal)
+    limit = pair.friction * (sum_so_far.normal + normal)
     low = (-limit - sum_so_far.tangent) * arms.inverse_mass_tangent
     high = (limit - sum_so_far.tangent) * arms.inverse_mass_tangent
     tangent = keep(jnp.clip(-speed, low, high)) / arms.inverse_mass_tangent

@@ -185,14 +185,14 @@ def solve_joints(
     rows: JointRows, sum_so_far: JointImpulses, bodies: Bodies, params: SimParams
 ) -> tuple[JointImpulses, Bodies]:
     """One sweep over all joints, one after another in slot order."""
-    impulses = []
-    for j in range(rows.gap_x.shape[0]):
-        row = _row(rows, j)
-        bodies, jx, jy, angular = _solve_one(row, bodies, params)
-        impulses.append((jx, jy, jnp.where(row.fixed, angular, 0)))
-    if not impulses:
+    if rows.gap_x.shape[0] == 0:
         return sum_so_far, bodies
-    added = JointImpulses(*(jnp.stack(part) for part in zip(*impulses, strict=True)))
+
+    def visit(bodies, row):
+        bodies, jx, jy, angular = _solve_one(row, bodies, params)
+        return bodies, JointImpulses(jx, jy, jnp.where(row.fixed, angular, 0))
+
+    bodies, added = jax.lax.scan(visit, bodies, rows)
     return jax.tree.map(jnp.add, sum_so_far, added), bodies
 
 

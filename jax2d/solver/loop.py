@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 
 from jax2d.pairs import Kind
 from jax2d.params import SimParams, SimSpec
@@ -12,6 +13,7 @@ from jax2d.solver.contacts import (
     Bodies,
     ContactBlock,
     Impulses,
+    PairBlock,
     add_impulses,
     apply_impulses,
     solve_block,
@@ -19,33 +21,84 @@ from jax2d.solver.contacts import (
 from jax2d.solver.joints import JointImpulses, JointRows, solve_joints, warm_start_joints
 from jax2d.solver.order import drop_last_pair, num_groups
 
+# Within a step velocities may exceed by this factor the bounds that hold between steps.
+HEADROOM = 10
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Phase:
-    """One contact point of every pair of a kind: solved from the same velocities, summed."""
+class Contacts:
+    """The contacts of one kind, in the solver's terms; lists are by block."""
 
     kind: Kind = dataclasses.field(metadata={"static": True})
-    contacts: list[ContactBlock]  # by block
-    groups: list[jax.Array] | None  # by block, int [*shape, B]: solve the groups one after another
+    pairs: list[PairBlock]
+    points: list[ContactBlock]  # every field with a leading axis [S], the contact points of a pair
+    groups: list[jax.Array] | None  # int [*shape, B]: solve the groups one after another
 
 
-def _solve_phase(
-    phase: Phase, impulses: list[Impulses], bodies: Bodies
+def _solve_kind(
+    contacts: Contacts, impulses: list[Impulses], bodies: Bodies
 ) -> tuple[list[Impulses], Bodies]:
-    blocks = phase.kind.blocks
-    for group in range(1 if phase.groups is None else num_groups(phase.kind)):
+    """One sweep: point by point, and group by group, from the same velocities within each."""
+    blocks = contacts.kind.blocks
+
+    def solve_group(group, carry, points):
+        impulses, bodies = carry
         added = []
         for i, block in enumerate(blocks):
-            mask = None if phase.groups is None else phase.groups[i] == group
-            added.append(solve_block(block, phase.contacts[i], impulses[i], bodies, mask))
-        bodies = apply_impulses(blocks, phase.contacts, added, bodies)
-        impulses = [add_impulses(old, new) for old, new in zip(impulses, added, strict=True)]
+            mask = None if contacts.groups is None else contacts.groups[i] == group
+            added.append(solve_block(block, contacts.pairs[i], points[i], impulses[i], bodies, mask))
+        bodies = apply_impulses(blocks, points, added, bodies)
+        return [add_impulses(old, new) for old, new in zip(impulses, added, strict=True)], bodies
+
+    def solve_point(bodies, point):
+        points, impulses = point
+        groups = 1 if contacts.groups is None else num_groups(contacts.kind)
+        visit = lambda group, carry: solve_group(group, carry, points)
+        impulses, bodies = jax.lax.fori_loop(0, groups, visit, (impulses, bodies))
+        return bodies, impulses
+
+    bodies, impulses = jax.lax.scan(solve_point, bodies, (contacts.points, impulses))
     return impulses, bodies
 
 
+def _warm_start(contacts: Contacts, impulses: list[Impulses], bodies: Bodies) -> Bodies:
+    """Applies last step's impulses of one kind."""
+
+    def visit(bodies, point):
+        return apply_impulses(contacts.kind.blocks, *point, bodies), None
+
+    return jax.lax.scan(visit, bodies, (contacts.points, impulses))[0]
+
+
+def bound_velocities(bodies: Bodies, params: SimParams) -> Bodies:
+    """Keeps velocities finite where motors, limits and contacts fight constraints that cannot give way."""
+
+    def bound(tables, limit):
+        return tuple(jnp.clip(table, -HEADROOM * limit, HEADROOM * limit) for table in tables)
+
+    return bodies._replace(
+        velocity_x=bound(bodies.velocity_x, params.max_velocity),
+        velocity_y=bound(bodies.velocity_y, params.max_velocity),
+        angular_velocity=bound(bodies.angular_velocity, params.max_angular_velocity),
+    )
+
+
+def bound_joint_impulses(
+    rows: JointRows, impulses: JointImpulses, params: SimParams
+) -> JointImpulses:
+    """Keeps what is carried to the next step below what a change from bound to bound would take."""
+    linear = 2 * HEADROOM * params.max_velocity / rows.inverse_mass
+    angular = 2 * HEADROOM * params.max_angular_velocity / rows.inverse_inertia
+    return JointImpulses(
+        jnp.clip(impulses.x, -linear, linear),
+        jnp.clip(impulses.y, -linear, linear),
+        jnp.clip(impulses.angular, -angular, angular),
+    )
+
+
 def solve(
-    phases: list[Phase],
+    contacts: list[Contacts],
     rows: JointRows,
     contact_impulses: list[list[Impulses]],
     joint_impulses: JointImpulses,
@@ -53,27 +106,30 @@ def solve(
     params: SimParams,
     spec: SimSpec,
 ) -> tuple[list[list[Impulses]], JointImpulses, Bodies]:
-    """Warm starts, then sweeps joints and the contact phases `spec.solver_iterations` times.
+    """Warm starts, then sweeps joints and all kinds of contacts `spec.solver_iterations` times.
 
     Args:
-      contact_impulses: by phase and block, what to start from.
+      contact_impulses: by kind and block, `[S, *shape, B]`, what to start from.
       joint_impulses: what to start from.
     """
 
     def sweep(_, carry):
         contact_impulses, joint_impulses, bodies = carry
         joint_impulses, bodies = solve_joints(rows, joint_impulses, bodies, params)
+        bodies = bound_velocities(bodies, params)
         after = []
-        for phase, impulses in zip(phases, contact_impulses, strict=True):
-            impulses, bodies = _solve_phase(phase, impulses, bodies)
+        for kind, impulses in zip(contacts, contact_impulses, strict=True):
+            impulses, bodies = _solve_kind(kind, impulses, bodies)
+            if spec.contact_order == "kinetix":
+                impulses = drop_last_pair(kind.kind, impulses)
             after.append(impulses)
-        if spec.contact_order == "kinetix":
-            after = [drop_last_pair(p.kind, i) for p, i in zip(phases, after, strict=True)]
         return after, joint_impulses, bodies
 
     if spec.warm_start:
-        for phase, impulses in zip(phases, contact_impulses, strict=True):
-            bodies = apply_impulses(phase.kind.blocks, phase.contacts, impulses, bodies)
+        for kind, impulses in zip(contacts, contact_impulses, strict=True):
+            bodies = _warm_start(kind, impulses, bodies)
         bodies = warm_start_joints(rows, joint_impulses, bodies)
     carry = (contact_impulses, joint_impulses, bodies)
-    return jax.lax.fori_loop(0, spec.solver_iterations, sweep, carry)
+    carry = jax.lax.fori_loop(0, spec.solver_iterations, sweep, carry)
+    contact_impulses, joint_impulses, bodies = carry
+    return contact_impulses, bound_joint_impulses(rows, joint_impulses, params), bodies

@@ -53,6 +53,7 @@ def drop_last_pair(kind: Kind, impulses: list) -> list:
     """Zeroes the accumulated impulses of the kind's last pair unless the pairs fill whole groups."""
     if kind.num_pairs % GROUP_SIZE == 0:
         return impulses
+    # Over the contact points too: fields are [S, *shape, B].
     keeps = [block.order[..., None] != kind.num_pairs - 1 for block in kind.blocks]
     return [
         value if keep.all() else jax.tree.map(lambda field, keep=keep: jnp.where(keep, field, 0), value)
