@@ -36,13 +36,14 @@ class Contacts:
     groups: list[jax.Array] | None  # int [*shape, B]: solve the groups one after another
 
 
-def _solve_kind(
-    contacts: Contacts, impulses: list[Impulses], bodies: Bodies
+def _solve_point(
+    contacts: Contacts, slot: int, impulses: list[Impulses], bodies: Bodies
 ) -> tuple[list[Impulses], Bodies]:
-    """One sweep: point by point, and group by group, from the same velocities within each."""
+    """One sweep over one contact point of every pair, group by group if there are groups."""
     blocks = contacts.kind.blocks
+    points = jax.tree.map(lambda field: field[slot], contacts.points)
 
-    def solve_group(group, carry, points):
+    def solve_group(group, carry):
         impulses, bodies = carry
         added = []
         for i, block in enumerate(blocks):
@@ -51,15 +52,20 @@ def _solve_kind(
         bodies = apply_impulses(blocks, points, added, bodies)
         return [add_impulses(old, new) for old, new in zip(impulses, added, strict=True)], bodies
 
-    def solve_point(bodies, point):
-        points, impulses = point
-        groups = 1 if contacts.groups is None else num_groups(contacts.kind)
-        visit = lambda group, carry: solve_group(group, carry, points)
-        impulses, bodies = jax.lax.fori_loop(0, groups, visit, (impulses, bodies))
-        return bodies, impulses
+    groups = 1 if contacts.groups is None else num_groups(contacts.kind)
+    return jax.lax.fori_loop(0, groups, solve_group, (impulses, bodies))
 
-    bodies, impulses = jax.lax.scan(solve_point, bodies, (contacts.points, impulses))
-    return impulses, bodies
+
+def _unstack(contacts: Contacts, impulses: list[Impulses]) -> list[list[Impulses]]:
+    """By block with a leading axis `[S]` -> by contact point, then by block."""
+    return [
+        jax.tree.map(lambda field, slot=slot: field[slot], impulses)
+        for slot in range(contacts.kind.num_slots)
+    ]
+
+
+def _stack(points: list[list[Impulses]]) -> list[Impulses]:
+    return jax.tree.map(lambda *fields: jnp.stack(fields), *points)
 
 
 def _warm_start(contacts: Contacts, impulses: list[Impulses], bodies: Bodies) -> Bodies:
@@ -118,18 +124,22 @@ def solve(
         joint_impulses, bodies = solve_joints(rows, joint_impulses, bodies, params)
         bodies = bound_velocities(bodies, params)
         after = []
-        for kind, impulses in zip(contacts, contact_impulses, strict=True):
-            impulses, bodies = _solve_kind(kind, impulses, bodies)
-            if spec.contact_order == "kinetix":
-                impulses = drop_last_pair(kind.kind, impulses)
-            after.append(impulses)
+        for kind, points in zip(contacts, contact_impulses, strict=True):
+            after.append([])
+            for slot, impulses in enumerate(points):
+                impulses, bodies = _solve_point(kind, slot, impulses, bodies)
+                if spec.contact_order == "kinetix":
+                    impulses = drop_last_pair(kind.kind, impulses)
+                after[-1].append(impulses)
         return after, joint_impulses, bodies
 
     if spec.warm_start:
         for kind, impulses in zip(contacts, contact_impulses, strict=True):
             bodies = _warm_start(kind, impulses, bodies)
         bodies = warm_start_joints(rows, joint_impulses, bodies)
-    carry = (contact_impulses, joint_impulses, bodies)
+    split = [_unstack(*pair) for pair in zip(contacts, contact_impulses, strict=True)]
+    carry = (split, joint_impulses, bodies)
     carry = jax.lax.fori_loop(0, spec.solver_iterations, sweep, carry)
-    contact_impulses, joint_impulses, bodies = carry
+    split, joint_impulses, bodies = carry
+    contact_impulses = [_stack(points) for points in split]
     return contact_impulses, bound_joint_impulses(rows, joint_impulses, params), bodies
