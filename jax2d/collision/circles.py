@@ -59,13 +59,11 @@ def circle_polygon_contacts(x, y, radius, outline: Outlines) -> CircleContacts:
 
     def visit(best: _Nearest, face: Outlines):
         from_x, from_y = x - face.x, y - face.y
-        share = (from_x * face.edge_x + from_y * face.edge_y) / face.length**2
-        share = jnp.clip(share, 0, 1)
-        nearest_x, nearest_y = face.x + share * face.edge_x, face.y + share * face.edge_y
+        along = jnp.clip(from_x * face.tangent_x + from_y * face.tangent_y, 0, face.length)
+        nearest_x, nearest_y = face.x + along * face.tangent_x, face.y + along * face.tangent_y
         squared = (x - nearest_x) ** 2 + (y - nearest_y) ** 2
         nearer = face.used & (squared < best.squared)
-        # Outward of a clockwise face is to the left of its edge.
-        behind = face.edge_x * from_y - face.edge_y * from_x < 0
+        behind = face.tangent_x * from_y - face.tangent_y * from_x < 0
         return _Nearest(
             jnp.where(nearer, squared, best.squared),
             jnp.where(nearer, nearest_x, best.x),

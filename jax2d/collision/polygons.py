@@ -22,9 +22,9 @@ class Outlines(NamedTuple):
 
     x: jax.Array  # [V, polygons, B] m, vertices
     y: jax.Array
-    edge_x: jax.Array  # [V, polygons, B] m, next vertex minus vertex
-    edge_y: jax.Array
-    length: jax.Array  # [V, polygons, B] m, of the face; 1 for an unused or degenerate one
+    tangent_x: jax.Array  # [V, polygons, B] 1, along the face; the outward normal is to its left
+    tangent_y: jax.Array
+    length: jax.Array  # [V, polygons, B] m, of the face; 0 for an unused one
     support: jax.Array  # [V, polygons, B] m, largest projection of the polygon on the face's normal
     used: jax.Array  # bool [V, polygons, B]
 
@@ -39,8 +39,8 @@ class _Face(NamedTuple):
     separation: jax.Array  # m, of the other polygon along the face's normal
     x: jax.Array
     y: jax.Array
-    edge_x: jax.Array
-    edge_y: jax.Array
+    tangent_x: jax.Array
+    tangent_y: jax.Array
     length: jax.Array
     support: jax.Array
 
@@ -84,53 +84,56 @@ def outlines(
     index = jnp.arange(size)[:, None, None]
     used = index < num_vertices
     after = lambda v: jnp.where(index == num_vertices - 1, v[:1], jnp.roll(v, -1, axis=0))
-    next_x, next_y = after(local_x), after(local_y)
-    length = jnp.sqrt((next_x - local_x) ** 2 + (next_y - local_y) ** 2)
-    length = jnp.where(used & (length > 0), length, 1)
-    world_x, world_y = x + cos * local_x - sin * local_y, y + sin * local_x + cos * local_y
-    edge_x = cos * (next_x - local_x) - sin * (next_y - local_y)
-    edge_y = sin * (next_x - local_x) + cos * (next_y - local_y)
+    # Turned first, then moved: symmetric shapes at rest then have vertices of exactly equal depth.
+    world_x, world_y = x + (cos * local_x - sin * local_y), y + (sin * local_x + cos * local_y)
+    edge_x, edge_y = after(world_x) - world_x, after(world_y) - world_y
+    length = jnp.where(used, jnp.sqrt(edge_x**2 + edge_y**2), 0)
+    divisor = jnp.where(length > 0, length, 1)
+    tangent_x, tangent_y = edge_x / divisor, edge_y / divisor
 
     def reach(support, vertex):
         vertex_x, vertex_y, real = vertex
-        projection = (edge_x * vertex_y - edge_y * vertex_x) / length
-        return jnp.maximum(support, jnp.where(real, projection, -jnp.inf)), None
+        depth = tangent_x * vertex_y - tangent_y * vertex_x
+        return jnp.maximum(support, jnp.where(real, depth, -jnp.inf)), None
 
     support = jnp.full_like(length, -jnp.inf)
     support, _ = jax.lax.scan(reach, support, (world_x, world_y, used))
-    return Outlines(world_x, world_y, edge_x, edge_y, length, support, used)
+    return Outlines(world_x, world_y, tangent_x, tangent_y, length, support, used)
 
 
 def _separation(face: Outlines, other: Outlines) -> jax.Array:
     """Separation of the other polygon along one face's outward normal: `[*pairs, B]` m."""
-    # The outward normal of a clockwise outline lies to the left of its edge.
     nearest = jnp.inf
     for x, y, used in zip(other.x, other.y, other.used, strict=True):
-        nearest = jnp.minimum(
-            nearest, jnp.where(used, face.edge_x * y - face.edge_y * x, jnp.inf)
-        )
-    return jnp.where(face.used, nearest / face.length - face.support, -jnp.inf)
+        depth = face.tangent_x * y - face.tangent_y * x
+        nearest = jnp.minimum(nearest, jnp.where(used, depth, jnp.inf))
+    return jnp.where(face.used, nearest - face.support, -jnp.inf)
 
 
 def _least_overlap(a: Outlines, b: Outlines, shape: tuple[int, ...]) -> tuple[_Face, _Face]:
     """For each pair the best separating face of a, and that of b."""
 
-    def better(best: _Face, face: Outlines, other: Outlines) -> _Face:
-        separation = _separation(face, other)
+    def measure(_, faces):
+        return None, (_separation(faces[0], b), _separation(faces[1], a))
+
+    def better(best: _Face, separation: jax.Array, face: Outlines) -> _Face:
         found = _Face(separation, *face[:6])
         return jax.tree.map(lambda f, b: jnp.where(separation > best.separation, f, b), found, best)
 
     def visit(best, faces):
-        return (better(best[0], faces[0], b), better(best[1], faces[1], a)), None
+        (separation_a, separation_b), face_a, face_b = faces
+        return (better(best[0], separation_a, face_a), better(best[1], separation_b, face_b)), None
 
     zero = jnp.zeros(shape, a.x.dtype)
-    none = _Face(zero - jnp.inf, zero, zero, zero, zero, zero + 1, zero)
-    return jax.lax.scan(visit, (none, none), (a, b))[0]
+    none = _Face(zero - jnp.inf, zero, zero, zero, zero, zero, zero)
+    # Two scans, so that a face's separations are computed once and not in every selection.
+    _, separations = jax.lax.scan(measure, None, (a, b))
+    return jax.lax.scan(visit, (none, none), (separations, a, b))[0]
 
 
 def _two_deepest(face: _Face, vertices: Outlines) -> _Deepest:
     """The vertices that lie deepest behind a face; on a tie the higher index comes first."""
-    tangent_x, tangent_y = face.edge_x / face.length, face.edge_y / face.length
+    tangent_x, tangent_y = face.tangent_x, face.tangent_y
 
     def visit(best: _Deepest, vertex):
         x, y, used = vertex
@@ -149,7 +152,7 @@ def _two_deepest(face: _Face, vertices: Outlines) -> _Deepest:
         found = (place(best.depth, depth), place(best.x, point_x), place(best.y, point_y))
         return _Deepest(*found), None
 
-    zero = jnp.zeros_like(face.length)
+    zero = jnp.zeros_like(face.x)
     far = (zero + jnp.inf, zero + jnp.inf)
     init = _Deepest(far, (zero, zero), (zero, zero))
     return jax.lax.scan(visit, init, (vertices.x, vertices.y, vertices.used))[0]
@@ -158,10 +161,6 @@ def _two_deepest(face: _Face, vertices: Outlines) -> _Deepest:
 def polygon_contacts(a: Outlines, b: Outlines) -> PolygonContacts:
     """Contacts of the polygons a with the polygons b, whose outlines broadcast to `[V, *pairs, B]`."""
     shape = jnp.broadcast_shapes(a.x.shape, b.x.shape)[1:]
-    # With lengths of the full shape, XLA keeps the quotients below: it turns a division by a broadcast
-    # value into a product, which it would then repeat in every consumer.
-    whole = (a.x.shape[0], *shape)
-    a, b = (o._replace(length=jnp.broadcast_to(o.length, whole)) for o in (a, b))
     best_a, best_b = _least_overlap(a, b, shape)
     use_b = best_a.separation + REFERENCE_FACE_PREFERENCE < best_b.separation
     choose = lambda from_a, from_b: jnp.where(use_b, from_b, from_a)
@@ -171,8 +170,8 @@ def polygon_contacts(a: Outlines, b: Outlines) -> PolygonContacts:
     touching = (best_a.separation < 0) & (best_b.separation < 0)
     sign = choose(1, -1)
     return PolygonContacts(
-        normal_x=-sign * face.edge_y / face.length,
-        normal_y=sign * face.edge_x / face.length,
+        normal_x=-sign * face.tangent_y,
+        normal_y=sign * face.tangent_x,
         penetration=-jnp.maximum(best_a.separation, best_b.separation),
         point_x=jnp.stack(deepest.x),
         point_y=jnp.stack(deepest.y),
