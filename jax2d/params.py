@@ -26,8 +26,10 @@ class SimSpec:
       solver_iterations: sweeps over all constraints in one step.
       warm_start: start the solver from the impulses of the step before.
       contact_order: how contacts of one kind are ordered within a sweep. `"parallel"`: all of them
-        read the same velocities. `"kinetix"`: in the data-dependent groups of 16 that Kinetix's
-        engine uses, its padding accident included; choose it to reproduce published episodes.
+        read the same velocities, a body with many contacts splitting its mass among them; the result
+        depends neither on the order of slots nor on unused ones. `"kinetix"`: in the data-dependent
+        groups of 16 of Kinetix's engine, its padding accident included; choose it to reproduce
+        published episodes.
 
     Raises:
       ValueError: a count is negative or not an integer, `max_vertices < 3`, `solver_iterations < 1`,

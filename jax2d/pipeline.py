@@ -9,16 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax2d.collision.detect import Geometry, components, find_contacts
-from jax2d.pairs import Block, kinds
+from jax2d.pairs import Block, Kind, kinds
 from jax2d.params import SimParams, SimSpec
 from jax2d.solver.actuators import apply_motors, apply_thrusters
-from jax2d.solver.blocks import over_ends, read, signs, total
-from jax2d.solver.contacts import Bodies, ContactBlock, Impulses, PairBlock
+from jax2d.solver.blocks import Tables, onto_bodies, over_ends, read, signs, total
+from jax2d.solver.contacts import Bodies, ContactBlock, Impulses
 from jax2d.solver.joints import JointImpulses, joint_rows, nonzero
 from jax2d.solver.loop import Contacts as SolverContacts
 from jax2d.solver.loop import solve
 from jax2d.solver.order import group_of_pairs, num_groups
 from jax2d.types import Contacts, SimState
+
+# Share of the full mass splitting that is applied; with half of it, sweeps over any pile converge.
+SPLIT = 0.5
 
 
 def _apply_gravity(state: SimState, params: SimParams) -> SimState:
@@ -49,14 +52,35 @@ def _pair_masks(state: SimState, block, labels: jax.Array):
     return touch, touch & movable & (labels[a] != labels[b])
 
 
-def _pair_block(state: SimState, block: Block, params: SimParams) -> PairBlock:
-    a, b = np.moveaxis(block.bodies, -1, 0)
-    inverse_mass = nonzero(state.inverse_mass[a] + state.inverse_mass[b])
-    friction = jnp.sqrt(state.friction[a] ** 2 + state.friction[b] ** 2)
-    return PairBlock(inverse_mass, params.base_friction * friction)
+def _shares(kind: Kind, solved: list[jax.Array], bodies: Bodies, spec: SimSpec) -> tuple[Tables, ...]:
+    """How often each body's mass is divided among its contacts of a kind: tables `[S, bodies, B]`.
+
+    Contacts that are solved from the same velocities, each as if it were alone, overshoot together: three
+    supports of one box push three times too much, and the sweeps diverge. Splitting a body's mass among
+    its contacts (Tonge et al., "Mass splitting for jitter-free parallel rigid body simulation", 2012)
+    makes them converge; half the split is enough for that, and leaves one or two contacts alone.
+    """
+    def one_slot(flags):
+        counts = [jnp.ones_like(table) for table in bodies.inverse_mass]
+        if spec.contact_order == "kinetix":
+            return tuple(counts)
+        sums = [[], []]
+        for block, on in zip(kind.blocks, flags, strict=True):
+            for side in block.sides:
+                one = jnp.ones((len(side.signs), *on.shape[:-1], 1))
+                sums[side.table].append(onto_bodies(side, [(on.astype(jnp.float32), one)]))
+        for table in range(2):
+            parts = [part for part in sums[table] if part is not None]
+            if parts:
+                counts[table] = jnp.maximum(1, SPLIT * total(parts))
+        return tuple(counts)
+
+    return jax.vmap(one_slot)(solved)
 
 
-def _contact_block(state, block: Block, geometry: Geometry, solved, params, spec) -> ContactBlock:
+def _contact_block(
+    state, block: Block, geometry: Geometry, solved, shares, params, spec
+) -> ContactBlock:
     """Prepares the contact points of a block for the solver; `solved [S, *shape, B]`."""
     bodies = _free_bodies(state, spec)
     x, y = (_tables(state.position[:, i], spec) for i in range(2))
@@ -64,10 +88,12 @@ def _contact_block(state, block: Block, geometry: Geometry, solved, params, spec
     restitution = jnp.minimum(state.restitution[a], state.restitution[b])
     overlap = jnp.maximum(geometry.penetration - params.slop, 0)
     correction = params.contact_bias / params.dt * overlap
+    friction = params.base_friction * jnp.sqrt(state.friction[a] ** 2 + state.friction[b] ** 2)
 
-    def one_point(point_x, point_y, on):
+    def one_point(point_x, point_y, on, shares):
         nx, ny = jnp.where(on, geometry.normal_x, 0), jnp.where(on, geometry.normal_y, 0)
-        levers_n, levers_t, speeds = [], [], []
+        split = tuple(m * s for m, s in zip(bodies.inverse_mass, shares, strict=True))
+        levers_n, levers_t, speeds, masses = [], [], [], []
         for side in block.sides:
             sign = signs(block, side)
             arm_x, arm_y = point_x - read(side, x), point_y - read(side, y)
@@ -75,12 +101,16 @@ def _contact_block(state, block: Block, geometry: Geometry, solved, params, spec
             vx, vy = read(side, bodies.velocity_x), read(side, bodies.velocity_y)
             turning = read(side, bodies.angular_velocity) * lever_n
             speeds.append(over_ends(sign * (vx * nx + vy * ny) + turning))
+            masses.append(over_ends(jnp.abs(sign) * read(side, split)))
             levers_n.append(lever_n)
             levers_t.append(lever_t)
         push = jnp.where(on, correction, 0) - restitution * total(speeds)
-        return ContactBlock(nx, ny, tuple(levers_n), tuple(levers_t), push)
+        inverse_mass = jnp.broadcast_to(nonzero(total(masses)), nx.shape)
+        return ContactBlock(
+            nx, ny, tuple(levers_n), tuple(levers_t), push, inverse_mass, friction
+        )
 
-    return jax.vmap(one_point)(geometry.point_x, geometry.point_y, solved)
+    return jax.vmap(one_point)(geometry.point_x, geometry.point_y, solved, shares)
 
 
 def _split_impulses(state: SimState, spec: SimSpec) -> list[list[Impulses]]:
@@ -128,20 +158,27 @@ def step_batch_last(
     labels = components(state.joints, spec.num_bodies)
     start, contacts, active, solved = _split_impulses(state, spec), [], [], []
     for kind, geometries, impulses in zip(kinds(spec), found, start, strict=True):
-        pairs, points, touching = [], [], []
+        touching, pushing = [], []
         for i, (block, geometry) in enumerate(zip(kind.blocks, geometries, strict=True)):
             touch, push = _pair_masks(state, block, labels)
-            on = push & geometry.active
             touching.append(touch & geometry.active)
-            solved.append(on)
-            pairs.append(_pair_block(state, block, params))
-            points.append(_contact_block(state, block, geometry, on, params, spec))
-            impulses[i] = jax.tree.map(lambda v, on=on: jnp.where(on, v, 0), impulses[i])
+            pushing.append(push & geometry.active)
+            impulses[i] = jax.tree.map(lambda v, on=pushing[i]: jnp.where(on, v, 0), impulses[i])
+        shares = _shares(kind, pushing, _free_bodies(state, spec), spec)
+        points = [
+            _contact_block(state, block, geometry, on, shares, params, spec)
+            for block, geometry, on in zip(kind.blocks, geometries, pushing, strict=True)
+        ]
+        inertia = tuple(
+            table * share
+            for table, share in zip(_free_bodies(state, spec).inverse_inertia, shares, strict=True)
+        )
         groups = None
         if spec.contact_order == "kinetix" and num_groups(kind) > 1:
             groups = group_of_pairs(kind, [flags[0] for flags in touching])
-        contacts.append(SolverContacts(kind, pairs, points, groups))
+        contacts.append(SolverContacts(kind, points, inertia, groups))
         active += touching
+        solved += pushing
     report = _report(found, active, solved, state.rotation.shape[-1])
     state = apply_motors(state, actions[: spec.num_joints], params, spec)
     state = apply_thrusters(state, actions[spec.num_joints :], cos, sin, params, spec)

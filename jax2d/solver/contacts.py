@@ -16,13 +16,6 @@ from jax2d.pairs import Block
 from jax2d.solver.blocks import Tables, onto_bodies, over_ends, read, signs, total
 
 
-class PairBlock(NamedTuple):
-    """What all contact points of a pair share."""
-
-    inverse_mass: jax.Array  # [*shape, B] 1/kg, of both bodies together; 1 where it would be 0
-    friction: jax.Array  # [*shape, B] 1
-
-
 class ContactBlock(NamedTuple):
     """One contact point for each pair of a block; a pair that is not solved has a zero normal."""
 
@@ -31,6 +24,8 @@ class ContactBlock(NamedTuple):
     lever_normal: tuple[jax.Array, ...]  # a side: [E, *shape, B] m, sign * cross(point - body, normal)
     lever_tangent: tuple[jax.Array, ...]  # likewise, about the tangent (normal_y, -normal_x)
     push: jax.Array  # [*shape, B] m/s, separating velocity asked for
+    inverse_mass: jax.Array  # [*shape, B] 1/kg, of both bodies' shares; 1 where it would be 0
+    friction: jax.Array  # [*shape, B] 1
 
 
 class Impulses(NamedTuple):
@@ -62,7 +57,7 @@ class _Arms(NamedTuple):
     speed_tangent: jax.Array
 
 
-def _arms(block: Block, pair: PairBlock, contact: ContactBlock, bodies: Bodies) -> _Arms:
+def _arms(block: Block, contact: ContactBlock, inertia: Tables, bodies: Bodies) -> _Arms:
     mass_n, mass_t, coupling, speed_n, speed_t = [], [], [], [], []
     nx, ny = contact.normal_x, contact.normal_y
     for side, lever_n, lever_t in zip(
@@ -72,17 +67,17 @@ def _arms(block: Block, pair: PairBlock, contact: ContactBlock, bodies: Bodies) 
         shift_x, shift_y = read(side, bodies.shift_x), read(side, bodies.shift_y)
         lever_n = lever_n - sign * (shift_x * ny - shift_y * nx)
         lever_t = lever_t + sign * (shift_x * nx + shift_y * ny)
-        inertia = read(side, bodies.inverse_inertia)
+        share = read(side, inertia)
         vx, vy = read(side, bodies.velocity_x), read(side, bodies.velocity_y)
         w = read(side, bodies.angular_velocity)
-        mass_n.append(over_ends(inertia * lever_n**2))
-        mass_t.append(over_ends(inertia * lever_t**2))
-        coupling.append(over_ends(inertia * lever_n * lever_t))
+        mass_n.append(over_ends(share * lever_n**2))
+        mass_t.append(over_ends(share * lever_t**2))
+        coupling.append(over_ends(share * lever_n * lever_t))
         speed_n.append(over_ends(sign * (vx * nx + vy * ny) + w * lever_n))
         speed_t.append(over_ends(sign * (vx * ny - vy * nx) + w * lever_t))
     return _Arms(
-        pair.inverse_mass + total(mass_n),
-        pair.inverse_mass + total(mass_t),
+        contact.inverse_mass + total(mass_n),
+        contact.inverse_mass + total(mass_t),
         total(coupling),
         total(speed_n),
         total(speed_t),
@@ -91,25 +86,26 @@ def _arms(block: Block, pair: PairBlock, contact: ContactBlock, bodies: Bodies) 
 
 def solve_block(
     block: Block,
-    pair: PairBlock,
     contact: ContactBlock,
     sum_so_far: Impulses,
+    inertia: Tables,
     bodies: Bodies,
     mask: jax.Array | None,
 ) -> Impulses:
     """Impulses that one sweep adds at the contacts of a block.
 
     Args:
+      inertia: inverse inertia of each body's share in one contact.
       mask: bool `[*shape, B]`, the contacts to solve now; None for all.
     """
-    arms = _arms(block, pair, contact, bodies)
+    arms = _arms(block, contact, inertia, bodies)
     keep = lambda value: value if mask is None else jnp.where(mask, value, 0)
     # Each impulse is a quotient by the effective mass of its last step: one division materialises it.
     wanted = contact.push - arms.speed_normal
     lowest = -sum_so_far.normal * arms.inverse_mass_normal
     normal = keep(jnp.maximum(wanted, lowest)) / arms.inverse_mass_normal
     speed = arms.speed_tangent + normal * arms.coupling
-    limit = pair.friction * (sum_so_far.normal + normal)
+    limit = contact.friction * (sum_so_far.normal + normal)
     low = (-limit - sum_so_far.tangent) * arms.inverse_mass_tangent
     high = (limit - sum_so_far.tangent) * arms.inverse_mass_tangent
     tangent = keep(jnp.clip(-speed, low, high)) / arms.inverse_mass_tangent

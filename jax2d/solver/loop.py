@@ -9,11 +9,11 @@ import jax.numpy as jnp
 
 from jax2d.pairs import Kind
 from jax2d.params import SimParams, SimSpec
+from jax2d.solver.blocks import Tables
 from jax2d.solver.contacts import (
     Bodies,
     ContactBlock,
     Impulses,
-    PairBlock,
     add_impulses,
     apply_impulses,
     solve_block,
@@ -31,8 +31,8 @@ class Contacts:
     """The contacts of one kind, in the solver's terms; lists are by block."""
 
     kind: Kind = dataclasses.field(metadata={"static": True})
-    pairs: list[PairBlock]
     points: list[ContactBlock]  # every field with a leading axis [S], the contact points of a pair
+    inertia: Tables  # [S, bodies, B] 1/(kg m^2), inverse inertia of a body's share in one contact
     groups: list[jax.Array] | None  # int [*shape, B]: solve the groups one after another
 
 
@@ -41,14 +41,16 @@ def _solve_point(
 ) -> tuple[list[Impulses], Bodies]:
     """One sweep over one contact point of every pair, group by group if there are groups."""
     blocks = contacts.kind.blocks
-    points = jax.tree.map(lambda field: field[slot], contacts.points)
+    points, inertia = jax.tree.map(
+        lambda field: field[slot], (contacts.points, contacts.inertia)
+    )
 
     def solve_group(group, carry):
         impulses, bodies = carry
         added = []
         for i, block in enumerate(blocks):
             mask = None if contacts.groups is None else contacts.groups[i] == group
-            added.append(solve_block(block, contacts.pairs[i], points[i], impulses[i], bodies, mask))
+            added.append(solve_block(block, points[i], impulses[i], inertia, bodies, mask))
         bodies = apply_impulses(blocks, points, added, bodies)
         return [add_impulses(old, new) for old, new in zip(impulses, added, strict=True)], bodies
 
