@@ -20,10 +20,6 @@ from jax2d.solver.loop import solve
 from jax2d.solver.order import group_of_pairs, num_groups
 from jax2d.types import Contacts, SimState
 
-# Share of the full mass splitting that is applied; with half of it, sweeps over any pile converge.
-SPLIT = 0.5
-
-
 def _apply_gravity(state: SimState, params: SimParams) -> SimState:
     movable = (state.inverse_mass != 0)[:, None]
     change = jnp.where(movable, state.gravity[None] * params.dt, 0)
@@ -72,7 +68,9 @@ def _shares(kind: Kind, solved: list[jax.Array], bodies: Bodies, spec: SimSpec) 
         for table in range(2):
             parts = [part for part in sums[table] if part is not None]
             if parts:
-                counts[table] = jnp.maximum(1, SPLIT * total(parts))
+                # A quotient of arrays, so that XLA computes it once and not in each of its consumers.
+                halves = jnp.where(bodies.inverse_mass[table] > 0, 2, 1)
+                counts[table] = jnp.maximum(total(parts), 2) / halves
         return tuple(counts)
 
     return jax.vmap(one_slot)(solved)
