@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import jax
@@ -9,9 +10,23 @@ import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
 from jax2d.checks import check_shapes
+from jax2d.pairs import num_contacts
 from jax2d.params import SimParams, SimSpec
 from jax2d.pipeline import step_batch_last
 from jax2d.types import Contacts, SimState
+
+# Contact slots that a CPU steps at a time: more do not fit its cache (measured, see README.md).
+CPU_BLOCK = 22_000
+
+# What a step changes; everything else in a state is passed on untouched.
+MOVING = (
+    "position",
+    "rotation",
+    "velocity",
+    "angular_velocity",
+    "contact_impulse",
+    "joint_impulse",
+)
 
 
 def step(
@@ -65,14 +80,49 @@ def step_batch(
     actions = jnp.asarray(actions, jnp.float32)
     batch = actions.shape[batch_axis] if actions.ndim == 2 else None
     check_shapes(states, actions, spec, batch, batch_axis)
-    if batch_axis == -1:
-        return step_batch_last(states, actions, params, spec)
-    return _step_batch_first(states, actions, params, spec)
+    return _step_batch(states, actions, params, spec, batch_axis)
 
 
-def _step_batch_first(states, actions, params, spec):
-    first_to_last = functools.partial(jnp.moveaxis, source=0, destination=-1)
-    last_to_first = functools.partial(jnp.moveaxis, source=-1, destination=0)
+def _step_batch(states, actions, params, spec, axis: int = 0):
+    """The native step of a batch along `axis`, in blocks that fit the processor's cache."""
+    batch = actions.shape[axis]
+    blocks = 1
+    if jax.default_backend() == "cpu":
+        blocks = max(1, round(batch * num_contacts(spec) / CPU_BLOCK))
+    if blocks == 1:
+        return _step_whole(states, actions, params, spec, axis)
+    arguments, spread = (states, actions, params), (axis, axis, 0)
+    size = -(-batch // blocks)
+
+    def cut(value, at):
+        """Splits the batch axis, repeating the last scene to fill it up; blocks come first."""
+        if jnp.ndim(value) == 0:
+            return jnp.broadcast_to(value, (blocks,))
+        value = jnp.moveaxis(value, at, 0)
+        fill = jnp.broadcast_to(value[-1:], (blocks * size - batch, *value.shape[1:]))
+        value = jnp.concatenate([value, fill]).reshape(blocks, size, *value.shape[1:])
+        return jnp.moveaxis(value, 1, at if at == -1 else 1)
+
+    def join(value):
+        value = jnp.moveaxis(value, axis, 1) if axis == -1 else value
+        value = value.reshape(blocks * size, *value.shape[2:])[:batch]
+        return jnp.moveaxis(value, 0, axis)
+
+    cuts = tuple(
+        jax.tree.map(lambda value, at=at: cut(value, at), argument)
+        for argument, at in zip(arguments, spread, strict=True)
+    )
+    def one_block(block):
+        state, contacts = _step_whole(*block, spec, axis)
+        return {name: getattr(state, name) for name in MOVING}, contacts
+
+    moved, contacts = jax.tree.map(join, jax.lax.map(one_block, cuts))
+    return dataclasses.replace(states, **moved), contacts
+
+
+def _step_whole(states, actions, params, spec, axis):
+    first_to_last = functools.partial(jnp.moveaxis, source=axis, destination=-1)
+    last_to_first = functools.partial(jnp.moveaxis, source=-1, destination=axis)
     out = step_batch_last(*jax.tree.map(first_to_last, (states, actions)), params, spec)
     return jax.tree.map(last_to_first, out)
 
@@ -103,11 +153,11 @@ def _step_one(spec: SimSpec):
     @custom_vmap
     def one(state, actions, params):
         batch = jax.tree.map(lambda value: value[None], (state, actions))
-        return jax.tree.map(lambda value: value[0], _step_batch_first(*batch, params, spec))
+        return jax.tree.map(lambda value: value[0], _step_whole(*batch, params, spec, 0))
 
     @custom_vmap
     def many(states, actions, params):
-        return _step_batch_first(states, actions, params, spec)
+        return _step_batch(states, actions, params, spec)
 
     @one.def_vmap
     def _(size, batched, state, actions, params):
