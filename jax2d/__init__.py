@@ -1,3 +1,43 @@
+"""A rigid-body engine for 2D scenes in pure JAX, batched natively.
+
+import jax, jax2d
+spec = jax2d.SimSpec(num_polygons=5, num_circles=2, num_joints=1, num_thrusters=1)
+scene = jax2d.Scene(spec)
+scene.add_walls()
+scene.add_box((2.5, 2.0), 0.4, 0.2)
+state, contacts = jax.jit(jax2d.step, static_argnums=3)(
+    scene.build(), jax.numpy.zeros(spec.num_actions), jax2d.SimParams(), spec
+)
+"""
+
+from jax2d import edit
+from jax2d.pairs import contact_pairs, num_contacts
 from jax2d.params import SimParams, SimSpec
+from jax2d.queries import connected, joined, touching
+from jax2d.scene import Body, Joint, Scene, Thruster
 from jax2d.step import step, step_batch
 from jax2d.types import Contacts, Joints, SimState, Thrusters
+from jax2d.validation import SceneError, validate
+
+__all__ = [
+    "Body",
+    "Contacts",
+    "Joint",
+    "Joints",
+    "Scene",
+    "SceneError",
+    "SimParams",
+    "SimSpec",
+    "SimState",
+    "Thruster",
+    "Thrusters",
+    "connected",
+    "contact_pairs",
+    "edit",
+    "joined",
+    "num_contacts",
+    "step",
+    "step_batch",
+    "touching",
+    "validate",
+]

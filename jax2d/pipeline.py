@@ -20,6 +20,7 @@ from jax2d.solver.loop import solve
 from jax2d.solver.order import group_of_pairs, num_groups
 from jax2d.types import Contacts, SimState
 
+
 def _apply_gravity(state: SimState, params: SimParams) -> SimState:
     movable = (state.inverse_mass != 0)[:, None]
     change = jnp.where(movable, state.gravity[None] * params.dt, 0)
@@ -48,7 +49,9 @@ def _pair_masks(state: SimState, block, labels: jax.Array):
     return touch, touch & movable & (labels[a] != labels[b])
 
 
-def _shares(kind: Kind, solved: list[jax.Array], bodies: Bodies, spec: SimSpec) -> tuple[Tables, ...]:
+def _shares(
+    kind: Kind, solved: list[jax.Array], bodies: Bodies, spec: SimSpec
+) -> tuple[Tables, ...]:
     """How often each body's mass is divided among its contacts of a kind: tables `[S, bodies, B]`.
 
     Contacts that are solved from the same velocities, each as if it were alone, overshoot together: three
@@ -56,6 +59,7 @@ def _shares(kind: Kind, solved: list[jax.Array], bodies: Bodies, spec: SimSpec) 
     its contacts (Tonge et al., "Mass splitting for jitter-free parallel rigid body simulation", 2012)
     makes them converge; half the split is enough for that, and leaves one or two contacts alone.
     """
+
     def one_slot(flags):
         counts = [jnp.ones_like(table) for table in bodies.inverse_mass]
         if spec.contact_order == "kinetix":
@@ -104,9 +108,7 @@ def _contact_block(
             levers_t.append(lever_t)
         push = jnp.where(on, correction, 0) - restitution * total(speeds)
         inverse_mass = jnp.broadcast_to(nonzero(total(masses)), nx.shape)
-        return ContactBlock(
-            nx, ny, tuple(levers_n), tuple(levers_t), push, inverse_mass, friction
-        )
+        return ContactBlock(nx, ny, tuple(levers_n), tuple(levers_t), push, inverse_mass, friction)
 
     return jax.vmap(one_point)(geometry.point_x, geometry.point_y, solved, shares)
 
@@ -214,11 +216,10 @@ def _move(state, impulses, joint_impulses, bodies: Bodies, params, spec: SimSpec
         position=whole(state.position, place),
         rotation=whole(state.rotation, turn),
         velocity=whole(state.velocity, bound(speed, params.max_velocity)),
-        angular_velocity=whole(
-            state.angular_velocity, bound(turning, params.max_angular_velocity)
-        ),
+        angular_velocity=whole(state.angular_velocity, bound(turning, params.max_angular_velocity)),
         contact_impulse=jnp.stack(
-            [_join([b.normal for b in flat], batch), _join([b.tangent for b in flat], batch)], axis=1
+            [_join([b.normal for b in flat], batch), _join([b.tangent for b in flat], batch)],
+            axis=1,
         ),
         joint_impulse=jnp.stack(joint_impulses, axis=1),
     )

@@ -112,6 +112,7 @@ def _step_batch(states, actions, params, spec, axis: int = 0):
         jax.tree.map(lambda value, at=at: cut(value, at), argument)
         for argument, at in zip(arguments, spread, strict=True)
     )
+
     def one_block(block):
         state, contacts = _step_whole(*block, spec, axis)
         return {name: getattr(state, name) for name in MOVING}, contacts

@@ -11,7 +11,7 @@ import numpy as np
 from jax2d import Joints, SimSpec, SimState, Thrusters
 from jax2d.geometry import circle_mass, polygon_mass
 from jax2d.pairs import num_contacts
-from jax2d.scene import ROOM_WALLS
+from jax2d.scene import box_vertices, room_walls
 
 SIZES = {
     "s": SimSpec(5, 2, 1, 1),
@@ -25,11 +25,6 @@ def _turn(vector: np.ndarray, angle: float) -> np.ndarray:
     return np.array([cos * vector[0] - sin * vector[1], sin * vector[0] + cos * vector[1]])
 
 
-def _box(half_width: float, half_height: float) -> np.ndarray:
-    """Clockwise from the top right."""
-    return np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [half_width, half_height]
-
-
 def _one_scene(rng: np.random.Generator, spec: SimSpec) -> dict[str, np.ndarray]:
     n, p = spec.num_bodies, spec.num_polygons
     vertices = np.zeros((p, spec.max_vertices, 2))
@@ -40,10 +35,10 @@ def _one_scene(rng: np.random.Generator, spec: SimSpec) -> dict[str, np.ndarray]
     inverse_mass, inverse_inertia = np.zeros(n), np.zeros(n)
     for i in range(p):
         if i < spec.walls:
-            position[i], half = ROOM_WALLS[i][0], ROOM_WALLS[i][1]
+            position[i], half = room_walls()[i]
         else:
             half = rng.uniform(0.05, 0.354, 2)
-        vertices[i, :4] = _box(*half)
+        vertices[i, :4] = box_vertices(*half)
         if i >= spec.walls:
             mass, inertia = polygon_mass(vertices[i, :4], 1.0)[:2]
             inverse_mass[i], inverse_inertia[i] = 1 / mass, 1 / inertia

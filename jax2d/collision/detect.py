@@ -80,8 +80,12 @@ def find_contacts(
     )
     first, second = triangle(spec.num_circles).T
     pair = circle_contacts(
-        round_x[first], round_y[first], radius[first],
-        round_x[second], round_y[second], radius[second],
+        round_x[first],
+        round_y[first],
+        radius[first],
+        round_x[second],
+        round_y[second],
+        radius[second],
     )
     rows = lambda part: Geometry(*(f[part] for f in mixed[:3]), *(f[:, part] for f in mixed[3:]))
     found = [

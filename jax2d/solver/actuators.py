@@ -18,9 +18,7 @@ def _scatter(is_body: jax.Array, values: jax.Array) -> jax.Array:
     return total([is_body[i] * values[i] for i in range(values.shape[0])])
 
 
-def apply_motors(
-    state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec
-) -> SimState:
+def apply_motors(state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> SimState:
     """Changes angular velocities by the motors' impulses; `actions [J, B]`. All read the same state."""
     joints = state.joints
     if spec.num_joints == 0:

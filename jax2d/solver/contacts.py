@@ -21,7 +21,9 @@ class ContactBlock(NamedTuple):
 
     normal_x: jax.Array  # [*shape, B] 1, from a to b
     normal_y: jax.Array
-    lever_normal: tuple[jax.Array, ...]  # a side: [E, *shape, B] m, sign * cross(point - body, normal)
+    lever_normal: tuple[
+        jax.Array, ...
+    ]  # a side: [E, *shape, B] m, sign * cross(point - body, normal)
     lever_tangent: tuple[jax.Array, ...]  # likewise, about the tangent (normal_y, -normal_x)
     push: jax.Array  # [*shape, B] m/s, separating velocity asked for
     inverse_mass: jax.Array  # [*shape, B] 1/kg, of both bodies' shares; 1 where it would be 0
@@ -134,12 +136,8 @@ def apply_impulses(
             block.sides, contact.lever_normal, contact.lever_tangent, strict=True
         ):
             sign = jnp.broadcast_to(signs(block, side), (len(side.signs), *nx.shape[:-1], 1))
-            force_x[side.table].append(
-                onto_bodies(side, [(normal * nx + tangent * ny, sign)])
-            )
-            force_y[side.table].append(
-                onto_bodies(side, [(normal * ny - tangent * nx, sign)])
-            )
+            force_x[side.table].append(onto_bodies(side, [(normal * nx + tangent * ny, sign)]))
+            force_y[side.table].append(onto_bodies(side, [(normal * ny - tangent * nx, sign)]))
             torque[side.table].append(onto_bodies(side, [(normal, lever_n), (tangent, lever_t)]))
     tables = ([], [], [])
     for table in range(2):

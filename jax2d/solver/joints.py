@@ -166,8 +166,10 @@ def _solve_one(row: JointRows, bodies: Bodies, params: SimParams):
     jx = params.joint_stiffness * (vx + params.joint_velocity_bias * gap_x) / effective
     jy = params.joint_stiffness * (vy + params.joint_velocity_bias * gap_y) / effective
     turn = (
-        wb - b.inverse_inertia * _cross(b.arm_x, b.arm_y, jx, jy)
-        - wa - a.inverse_inertia * _cross(a.arm_x, a.arm_y, jx, jy)
+        wb
+        - b.inverse_inertia * _cross(b.arm_x, b.arm_y, jx, jy)
+        - wa
+        - a.inverse_inertia * _cross(a.arm_x, a.arm_y, jx, jy)
     )
     wanted = turn + row.angular_push
     angular = jnp.where(row.fixed | (turn * row.angular_push > 0), wanted, 0) / row.inverse_inertia

@@ -41,9 +41,7 @@ def _solve_point(
 ) -> tuple[list[Impulses], Bodies]:
     """One sweep over one contact point of every pair, group by group if there are groups."""
     blocks = contacts.kind.blocks
-    points, inertia = jax.tree.map(
-        lambda field: field[slot], (contacts.points, contacts.inertia)
-    )
+    points, inertia = jax.tree.map(lambda field: field[slot], (contacts.points, contacts.inertia))
 
     def solve_group(group, carry):
         impulses, bodies = carry

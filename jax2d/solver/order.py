@@ -56,6 +56,8 @@ def drop_last_pair(kind: Kind, impulses: list) -> list:
     # Over the contact points too: fields are [S, *shape, B].
     keeps = [block.order[..., None] != kind.num_pairs - 1 for block in kind.blocks]
     return [
-        value if keep.all() else jax.tree.map(lambda field, keep=keep: jnp.where(keep, field, 0), value)
+        value
+        if keep.all()
+        else jax.tree.map(lambda field, keep=keep: jnp.where(keep, field, 0), value)
         for value, keep in zip(impulses, keeps, strict=True)
     ]

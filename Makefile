@@ -1,0 +1,35 @@
+# `make test` runs the suite, `make test-oldest` its quick part on the oldest jax allowed,
+# `make lint` style and types. Each installs what it needs.
+PYTHON ?= python3.11
+VENV ?= .venv
+OLDEST_JAX = 0.7.0
+RUN = $(VENV)/bin/python
+
+.PHONY: test test-slow test-oldest lint example
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --editable '.[test]'
+	touch $@
+
+test: lint
+	$(RUN) -m pytest
+
+test-slow: $(VENV)/installed
+	$(RUN) -m pytest -m slow
+
+lint: $(VENV)/installed
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+test-oldest: .venv-oldest/installed
+	.venv-oldest/bin/python -m pytest -m 'not slow and not full'
+
+.venv-oldest/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet 'jax==$(OLDEST_JAX)' 'jaxlib==$(OLDEST_JAX)' --editable '.[test]'
+	touch $@
+
+example: $(VENV)/installed
+	$(RUN) examples/car_over_ramp.py

@@ -1,0 +1,211 @@
+"""Host-side checks of values: one error that names the entity, the value and the bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from jax2d.params import SimSpec
+from jax2d.types import SimState
+
+MIN_AREA = 1e-8  # m^2; float32 cannot hold the inverse inertia of much less
+
+
+class SceneError(ValueError):
+    """A value that no scene can have."""
+
+
+def check_number(
+    entity: str,
+    field: str,
+    value: float,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    above: bool = False,
+) -> float:
+    """A finite number in `low .. high`, or strictly above `low` if `above`.
+
+    Raises:
+      SceneError: it is not.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise SceneError(f"{entity}: {field} must be a number, got {value!r}") from None
+    if not math.isfinite(number):
+        raise SceneError(f"{entity}: {field} must be finite, got {number}")
+    if number < low or (above and number == low):
+        raise SceneError(
+            f"{entity}: {field} must be {'above' if above else 'at least'} {low:g}, got {number:g}"
+        )
+    if number > high:
+        raise SceneError(f"{entity}: {field} must be at most {high:g}, got {number:g}")
+    return number
+
+
+def check_vector(entity: str, field: str, value: Sequence[float]) -> np.ndarray:
+    """Two finite numbers as a float64 array `[2]`.
+
+    Raises:
+      SceneError: they are not.
+    """
+    try:
+        vector = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise SceneError(f"{entity}: {field} must be two numbers, got {value!r}") from None
+    if vector.shape != (2,):
+        raise SceneError(f"{entity}: {field} must have shape (2,), got {vector.shape}")
+    for axis, number in zip("xy", vector, strict=True):
+        check_number(entity, f"{field}.{axis}", number)
+    return vector
+
+
+def check_choice(entity: str, field: str, value: int, choices: Sequence[int]) -> int:
+    """One of a few integers.
+
+    Raises:
+      SceneError: it is not.
+    """
+    if value not in choices:
+        raise SceneError(f"{entity}: {field} must be one of {tuple(choices)}, got {value!r}")
+    return int(value)
+
+
+def check_polygon(
+    entity: str, vertices: Sequence[Sequence[float]], max_vertices: int
+) -> np.ndarray:
+    """A convex polygon whose vertices run clockwise, as a float64 array `[n, 2]`.
+
+    Raises:
+      SceneError: too few or too many vertices, not finite, no area, not clockwise, or not convex.
+    """
+    try:
+        points = np.asarray(vertices, np.float64)
+    except (TypeError, ValueError):
+        raise SceneError(f"{entity}: vertices must be pairs of numbers, got {vertices!r}") from None
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise SceneError(f"{entity}: vertices must have shape (n, 2), got {points.shape}")
+    if not 3 <= len(points) <= max_vertices:
+        raise SceneError(f"{entity}: needs 3 to {max_vertices} vertices, got {len(points)}")
+    for i, point in enumerate(points):
+        check_vector(entity, f"vertex {i}", point)
+    here, there = points - points[0], np.roll(points, -1, axis=0) - points[0]
+    area = float((here[:, 0] * there[:, 1] - here[:, 1] * there[:, 0]).sum() / 2)
+    if abs(area) < MIN_AREA:
+        raise SceneError(f"{entity}: area must be at least {MIN_AREA:g} m^2, got {abs(area):g}")
+    if area > 0:
+        raise SceneError(
+            f"{entity}: vertices must run clockwise (signed area below 0), got signed area {area:g} m^2"
+        )
+    edge = np.roll(points, -1, axis=0) - points
+    turn = edge[:, 0] * np.roll(edge[:, 1], -1) - edge[:, 1] * np.roll(edge[:, 0], -1)
+    worst = int(np.argmax(turn))
+    # A straight corner makes a face of length 0 or two faces with one normal; rounding may bend it out.
+    if turn[worst] > 1e-6 * float((edge**2).sum()):
+        raise SceneError(
+            f"{entity}: must be convex, but it turns left at vertex {(worst + 1) % len(points)} "
+            f"(cross product of its edges {turn[worst]:g}, must be at most 0)"
+        )
+    winding = np.angle(
+        (np.roll(edge, -1, axis=0) @ [1, 1j]) * np.conj(edge @ np.array([1, 1j]))
+    ).sum() / (2 * np.pi)
+    if round(winding) != -1:
+        raise SceneError(f"{entity}: must be convex, but its outline winds {winding:.0f} times")
+    return points
+
+
+def check_slot(entity: str, field: str, index: int, count: int) -> int:
+    """An index below a count.
+
+    Raises:
+      SceneError: it is not.
+    """
+    if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
+        raise SceneError(f"{entity}: {field} must be an integer, got {index!r}")
+    if not 0 <= index < count:
+        raise SceneError(f"{entity}: {field} must be in 0 .. {count - 1}, got {index}")
+    return int(index)
+
+
+def body_name(index: int, spec: SimSpec) -> str:
+    """`polygon 4` or `circle 0`: a body as its messages call it."""
+    kind, first = ("polygon", 0) if index < spec.num_polygons else ("circle", spec.num_polygons)
+    return f"{kind} {index - first} (body {index})"
+
+
+def validate(state: SimState, spec: SimSpec) -> None:
+    """Checks every active entity of one scene on the host.
+
+    Raises:
+      SceneError: naming the first entity that is wrong, the value and the bound.
+    """
+    arrays = {name: np.asarray(value) for name, value in vars(state).items() if name not in PARTS}
+    for axis, value in zip("xy", arrays["gravity"], strict=True):
+        check_number("scene", f"gravity.{axis}", value)
+    for i in np.flatnonzero(arrays["active"]):
+        _validate_body(int(i), arrays, spec)
+    joints = {name: np.asarray(value) for name, value in vars(state.joints).items()}
+    for i in np.flatnonzero(joints["active"]):
+        _validate_joint(f"joint {i}", {k: v[i] for k, v in joints.items()}, arrays["active"], spec)
+    thrusters = {name: np.asarray(value) for name, value in vars(state.thrusters).items()}
+    for i in np.flatnonzero(thrusters["active"]):
+        name, row = f"thruster {i}", {k: v[i] for k, v in thrusters.items()}
+        _check_active(name, "body", row["body"], arrays["active"], spec)
+        check_vector(name, "anchor", row["anchor"])
+        for field in ("direction", "power"):
+            check_number(name, field, row[field])
+
+
+PARTS = ("joints", "thrusters")
+
+
+def _validate_body(i: int, arrays: dict[str, np.ndarray], spec: SimSpec) -> None:
+    name = body_name(i, spec)
+    for field in ("position", "velocity"):
+        check_vector(name, field, arrays[field][i])
+    for field in ("rotation", "angular_velocity"):
+        check_number(name, field, arrays[field][i])
+    for field in ("inverse_mass", "inverse_inertia", "friction"):
+        check_number(name, field, arrays[field][i], 0)
+    check_number(name, "restitution", arrays["restitution"][i], 0, 1)
+    check_choice(name, "collision_mode", int(arrays["collision_mode"][i]), (0, 1, 2))
+    if i < spec.walls:
+        moves = [arrays["inverse_mass"][i], arrays["inverse_inertia"][i]]
+        moves += [*arrays["velocity"][i], arrays["angular_velocity"][i]]
+        if np.any(moves):
+            raise SceneError(
+                f"{name}: is a wall; its inverse mass and velocity must be 0, got {moves}"
+            )
+    if i < spec.num_polygons:
+        count = int(arrays["num_vertices"][i])
+        if not 3 <= count <= spec.max_vertices:
+            raise SceneError(f"{name}: needs 3 to {spec.max_vertices} vertices, got {count}")
+        check_polygon(name, arrays["vertices"][i, :count], spec.max_vertices)
+    else:
+        check_number(name, "radius", arrays["radius"][i - spec.num_polygons], 0, above=True)
+
+
+def _check_active(name: str, field: str, index: int, active: np.ndarray, spec: SimSpec) -> int:
+    index = check_slot(name, field, index, spec.num_bodies)
+    if not active[index]:
+        raise SceneError(f"{name}: {field} must be a body in use, got {body_name(index, spec)}")
+    return index
+
+
+def _validate_joint(
+    name: str, row: dict[str, np.ndarray], active: np.ndarray, spec: SimSpec
+) -> None:
+    a = _check_active(name, "body_a", row["body_a"], active, spec)
+    b = _check_active(name, "body_b", row["body_b"], active, spec)
+    if a == b:
+        raise SceneError(f"{name}: must join two bodies, got {body_name(a, spec)} twice")
+    for field in ("anchor_a", "anchor_b"):
+        check_vector(name, field, row[field])
+    for field in ("reference_rotation", "motor_speed", "motor_power"):
+        check_number(name, field, row[field])
+    if row["limits_on"] and not row["fixed"]:
+        low = check_number(name, "min_rotation", row["min_rotation"])
+        check_number(name, "max_rotation", row["max_rotation"], low)
