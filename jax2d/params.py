@@ -6,6 +6,7 @@ import dataclasses
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 
 ContactOrder = Literal["parallel", "kinetix"]
 CONTACT_ORDERS: tuple[ContactOrder, ...] = ("parallel", "kinetix")
@@ -120,3 +121,8 @@ class SimParams:
     """Bound on each component of a body's velocity [m/s]."""
     max_angular_velocity: jax.Array | float = 50.0
     """Bound on a body's angular velocity [rad/s]."""
+
+    def at_rank(self, rank: int) -> SimParams:
+        """The same numbers, shaped to go with batch-last arrays of a rank: `[batch] -> [1, .., batch]`."""
+        widen = lambda value: jnp.reshape(value, (1,) * (rank - 1) + (-1,))
+        return jax.tree.map(lambda value: widen(value) if jnp.ndim(value) else value, self)

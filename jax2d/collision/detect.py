@@ -33,8 +33,10 @@ def components(joints: Joints, num_bodies: int) -> jax.Array:
     def merge(labels, joint):
         body_a, body_b, active = joint
         index = jnp.arange(num_bodies)[:, None]
-        label = lambda body: jnp.max(jnp.where(index == body, labels, -1), axis=0)
-        return jnp.where(active & (labels == label(body_b)), label(body_a), labels), None
+        label = lambda body: jnp.max(
+            jnp.where(index == body[None], labels, -1), axis=0, keepdims=True
+        )
+        return jnp.where(active[None] & (labels == label(body_b)), label(body_a), labels), None
 
     if joints.active.shape[0] == 0:
         return labels

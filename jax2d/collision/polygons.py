@@ -82,8 +82,9 @@ def outlines(
     size = vertices.shape[1]
     local_x, local_y = jnp.moveaxis(vertices, (1, 2), (0, 1)).swapaxes(0, 1)
     index = jnp.arange(size)[:, None, None]
-    used = index < num_vertices
-    after = lambda v: jnp.where(index == num_vertices - 1, v[:1], jnp.roll(v, -1, axis=0))
+    x, y, cos, sin = (value[None] for value in (x, y, cos, sin))
+    used = index < num_vertices[None]
+    after = lambda v: jnp.where(index == num_vertices[None] - 1, v[:1], jnp.roll(v, -1, axis=0))
     # Turned first, then moved: symmetric shapes at rest then have vertices of exactly equal depth.
     world_x, world_y = x + (cos * local_x - sin * local_y), y + (sin * local_x + cos * local_y)
     edge_x, edge_y = after(world_x) - world_x, after(world_y) - world_y
@@ -93,8 +94,8 @@ def outlines(
 
     def reach(support, vertex):
         vertex_x, vertex_y, real = vertex
-        depth = tangent_x * vertex_y - tangent_y * vertex_x
-        return jnp.maximum(support, jnp.where(real, depth, -jnp.inf)), None
+        depth = tangent_x * vertex_y[None] - tangent_y * vertex_x[None]
+        return jnp.maximum(support, jnp.where(real[None], depth, -jnp.inf)), None
 
     support = jnp.full_like(length, -jnp.inf)
     support, _ = jax.lax.scan(reach, support, (world_x, world_y, used))

@@ -15,12 +15,12 @@ from jax2d.types import SimState
 
 def _scatter(is_body: jax.Array, values: jax.Array) -> jax.Array:
     """Sum over slots of one-hot rows `[M, N, B]` times `values [M, B]`: `[N, B]`."""
-    return total([is_body[i] * values[i] for i in range(values.shape[0])])
+    return total([is_body[i] * values[i][None] for i in range(values.shape[0])])
 
 
 def apply_motors(state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> SimState:
     """Changes angular velocities by the motors' impulses; `actions [J, B]`. All read the same state."""
-    joints = state.joints
+    joints, params = state.joints, params.at_rank(2)
     if spec.num_joints == 0:
         return state
     on = joints.active & joints.motor_on & ~joints.fixed & (actions != 0)
@@ -49,7 +49,7 @@ def apply_thrusters(
     spec: SimSpec,
 ) -> SimState:
     """Changes velocities by the thrusters' impulses; `actions [T, B]`, `cos, sin [N, B]` of the bodies."""
-    thrusters = state.thrusters
+    thrusters, params = state.thrusters, params.at_rank(2)
     if spec.num_thrusters == 0:
         return state
     body = one_hot(thrusters.body, thrusters.active, spec.num_bodies)

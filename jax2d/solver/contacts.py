@@ -61,7 +61,7 @@ class _Arms(NamedTuple):
 
 def _arms(block: Block, contact: ContactBlock, inertia: Tables, bodies: Bodies) -> _Arms:
     mass_n, mass_t, coupling, speed_n, speed_t = [], [], [], [], []
-    nx, ny = contact.normal_x, contact.normal_y
+    nx, ny = contact.normal_x[None], contact.normal_y[None]
     for side, lever_n, lever_t in zip(
         block.sides, contact.lever_normal, contact.lever_tangent, strict=True
     ):

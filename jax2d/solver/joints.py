@@ -59,7 +59,8 @@ def one_hot(index: jax.Array, active: jax.Array, num_bodies: int) -> jax.Array:
 
 def pick(is_body: jax.Array, values: jax.Array) -> jax.Array:
     """Sum of `values [bodies, B]` over one-hot rows `[..., bodies, B]`: `[..., B]`."""
-    rows = [is_body[..., i, :] * values[i] for i in range(values.shape[0])]
+    wide = values.reshape(values.shape[0], *[1] * (is_body.ndim - 2), -1)
+    rows = [is_body[..., i, :] * wide[i] for i in range(values.shape[0])]
     return total(rows) if rows else jnp.zeros(is_body.shape[:-2] + is_body.shape[-1:])
 
 
@@ -89,7 +90,7 @@ def joint_rows(
     state: SimState, cos: jax.Array, sin: jax.Array, params: SimParams, spec: SimSpec
 ) -> JointRows:
     """Prepares the joints of a batch-last state; `cos, sin [N, B]` are of the bodies' rotations."""
-    joints = state.joints
+    joints, params = state.joints, params.at_rank(2)
     a, ax, ay, is_a = _end(joints.body_a, joints.anchor_a, state, cos, sin, spec)
     b, bx, by, is_b = _end(joints.body_b, joints.anchor_b, state, cos, sin, spec)
     active = joints.active
@@ -125,7 +126,7 @@ def _spread(tables: Tables, inverse: Tables | None, row: JointRows, change_a, ch
     """Adds a change of body a and one of body b, each times the body's own inverse mass if given."""
     out = []
     for i in range(2):
-        change = row.a.is_body[i] * change_a + row.b.is_body[i] * change_b
+        change = row.a.is_body[i] * change_a[None] + row.b.is_body[i] * change_b[None]
         out.append(tables[i] + (change if inverse is None else inverse[i] * change))
     return out[0], out[1]
 

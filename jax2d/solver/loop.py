@@ -79,6 +79,7 @@ def _warm_start(contacts: Contacts, impulses: list[Impulses], bodies: Bodies) ->
 
 def bound_velocities(bodies: Bodies, params: SimParams) -> Bodies:
     """Keeps velocities finite where motors, limits and contacts fight constraints that cannot give way."""
+    params = params.at_rank(2)
 
     def bound(tables, limit):
         return tuple(jnp.clip(table, -HEADROOM * limit, HEADROOM * limit) for table in tables)
@@ -94,6 +95,7 @@ def bound_joint_impulses(
     rows: JointRows, impulses: JointImpulses, params: SimParams
 ) -> JointImpulses:
     """Keeps what is carried to the next step below what a change from bound to bound would take."""
+    params = params.at_rank(2)
     linear = 2 * HEADROOM * params.max_velocity / rows.inverse_mass
     angular = 2 * HEADROOM * params.max_angular_velocity / rows.inverse_inertia
     return JointImpulses(

@@ -41,7 +41,7 @@ def group_of_pairs(kind: Kind, active: Sequence[jax.Array]) -> list[jax.Array]:
     flat = jnp.concatenate([flags.reshape(-1, batch) for flags in active])
     place = np.concatenate([block.order.reshape(-1) for block in kind.blocks])
     count = _running_count(flat[np.argsort(place)])
-    group = (kind.num_pairs - count[-1] + count - 1) % num_groups(kind)
+    group = (kind.num_pairs - count[-1:] + count - 1) % num_groups(kind)
     ends = np.cumsum([block.size for block in kind.blocks])[:-1]
     parts = jnp.split(group[place], ends)
     return [
