@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -12,8 +14,17 @@ from jax2d.types import Joints, SimState, Thrusters
 
 def state_shapes(spec: SimSpec) -> SimState:
     """A state whose leaves are the shapes that one scene's arrays must have."""
-    bodies, joints, thrusters = (spec.num_bodies,), (spec.num_joints,), (spec.num_thrusters,)
-    pair = lambda shape: (*shape, 2)
+    # Tuples stand where a state has arrays.
+    bodies: Any = (spec.num_bodies,)
+    joints: Any = (spec.num_joints,)
+    thrusters: Any = (spec.num_thrusters,)
+
+    def pair(shape: tuple[int, ...]) -> Any:
+        return (*shape, 2)
+
+    def shape(*sizes: int) -> Any:
+        return sizes
+
     return SimState(
         position=pair(bodies),
         rotation=bodies,
@@ -25,10 +36,10 @@ def state_shapes(spec: SimSpec) -> SimState:
         restitution=bodies,
         collision_mode=bodies,
         active=bodies,
-        vertices=(spec.num_polygons, spec.max_vertices, 2),
-        num_vertices=(spec.num_polygons,),
-        radius=(spec.num_circles,),
-        gravity=(2,),
+        vertices=shape(spec.num_polygons, spec.max_vertices, 2),
+        num_vertices=shape(spec.num_polygons),
+        radius=shape(spec.num_circles),
+        gravity=shape(2),
         joints=Joints(
             body_a=joints,
             body_b=joints,
@@ -51,8 +62,8 @@ def state_shapes(spec: SimSpec) -> SimState:
             power=thrusters,
             active=thrusters,
         ),
-        contact_impulse=(num_contacts(spec), 2),
-        joint_impulse=(spec.num_joints, 3),
+        contact_impulse=shape(num_contacts(spec), 2),
+        joint_impulse=shape(spec.num_joints, 3),
     )
 
 

@@ -33,9 +33,7 @@ def _set(part, index, **values):
     return dataclasses.replace(part, **changed)
 
 
-def _set_body(
-    state, body, position, rotation, mass, inertia, density, immovable, options
-) -> SimState:
+def _set_body(state, body, position, rotation, mass, inertia, density, immovable, options) -> SimState:
     movable = ~jnp.asarray(immovable)
     defaults = {"velocity": (0.0, 0.0), "angular_velocity": 0.0, "friction": 1.0}
     defaults |= {"restitution": 0.0, "collision_mode": 1, "active": True}

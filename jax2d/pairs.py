@@ -124,9 +124,7 @@ def kinds(spec: SimSpec) -> tuple[Kind, ...]:
     circle_major = np.arange(spec.num_polygons * spec.num_circles).reshape(
         spec.num_circles, spec.num_polygons
     )
-    against_walls = _outer(
-        walls, circles, (Side(CIRCLE, "columns", (-1,)),), circle_major.T[: spec.walls]
-    )
+    against_walls = _outer(walls, circles, (Side(CIRCLE, "columns", (-1,)),), circle_major.T[: spec.walls])
     against_free = _outer(
         free,
         circles,

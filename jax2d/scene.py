@@ -23,7 +23,7 @@ from jax2d.validation import (
     validate,
 )
 
-Vector = Sequence[float]
+Vector = Sequence[float] | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +56,7 @@ def room_walls(
 
     The room spans `0 .. width` and `floor .. height`; the defaults are Kinetix's.
     """
-    deep = max(
-        width, height
-    )  # thick walls: nothing fast enough to cross one in a step survives clipping
+    deep = max(width, height)  # thick walls: nothing fast enough to cross one in a step survives clipping
     boxes = [
         ((width / 2, floor - deep), (width / 2, deep)),
         ((-deep / 2, height / 2), (deep / 2, height / 2)),
@@ -97,7 +95,7 @@ class Scene:
     def add_polygon(
         self,
         position: Vector,
-        vertices: Sequence[Vector],
+        vertices: Sequence[Vector] | np.ndarray,
         *,
         rotation: float = 0.0,
         velocity: Vector = (0.0, 0.0),
@@ -136,9 +134,7 @@ class Scene:
 
     def add_box(self, position: Vector, width: float, height: float, **options) -> Body:
         """Adds a box of the given size [m] about `position`; options as for `add_polygon`."""
-        name = body_name(
-            self._free_slot("polygon", self.spec.walls, self.spec.num_polygons), self.spec
-        )
+        name = body_name(self._free_slot("polygon", self.spec.walls, self.spec.num_polygons), self.spec)
         check_number(name, "width", width, 0, above=True)
         check_number(name, "height", height, 0, above=True)
         return self.add_polygon(position, box_vertices(width / 2, height / 2), **options)
@@ -276,8 +272,7 @@ class Scene:
         row = {
             "body": index,
             "anchor": self._anchor(name, "anchor", index, anchor, anchor_local),
-            "direction": check_number(name, "direction", direction)
-            - self._arrays["rotation"][index],
+            "direction": check_number(name, "direction", direction) - self._arrays["rotation"][index],
             "power": check_number(name, "power", power, 0),
             "active": True,
         }
@@ -341,9 +336,7 @@ class Scene:
         index = body.index if isinstance(body, Body) else body
         index = check_slot(name, field, index, self.spec.num_bodies)
         if not self._arrays["active"][index]:
-            raise SceneError(
-                f"{name}: {field} must be a body in use, got {body_name(index, self.spec)}"
-            )
+            raise SceneError(f"{name}: {field} must be a body in use, got {body_name(index, self.spec)}")
         return index
 
     def _anchor(self, name, field, index, world, local) -> np.ndarray:

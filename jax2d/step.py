@@ -29,9 +29,7 @@ MOVING = (
 )
 
 
-def step(
-    state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec
-) -> tuple[SimState, Contacts]:
+def step(state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> tuple[SimState, Contacts]:
     """Advances one scene by `params.dt`.
 
     `jax.vmap` of this function, nested or not, runs the natively batched engine.
@@ -114,7 +112,8 @@ def _step_batch(states, actions, params, spec, axis: int = 0):
     )
 
     def one_block(block):
-        state, contacts = _step_whole(*block, spec, axis)
+        states, actions, params = block
+        state, contacts = _step_whole(states, actions, params, spec, axis)
         return {name: getattr(state, name) for name in MOVING}, contacts
 
     moved, contacts = jax.tree.map(join, jax.lax.map(one_block, cuts))
@@ -124,7 +123,8 @@ def _step_batch(states, actions, params, spec, axis: int = 0):
 def _step_whole(states, actions, params, spec, axis):
     first_to_last = functools.partial(jnp.moveaxis, source=axis, destination=-1)
     last_to_first = functools.partial(jnp.moveaxis, source=-1, destination=axis)
-    out = step_batch_last(*jax.tree.map(first_to_last, (states, actions)), params, spec)
+    states, actions = jax.tree.map(first_to_last, (states, actions))
+    out = step_batch_last(states, actions, params, spec)
     return jax.tree.map(last_to_first, out)
 
 
@@ -153,8 +153,8 @@ def _step_one(spec: SimSpec):
 
     @custom_vmap
     def one(state, actions, params):
-        batch = jax.tree.map(lambda value: value[None], (state, actions))
-        return jax.tree.map(lambda value: value[0], _step_whole(*batch, params, spec, 0))
+        state, actions = jax.tree.map(lambda value: value[None], (state, actions))
+        return jax.tree.map(lambda value: value[0], _step_whole(state, actions, params, spec, 0))
 
     @custom_vmap
     def many(states, actions, params):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def check_number(
     return number
 
 
-def check_vector(entity: str, field: str, value: Sequence[float]) -> np.ndarray:
+def check_vector(entity: str, field: str, value: Sequence[float] | np.ndarray) -> np.ndarray:
     """Two finite numbers as a float64 array `[2]`.
 
     Raises:
@@ -75,7 +76,7 @@ def check_choice(entity: str, field: str, value: int, choices: Sequence[int]) ->
 
 
 def check_polygon(
-    entity: str, vertices: Sequence[Sequence[float]], max_vertices: int
+    entity: str, vertices: Sequence[Sequence[float] | np.ndarray] | np.ndarray, max_vertices: int
 ) -> np.ndarray:
     """A convex polygon whose vertices run clockwise, as a float64 array `[n, 2]`.
 
@@ -109,9 +110,9 @@ def check_polygon(
             f"{entity}: must be convex, but it turns left at vertex {(worst + 1) % len(points)} "
             f"(cross product of its edges {turn[worst]:g}, must be at most 0)"
         )
-    winding = np.angle(
-        (np.roll(edge, -1, axis=0) @ [1, 1j]) * np.conj(edge @ np.array([1, 1j]))
-    ).sum() / (2 * np.pi)
+    winding = np.angle((np.roll(edge, -1, axis=0) @ [1, 1j]) * np.conj(edge @ np.array([1, 1j]))).sum() / (
+        2 * np.pi
+    )
     if round(winding) != -1:
         raise SceneError(f"{entity}: must be convex, but its outline winds {winding:.0f} times")
     return points
@@ -152,7 +153,8 @@ def validate(state: SimState, spec: SimSpec) -> None:
         _validate_joint(f"joint {i}", {k: v[i] for k, v in joints.items()}, arrays["active"], spec)
     thrusters = {name: np.asarray(value) for name, value in vars(state.thrusters).items()}
     for i in np.flatnonzero(thrusters["active"]):
-        name, row = f"thruster {i}", {k: v[i] for k, v in thrusters.items()}
+        name = f"thruster {i}"
+        row: dict[str, Any] = {k: v[i] for k, v in thrusters.items()}
         _check_active(name, "body", row["body"], arrays["active"], spec)
         check_vector(name, "anchor", row["anchor"])
         for field in ("direction", "power"):
@@ -176,9 +178,7 @@ def _validate_body(i: int, arrays: dict[str, np.ndarray], spec: SimSpec) -> None
         moves = [arrays["inverse_mass"][i], arrays["inverse_inertia"][i]]
         moves += [*arrays["velocity"][i], arrays["angular_velocity"][i]]
         if np.any(moves):
-            raise SceneError(
-                f"{name}: is a wall; its inverse mass and velocity must be 0, got {moves}"
-            )
+            raise SceneError(f"{name}: is a wall; its inverse mass and velocity must be 0, got {moves}")
     if i < spec.num_polygons:
         count = int(arrays["num_vertices"][i])
         if not 3 <= count <= spec.max_vertices:
@@ -195,9 +195,7 @@ def _check_active(name: str, field: str, index: int, active: np.ndarray, spec: S
     return index
 
 
-def _validate_joint(
-    name: str, row: dict[str, np.ndarray], active: np.ndarray, spec: SimSpec
-) -> None:
+def _validate_joint(name: str, row: dict[str, Any], active: np.ndarray, spec: SimSpec) -> None:
     a = _check_active(name, "body_a", row["body_a"], active, spec)
     b = _check_active(name, "body_b", row["body_b"], active, spec)
     if a == b:

@@ -48,22 +48,22 @@ def _one_scene(rng: np.random.Generator, spec: SimSpec) -> dict[str, np.ndarray]
     active = (np.arange(n) < spec.walls) | (rng.random(n) < 0.85)
     immovable = rng.random(n) < 0.1
     inverse_mass[immovable] = inverse_inertia[immovable] = 0
-    scene = dict(
-        position=position,
-        rotation=rotation,
-        velocity=np.zeros((n, 2)),
-        angular_velocity=np.zeros(n),
-        inverse_mass=inverse_mass,
-        inverse_inertia=inverse_inertia,
-        friction=np.ones(n),
-        restitution=np.zeros(n),
-        collision_mode=np.where(np.arange(n) < spec.walls, 2, 1).astype(np.int32),
-        active=active,
-        vertices=vertices,
-        num_vertices=np.full(p, 4, np.int32),
-        radius=radius,
-        gravity=np.array([0, -9.81]),
-    )
+    scene = {
+        "position": position,
+        "rotation": rotation,
+        "velocity": np.zeros((n, 2)),
+        "angular_velocity": np.zeros(n),
+        "inverse_mass": inverse_mass,
+        "inverse_inertia": inverse_inertia,
+        "friction": np.ones(n),
+        "restitution": np.zeros(n),
+        "collision_mode": np.where(np.arange(n) < spec.walls, 2, 1).astype(np.int32),
+        "active": active,
+        "vertices": vertices,
+        "num_vertices": np.full(p, 4, np.int32),
+        "radius": radius,
+        "gravity": np.array([0, -9.81]),
+    }
     scene["joints"] = _joints(rng, spec, scene)
     scene["thrusters"] = _thrusters(rng, spec, scene)
     return scene
@@ -87,34 +87,34 @@ def _joints(rng: np.random.Generator, spec: SimSpec, scene: dict) -> dict[str, n
         reference[k] = scene["rotation"][b] - scene["rotation"][a]
     active = np.arange(j) < count
     fixed = rng.random(j) < 0.3
-    return dict(
-        body_a=body_a,
-        body_b=body_b,
-        anchor_a=anchor_a,
-        anchor_b=anchor_b,
-        reference_rotation=reference,
-        active=active,
-        fixed=fixed,
-        motor_on=rng.random(j) < 0.8,
-        motor_speed=rng.uniform(0.4, 3, j),
-        motor_power=rng.uniform(1, 3, j),
-        limits_on=rng.random(j) < 0.2,
-        min_rotation=rng.uniform(-np.pi, 0, j),
-        max_rotation=rng.uniform(0, np.pi, j),
-    )
+    return {
+        "body_a": body_a,
+        "body_b": body_b,
+        "anchor_a": anchor_a,
+        "anchor_b": anchor_b,
+        "reference_rotation": reference,
+        "active": active,
+        "fixed": fixed,
+        "motor_on": rng.random(j) < 0.8,
+        "motor_speed": rng.uniform(0.4, 3, j),
+        "motor_power": rng.uniform(1, 3, j),
+        "limits_on": rng.random(j) < 0.2,
+        "min_rotation": rng.uniform(-np.pi, 0, j),
+        "max_rotation": rng.uniform(0, np.pi, j),
+    }
 
 
 def _thrusters(rng: np.random.Generator, spec: SimSpec, scene: dict) -> dict[str, np.ndarray]:
     t = spec.num_thrusters
     movable = np.flatnonzero(scene["active"] & (scene["inverse_mass"] > 0))
     body = rng.choice(movable, t) if len(movable) else np.zeros(t)
-    return dict(
-        body=body.astype(np.int32),
-        anchor=rng.uniform(-0.1, 0.1, (t, 2)),
-        direction=rng.uniform(0, 2 * np.pi, t),
-        power=rng.uniform(0.5, 2, t),
-        active=np.full(t, len(movable) > 0),
-    )
+    return {
+        "body": body.astype(np.int32),
+        "anchor": rng.uniform(-0.1, 0.1, (t, 2)),
+        "direction": rng.uniform(0, 2 * np.pi, t),
+        "power": rng.uniform(0.5, 2, t),
+        "active": np.full(t, len(movable) > 0),
+    }
 
 
 def random_scenes(seed: int, count: int, spec: SimSpec) -> SimState:

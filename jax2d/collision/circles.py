@@ -73,9 +73,7 @@ def circle_polygon_contacts(x, y, radius, outline: Outlines) -> CircleContacts:
 
     shape = jnp.broadcast_shapes(outline.x.shape[1:], x.shape)
     zero = jnp.zeros(shape, outline.x.dtype)
-    best, _ = jax.lax.scan(
-        visit, _Nearest(zero + jnp.inf, zero, zero, jnp.ones(shape, bool)), outline
-    )
+    best, _ = jax.lax.scan(visit, _Nearest(zero + jnp.inf, zero, zero, jnp.ones(shape, bool)), outline)
     normal_x, normal_y, distance = _direction(best.x - x, best.y - y)
     outwards = jnp.where(best.inside, -1, 1)
     return CircleContacts(

@@ -33,9 +33,7 @@ def components(joints: Joints, num_bodies: int) -> jax.Array:
     def merge(labels, joint):
         body_a, body_b, active = joint
         index = jnp.arange(num_bodies)[:, None]
-        label = lambda body: jnp.max(
-            jnp.where(index == body[None], labels, -1), axis=0, keepdims=True
-        )
+        label = lambda body: jnp.max(jnp.where(index == body[None], labels, -1), axis=0, keepdims=True)
         return jnp.where(active[None] & (labels == label(body_b)), label(body_a), labels), None
 
     if joints.active.shape[0] == 0:
@@ -57,9 +55,7 @@ def _polygon_blocks(outline: Outlines, walls: int) -> list[Geometry]:
     ]
 
 
-def find_contacts(
-    state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec
-) -> list[list[Geometry]]:
+def find_contacts(state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec) -> list[list[Geometry]]:
     """Contacts by kind and block (`jax2d.pairs.kinds`); activity and modes of bodies not applied.
 
     Args:

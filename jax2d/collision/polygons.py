@@ -104,7 +104,7 @@ def outlines(
 
 def _separation(face: Outlines, other: Outlines) -> jax.Array:
     """Separation of the other polygon along one face's outward normal: `[*pairs, B]` m."""
-    nearest = jnp.inf
+    nearest = jnp.asarray(jnp.inf)
     for x, y, used in zip(other.x, other.y, other.used, strict=True):
         depth = face.tangent_x * y - face.tangent_y * x
         nearest = jnp.minimum(nearest, jnp.where(used, depth, jnp.inf))

@@ -21,9 +21,7 @@ class ContactBlock(NamedTuple):
 
     normal_x: jax.Array  # [*shape, B] 1, from a to b
     normal_y: jax.Array
-    lever_normal: tuple[
-        jax.Array, ...
-    ]  # a side: [E, *shape, B] m, sign * cross(point - body, normal)
+    lever_normal: tuple[jax.Array, ...]  # a side: [E, *shape, B] m, sign * cross(point - body, normal)
     lever_tangent: tuple[jax.Array, ...]  # likewise, about the tangent (normal_y, -normal_x)
     push: jax.Array  # [*shape, B] m/s, separating velocity asked for
     inverse_mass: jax.Array  # [*shape, B] 1/kg, of both bodies' shares; 1 where it would be 0
@@ -62,9 +60,7 @@ class _Arms(NamedTuple):
 def _arms(block: Block, contact: ContactBlock, inertia: Tables, bodies: Bodies) -> _Arms:
     mass_n, mass_t, coupling, speed_n, speed_t = [], [], [], [], []
     nx, ny = contact.normal_x[None], contact.normal_y[None]
-    for side, lever_n, lever_t in zip(
-        block.sides, contact.lever_normal, contact.lever_tangent, strict=True
-    ):
+    for side, lever_n, lever_t in zip(block.sides, contact.lever_normal, contact.lever_tangent, strict=True):
         sign = signs(block, side)
         shift_x, shift_y = read(side, bodies.shift_x), read(side, bodies.shift_y)
         lever_n = lever_n - sign * (shift_x * ny - shift_y * nx)
@@ -75,8 +71,8 @@ def _arms(block: Block, contact: ContactBlock, inertia: Tables, bodies: Bodies) 
         mass_n.append(over_ends(share * lever_n**2))
         mass_t.append(over_ends(share * lever_t**2))
         coupling.append(over_ends(share * lever_n * lever_t))
-        speed_n.append(over_ends(sign * (vx * nx + vy * ny) + w * lever_n))
-        speed_t.append(over_ends(sign * (vx * ny - vy * nx) + w * lever_t))
+        speed_n.append(over_ends(w * lever_n + sign * (vx * nx + vy * ny)))
+        speed_t.append(over_ends(w * lever_t + sign * (vx * ny - vy * nx)))
     return _Arms(
         contact.inverse_mass + total(mass_n),
         contact.inverse_mass + total(mass_t),
@@ -127,32 +123,30 @@ def apply_impulses(
     bodies: Bodies,
 ) -> Bodies:
     """Changes the velocities of all bodies by the impulses of some blocks, summed."""
-    force_x: list[list[jax.Array]] = [[], []]
-    force_y: list[list[jax.Array]] = [[], []]
-    torque: list[list[jax.Array]] = [[], []]
+    sums: tuple[tuple[list, list, list], ...] = (([], [], []), ([], [], []))  # by table: x, y, turn
     for block, contact, (normal, tangent) in zip(blocks, contacts, impulses, strict=True):
         nx, ny = contact.normal_x, contact.normal_y
+        jx, jy = normal * nx + tangent * ny, normal * ny - tangent * nx
         for side, lever_n, lever_t in zip(
             block.sides, contact.lever_normal, contact.lever_tangent, strict=True
         ):
             sign = jnp.broadcast_to(signs(block, side), (len(side.signs), *nx.shape[:-1], 1))
-            force_x[side.table].append(onto_bodies(side, [(normal * nx + tangent * ny, sign)]))
-            force_y[side.table].append(onto_bodies(side, [(normal * ny - tangent * nx, sign)]))
-            torque[side.table].append(onto_bodies(side, [(normal, lever_n), (tangent, lever_t)]))
-    tables = ([], [], [])
-    for table in range(2):
-        vx, vy, w = (
-            field[table]
-            for field in (bodies.velocity_x, bodies.velocity_y, bodies.angular_velocity)
-        )
-        parts = [[v for v in kind[table] if v is not None] for kind in (force_x, force_y, torque)]
-        if parts[0]:
-            fx, fy, turn = (total(part) for part in parts)
-            turn = turn - (bodies.shift_x[table] * fy - bodies.shift_y[table] * fx)
-            vx = vx + bodies.inverse_mass[table] * fx
-            vy = vy + bodies.inverse_mass[table] * fy
-            w = w + bodies.inverse_inertia[table] * turn
-        for out, value in zip(tables, (vx, vy, w), strict=True):
-            out.append(value)
-    vx, vy, w = (tuple(out) for out in tables)
+            terms = ([(jx, sign)], [(jy, sign)], [(normal, lever_n), (tangent, lever_t)])
+            for parts, term in zip(sums[side.table], terms, strict=True):
+                parts.append(onto_bodies(side, term))
+    changed = [_push_table(table, sums[table], bodies) for table in range(2)]
+    vx, vy, w = zip(*changed, strict=True)
     return bodies._replace(velocity_x=vx, velocity_y=vy, angular_velocity=w)
+
+
+def _push_table(table: int, sums: tuple[list, list, list], bodies: Bodies):
+    """Velocities of one table of bodies after impulses and turning impulses; those may be none."""
+    vx, vy, w = (field[table] for field in bodies[:3])
+    parts = [[part for part in kind if part is not None] for kind in sums]
+    if not parts[0]:
+        return vx, vy, w
+    jx, jy, turn = (total(part) for part in parts)
+    # Levers are about where the bodies were; joints have moved them since.
+    turn = turn - (bodies.shift_x[table] * jy - bodies.shift_y[table] * jx)
+    mass, inertia = bodies.inverse_mass[table], bodies.inverse_inertia[table]
+    return vx + mass * jx, vy + mass * jy, w + inertia * turn

@@ -72,7 +72,8 @@ def _warm_start(contacts: Contacts, impulses: list[Impulses], bodies: Bodies) ->
     """Applies last step's impulses of one kind."""
 
     def visit(bodies, point):
-        return apply_impulses(contacts.kind.blocks, *point, bodies), None
+        points, impulses = point
+        return apply_impulses(contacts.kind.blocks, points, impulses, bodies), None
 
     return jax.lax.scan(visit, bodies, (contacts.points, impulses))[0]
 
@@ -91,9 +92,7 @@ def bound_velocities(bodies: Bodies, params: SimParams) -> Bodies:
     )
 
 
-def bound_joint_impulses(
-    rows: JointRows, impulses: JointImpulses, params: SimParams
-) -> JointImpulses:
+def bound_joint_impulses(rows: JointRows, impulses: JointImpulses, params: SimParams) -> JointImpulses:
     """Keeps what is carried to the next step below what a change from bound to bound would take."""
     params = params.at_rank(2)
     linear = 2 * HEADROOM * params.max_velocity / rows.inverse_mass
@@ -125,7 +124,7 @@ def solve(
         contact_impulses, joint_impulses, bodies = carry
         joint_impulses, bodies = solve_joints(rows, joint_impulses, bodies, params)
         bodies = bound_velocities(bodies, params)
-        after = []
+        after: list[list[list[Impulses]]] = []
         for kind, points in zip(contacts, contact_impulses, strict=True):
             after.append([])
             for slot, impulses in enumerate(points):

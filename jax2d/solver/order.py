@@ -44,9 +44,7 @@ def group_of_pairs(kind: Kind, active: Sequence[jax.Array]) -> list[jax.Array]:
     group = (kind.num_pairs - count[-1:] + count - 1) % num_groups(kind)
     ends = np.cumsum([block.size for block in kind.blocks])[:-1]
     parts = jnp.split(group[place], ends)
-    return [
-        part.reshape(*block.shape, batch) for block, part in zip(kind.blocks, parts, strict=True)
-    ]
+    return [part.reshape(*block.shape, batch) for block, part in zip(kind.blocks, parts, strict=True)]
 
 
 def drop_last_pair(kind: Kind, impulses: list) -> list:
@@ -56,8 +54,6 @@ def drop_last_pair(kind: Kind, impulses: list) -> list:
     # Over the contact points too: fields are [S, *shape, B].
     keeps = [block.order[..., None] != kind.num_pairs - 1 for block in kind.blocks]
     return [
-        value
-        if keep.all()
-        else jax.tree.map(lambda field, keep=keep: jnp.where(keep, field, 0), value)
+        value if keep.all() else jax.tree.map(lambda field, keep=keep: jnp.where(keep, field, 0), value)
         for value, keep in zip(impulses, keeps, strict=True)
     ]

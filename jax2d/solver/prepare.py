@@ -8,7 +8,7 @@ import numpy as np
 
 from jax2d.collision.detect import Geometry
 from jax2d.pairs import Block, Kind, kinds
-from jax2d.params import SimParams, SimSpec
+from jax2d.params import SimSpec
 from jax2d.solver.blocks import Tables, onto_bodies, over_ends, read, signs, total
 from jax2d.solver.contacts import Bodies, ContactBlock, Impulses
 from jax2d.solver.joints import nonzero
@@ -27,9 +27,7 @@ def free_bodies(state: SimState, spec: SimSpec) -> Bodies:
     return Bodies(vx, vy, w, shift, shift, *masses)
 
 
-def split_mass(
-    kind: Kind, solved: list[jax.Array], bodies: Bodies, spec: SimSpec
-) -> tuple[Tables, Tables]:
+def split_mass(kind: Kind, solved: list[jax.Array], bodies: Bodies, spec: SimSpec) -> tuple[Tables, Tables]:
     """Each body's inverse mass and inertia as one of its contacts of a kind sees them.
 
     Contacts that are solved from the same velocities, each as if it were alone, overshoot together: three
