@@ -81,11 +81,11 @@ def set_polygon(
     count = size if num_vertices is None else num_vertices
     used = (jnp.arange(size) < count)[:, None]
     # Repeating a vertex adds neither area nor inertia.
-    closed = jnp.where(used, vertices, vertices[0])
+    closed = jnp.where(used, vertices, vertices[:1])
     mass, inertia, centroid = polygon_mass(closed, 1.0)
     cos, sin = jnp.cos(rotation), jnp.sin(rotation)
     offset = jnp.array([[cos, -sin], [sin, cos]]) @ centroid
-    local = jnp.where(used, vertices - centroid, 0)
+    local = jnp.where(used, vertices - centroid[None], 0)
     local = jnp.zeros_like(state.vertices[0]).at[:size].set(local)
     state = _set(state, body, vertices=local, num_vertices=count)
     place = jnp.asarray(position) + offset
@@ -102,7 +102,7 @@ def set_box(
 ) -> SimState:
     """Puts a box of the given size [m] into a polygon slot; options as for `set_polygon`."""
     corners = jnp.array([[0.5, 0.5], [0.5, -0.5], [-0.5, -0.5], [-0.5, 0.5]])
-    vertices = corners * jnp.stack([jnp.asarray(width), jnp.asarray(height)])
+    vertices = corners * jnp.stack([jnp.asarray(width), jnp.asarray(height)])[None]
     return set_polygon(state, body, position, vertices, **options)
 
 

@@ -104,7 +104,7 @@ def _listed(first: int, count: int, table: int, start: int) -> Block:
 
 @functools.cache
 def kinds(spec: SimSpec) -> tuple[Kind, ...]:
-    """The polygon-polygon, circle-polygon and circle-circle contacts of a scene; no empty blocks."""
+    """The polygon-polygon, circle-polygon and circle-circle contacts of a scene, as far as it has any."""
     walls, free = range(spec.walls), range(spec.walls, spec.num_polygons)
     circles = range(spec.num_polygons, spec.num_bodies)
     wall_pairs = len(walls) * len(free)
@@ -139,10 +139,11 @@ def kinds(spec: SimSpec) -> tuple[Kind, ...]:
         num_slots=1,
     )
     round_pairs = Kind((_listed(spec.num_polygons, spec.num_circles, CIRCLE, 0),), num_slots=1)
-    return tuple(
+    filled = (
         dataclasses.replace(kind, blocks=tuple(block for block in kind.blocks if block.size))
         for kind in (polygons, mixed, round_pairs)
     )
+    return tuple(kind for kind in filled if kind.blocks)
 
 
 @functools.cache

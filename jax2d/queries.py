@@ -28,8 +28,8 @@ def connected(state: SimState) -> jax.Array:
 def joined(state: SimState) -> jax.Array:
     """Which bodies of one scene share an active joint: bool `[N, N]`, symmetric."""
     index = jnp.arange(state.rotation.shape[0])
-    a = (state.joints.body_a[:, None] == index) & state.joints.active[:, None]
-    b = (state.joints.body_b[:, None] == index) & state.joints.active[:, None]
+    a = (state.joints.body_a[:, None] == index[None]) & state.joints.active[:, None]
+    b = (state.joints.body_b[:, None] == index[None]) & state.joints.active[:, None]
     ends = (a[:, :, None] & b[:, None, :]).any(axis=0)
     return ends | ends.T
 

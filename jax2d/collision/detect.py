@@ -91,4 +91,5 @@ def find_contacts(state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec
         [rows(slice(walls)), rows(slice(walls, None))],
         [Geometry(*pair)],
     ]
-    return [[geometry for geometry in blocks if geometry.active.size] for blocks in found]
+    filled = [[geometry for geometry in blocks if geometry.active.size] for blocks in found]
+    return [blocks for blocks in filled if blocks]

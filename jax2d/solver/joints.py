@@ -59,7 +59,7 @@ def one_hot(index: jax.Array, active: jax.Array, num_bodies: int) -> jax.Array:
 
 def pick(is_body: jax.Array, values: jax.Array) -> jax.Array:
     """Sum of `values [bodies, B]` over one-hot rows `[..., bodies, B]`: `[..., B]`."""
-    wide = values.reshape(values.shape[0], *[1] * (is_body.ndim - 2), -1)
+    wide = values.reshape(values.shape[0], *[1] * (is_body.ndim - 2), values.shape[-1])
     rows = [is_body[..., i, :] * wide[i] for i in range(values.shape[0])]
     return total(rows) if rows else jnp.zeros(is_body.shape[:-2] + is_body.shape[-1:])
 

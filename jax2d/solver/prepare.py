@@ -15,11 +15,13 @@ from jax2d.solver.joints import nonzero
 from jax2d.types import SimState
 
 
-def tables(values: jax.Array, spec: SimSpec):
+def tables(values: jax.Array, spec: SimSpec) -> Tables:
+    """The rows `[N, B]` of free polygons and of circles."""
     return values[spec.walls : spec.num_polygons], values[spec.num_polygons :]
 
 
 def free_bodies(state: SimState, spec: SimSpec) -> Bodies:
+    """The bodies that are no walls, as the solver sees them before it begins."""
     shift = jax.tree.map(jnp.zeros_like, tables(state.rotation, spec))
     fields = (state.velocity[:, 0], state.velocity[:, 1], state.angular_velocity)
     vx, vy, w = (tables(field, spec) for field in fields)

@@ -1,0 +1,105 @@
+"""Benchmarks; prints one JSON line.
+
+python scripts/benchmark.py engine --size {s,m,l} --num-envs N [--steps T] [--seed K]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts import measure
+
+
+def positive(text: str) -> int:
+    """An integer of at least 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    engine = parser.add_subparsers(dest="what", required=True).add_parser("engine", help="physics alone")
+    engine.add_argument("--size", choices=("s", "m", "l"), required=True)
+    engine.add_argument("--num-envs", type=positive, required=True)
+    engine.add_argument("--steps", type=positive, default=64, help="physics steps of one call (default 64)")
+    engine.add_argument("--seed", type=int, default=0, help="of the random scenes and actions (default 0)")
+    engine.add_argument("--order", choices=("parallel", "kinetix"), default="parallel")
+    engine.add_argument(
+        "--devices", type=positive, default=2, help="devices the CPU is split into (default 2)"
+    )
+    engine.add_argument("--save-scenes", metavar="FILE", help="also write the scenes and actions as .npz")
+    options = parser.parse_args(arguments)
+    if options.num_envs % options.devices:
+        parser.error(f"--num-envs {options.num_envs} is not a multiple of --devices {options.devices}")
+    return options
+
+
+def save_scenes(path: str, states, actions) -> None:
+    """Writes every array of the states under its path, and the actions, for other engines to load."""
+    import jax
+    import numpy as np
+
+    leaves = jax.tree_util.tree_leaves_with_path(states)
+    arrays = {jax.tree_util.keystr(p).lstrip("."): np.asarray(v) for p, v in leaves}
+    np.savez(path, actions=actions, **arrays)
+
+
+def engine(options: argparse.Namespace) -> dict:
+    """Times a rollout of random scenes under random actions, stepped through `vmap(step)`."""
+    import jax
+
+    import jax2d
+    from scripts.kernels import kernels_per_step
+    from scripts.scenes import SIZES, random_actions, random_scenes
+
+    spec = dataclasses.replace(SIZES[options.size], contact_order=options.order)
+    states = random_scenes(options.seed, options.num_envs, spec)
+    actions = random_actions(options.seed, options.steps, options.num_envs, spec)
+    if options.save_scenes:
+        save_scenes(options.save_scenes, states, actions)
+    params = jax2d.SimParams()
+
+    def rollout(states, actions):
+        step = jax.vmap(lambda state, action: jax2d.step(state, action, params, spec)[0])
+        return jax.lax.scan(lambda s, a: (step(s, a), None), states, actions)[0]
+
+    num_devices = min(options.devices, len(jax.devices()))
+    function, place = measure.shard(rollout, num_devices)
+    result = measure.measure(function, place(states, actions), options.steps, options.num_envs)
+    compiled = result.pop("compiled")
+    state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(states)) // options.num_envs
+    return {
+        "benchmark": "engine",
+        "engine": "jax2d",
+        "size": options.size,
+        "num_envs": options.num_envs,
+        "steps": options.steps,
+        "seed": options.seed,
+        "contact_order": options.order,
+        "devices_used": num_devices,
+        **result,
+        "kernels_per_step": kernels_per_step(compiled.as_text(), options.steps),
+        "state_bytes_per_env": state_bytes,
+        "temporary_bytes": compiled.memory_analysis().temp_size_in_bytes,
+        **measure.machine(),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs what the command line asks for."""
+    options = parse(arguments)
+    measure.use_host_devices(options.devices)
+    print(json.dumps({"engine": engine}[options.what](options)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Imports go one way: scripts -> agents -> kinetix_py -> jax2d -> jax, numpy."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROJECT = {"jax2d", "kinetix_py", "agents", "scripts", "tests", "examples"}
+ALLOWED = {
+    "jax2d": {"jax", "numpy", "jax2d"},
+    "kinetix_py": {"jax", "numpy", "jax2d", "kinetix_py"},
+    "agents": {"jax2d", "kinetix_py", "agents"},
+    "scripts": {"jax2d", "kinetix_py", "agents", "scripts"},
+}
+
+
+def imports(path):
+    """Top-level packages that a file names, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED))
+def test_imports_follow_the_arrows(room):
+    files = sorted((ROOT / room).rglob("*.py"))
+    found = {(path, name) for path in files for name in imports(path)}
+    checked = found if room == "jax2d" else {pair for pair in found if pair[1] in PROJECT}
+    stray = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path, name in checked
+        if name not in ALLOWED[room] | set(sys.stdlib_module_names)
+    }
+    assert not stray
+    assert files or room in ("kinetix_py", "agents")
+
+
+def test_files_are_short_and_functions_documented():
+    """Files of the packages under about 400 lines; every public function and class has a docstring."""
+    for path in (ROOT / "jax2d").rglob("*.py"):
+        text = path.read_text()
+        assert len(text.splitlines()) <= 420, path
+        for node in ast.parse(text).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                trivial = isinstance(node, ast.ClassDef) and any(
+                    isinstance(base, ast.Name) and base.id == "NamedTuple" for base in node.bases
+                )
+                assert ast.get_docstring(node) or trivial, f"{path.name}: {node.name}"
