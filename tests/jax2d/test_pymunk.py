@@ -1,8 +1,8 @@
 """The engine against pymunk (Chipmunk), which shares nothing with it: same scenes, same start.
 
-Chipmunk moves bodies before it accelerates them, this engine after: where that matters, both run with
-steps of 1/600 s and the tolerance is what is left, about g t dt. A pair's friction and restitution are
-products in pymunk, so its floor has 1 and its bodies the pair's value.
+Chipmunk moves bodies before it accelerates them, this engine after: where that matters, both run
+with steps of 1/600 s and the tolerance is what is left, about g t dt. A pair's friction and
+restitution are products in pymunk, so its floor has 1 and its bodies the pair's value.
 """
 
 from math import cos, hypot, pi, sin
@@ -46,7 +46,8 @@ def new_space(gravity=G, floor=False):
 def add(space, shape, mass, position, *, velocity=(0, 0), spin=0.0, angle=0.0, restitution=0.0):
     """Adds a box (width, height) or a circle (radius) to pymunk's space."""
     body = pymunk.Body()
-    body.position, body.velocity, body.angular_velocity, body.angle = position, velocity, spin, angle
+    body.position, body.velocity = position, velocity
+    body.angle, body.angular_velocity = angle, spin
     fixture = pymunk.Circle(body, shape) if isinstance(shape, float) else box_of(body, *shape)
     fixture.mass, fixture.friction, fixture.elasticity = mass, MU, restitution
     space.add(body, fixture)
@@ -96,7 +97,7 @@ def test_projectile_with_spin():
 def test_head_on_collision_of_circles(restitution):
     """1 s at 2 m/s, 3 : 1 masses, no gravity: same speeds and places after the collision.
 
-    The circles first overlap by half the slop, so that neither engine pushes them out of each other.
+    The circles first overlap by half the slop, so that neither engine pushes them apart.
     """
     scene, space = new_scene(gravity=0), new_space(gravity=0)
     other = 2.4 + 30 * 2.0 * DT - SLOP / 2
@@ -178,7 +179,7 @@ def test_compound_pendulum_period(size):
 
 
 def test_stack_falls_and_rests_at_the_same_heights():
-    """Three boxes dropped a few cm apart: heights at rest agree to the slop, per box of the stack."""
+    """Three boxes dropped a few cm apart: heights at rest agree to the slop, 1 cm."""
     scene, space = new_scene(floor=True), new_space(floor=True)
     mine, theirs = [], []
     for i in range(3):
