@@ -7,23 +7,25 @@ import pathlib
 import sys
 
 HEADER = (
-    "| size | environments | Jax2D 1.0.2 | this engine | ratio | in Kinetix's order | ratio "
-    "| compile: Jax2D | this engine |"
+    "| size | environments | Jax2D, 1 device | Jax2D, split | this engine, split | against 1 | against split "
+    "| Kinetix's order, split | against 1 | against split | compile: Jax2D | this engine |"
 )
 
 
 def row(ours: pathlib.Path) -> str:
     """One line of the table, from the files of one size and number of environments."""
     read = lambda suffix: json.loads(ours.with_suffix(suffix).read_text())
-    suffixes = [s for s in (".upstream", ".single") if ours.with_suffix(s).exists()]
-    upstream = max((read(s) for s in suffixes), key=lambda report: report["steps_per_second"])
-    own, exact = read(".ours"), read(".exact")
-    base = upstream["steps_per_second"]
+    own, exact, single, split = (read(s) for s in (".ours", ".exact", ".single", ".upstream"))
+    rate = lambda report: report["steps_per_second"]
     seconds = lambda report: f"{report['trace_seconds'] + report['compile_seconds']:.0f} s"
-    speed = lambda report: f"{report['steps_per_second']:,} | **{report['steps_per_second'] / base:.0f}**"
+
+    def compared(report: dict) -> str:
+        ratios = [f"{rate(report) / rate(peer):.1f}" for peer in (single, split)]
+        return f"{rate(report):,} | **{ratios[0]}** | **{ratios[1]}**"
+
     return (
-        f"| {own['size'].upper()} | {own['num_envs']:,} | {base:,} | {speed(own)} "
-        f"| {speed(exact)} | {seconds(upstream)} | {seconds(own)} |"
+        f"| {own['size'].upper()} | {own['num_envs']:,} | {rate(single):,} | {rate(split):,} "
+        f"| {compared(own)} | {compared(exact)} | {seconds(single)} | {seconds(own)} |"
     )
 
 

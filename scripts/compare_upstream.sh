@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Compares this engine with Jax2D 1.0.2 on the same random scenes, on the same machine, in turn.
+# Compares this engine with Jax2D 1.0.2 on the same random scenes, on the same machine, in turn. Both are run
+# with the batch split over DEVICES host devices by shard_map; Jax2D also on one device, as it comes.
 # Makes a virtual environment beside ours at the same jax version (Jax2D also needs chex, which it does not
 # say) and prints a table of ratios.
 #
@@ -31,10 +32,8 @@ for size in $sizes; do
             --steps "$steps" --seed "$seed" --devices "$devices" --order kinetix >"$file.exact"
         "$upstream/bin/python" scripts/upstream_benchmark.py "$file.npz" \
             --devices "$devices" --steps "$upstream_steps" >"$file.upstream"
-        if [ "$devices" -gt 1 ]; then # some batches run faster on one device: upstream gets the better of both
-            "$upstream/bin/python" scripts/upstream_benchmark.py "$file.npz" \
-                --devices 1 --steps "$upstream_steps" >"$file.single"
-        fi
+        "$upstream/bin/python" scripts/upstream_benchmark.py "$file.npz" \
+            --devices 1 --steps "$upstream_steps" >"$file.single"
         echo "measured: size $size, $count environments" >&2
     done
 done

@@ -97,10 +97,10 @@ def contact_block(
             arm_x, arm_y = point_x[None] - read(side, x), point_y[None] - read(side, y)
             ends = jnp.broadcast_to(on[None], (len(side.signs), *on.shape))
             lever_n = settle(sign * (arm_x * ny[None] - arm_y * nx[None]), ends)
-            lever_t = settle(-sign * (arm_x * nx[None] + arm_y * ny[None]), ends)
+            lever_t = settle(sign * (-arm_x * nx[None] - arm_y * ny[None]), ends)
             vx, vy = read(side, bodies.velocity_x), read(side, bodies.velocity_y)
             turning = read(side, bodies.angular_velocity) * lever_n
-            speeds.append(over_ends(sign * (vx * nx[None] + vy * ny[None]) + turning))
+            speeds.append(over_ends(turning + sign * (vx * nx[None] + vy * ny[None])))
             masses.append(over_ends(jnp.abs(sign) * read(side, mass)))
             levers_n.append(lever_n)
             levers_t.append(lever_t)
