@@ -22,7 +22,6 @@ from jax2d.solver.prepare import (
     contact_block,
     free_bodies,
     join,
-    settle,
     split_impulses,
     split_mass,
 )
@@ -107,7 +106,7 @@ def _start_impulses(
     keep = lambda flags, value: jnp.where(flags & spec.warm_start, value, 0)
     contacts = [
         [
-            Impulses(*(settle(value, block.solved & spec.warm_start) for value in impulses))
+            Impulses(*(keep(block.solved, value) for value in impulses))
             for block, impulses in zip(blocks, carried, strict=True)
         ]
         for blocks, carried in zip(found, split_impulses(state, spec), strict=True)

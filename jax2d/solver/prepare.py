@@ -67,15 +67,6 @@ def split_mass(kind: Kind, solved: list[jax.Array], bodies: Bodies, spec: SimSpe
     return jax.vmap(one_slot)(solved)
 
 
-def settle(value: jax.Array, on: jax.Array) -> jax.Array:
-    """The value where `on`, else 0; computed once, however many expressions use it.
-
-    XLA's CPU compiler repeats cheap expressions in each of their consumers, and keeps no barrier against
-    that (`lax.optimization_barrier` is gone before it fuses), but it computes a quotient of arrays once.
-    """
-    return jnp.where(on, value, 0) / jnp.where(on, 1, 2)
-
-
 def contact_block(
     state, block: Block, geometry: Geometry, solved, mass: Tables, params, spec
 ) -> ContactBlock:
@@ -90,21 +81,20 @@ def contact_block(
     friction = params.base_friction * jnp.sqrt(state.friction[a] ** 2 + state.friction[b] ** 2)
 
     def one_point(point_x, point_y, on, mass):
-        nx, ny = settle(geometry.normal_x, on), settle(geometry.normal_y, on)
+        nx, ny = jnp.where(on, geometry.normal_x, 0), jnp.where(on, geometry.normal_y, 0)
         levers_n, levers_t, speeds, masses = [], [], [], []
         for side in block.sides:
             sign = signs(block, side)
             arm_x, arm_y = point_x[None] - read(side, x), point_y[None] - read(side, y)
-            ends = jnp.broadcast_to(on[None], (len(side.signs), *on.shape))
-            lever_n = settle(sign * (arm_x * ny[None] - arm_y * nx[None]), ends)
-            lever_t = settle(sign * (-arm_x * nx[None] - arm_y * ny[None]), ends)
+            lever_n = sign * (arm_x * ny[None] - arm_y * nx[None])
+            lever_t = -sign * (arm_x * nx[None] + arm_y * ny[None])
             vx, vy = read(side, bodies.velocity_x), read(side, bodies.velocity_y)
             turning = read(side, bodies.angular_velocity) * lever_n
-            speeds.append(over_ends(turning + sign * (vx * nx[None] + vy * ny[None])))
+            speeds.append(over_ends(sign * (vx * nx[None] + vy * ny[None]) + turning))
             masses.append(over_ends(jnp.abs(sign) * read(side, mass)))
             levers_n.append(lever_n)
             levers_t.append(lever_t)
-        push = settle(correction - restitution * total(speeds), on)
+        push = jnp.where(on, correction, 0) - restitution * total(speeds)
         inverse_mass = jnp.broadcast_to(nonzero(total(masses)), nx.shape)
         return ContactBlock(nx, ny, tuple(levers_n), tuple(levers_t), push, inverse_mass, friction)
 
