@@ -27,9 +27,6 @@ from jax2d.solver.prepare import (
 )
 from jax2d.types import Contacts, SimState
 
-# Velocities below this are taken for rest: their squares would be denormal numbers, which processors are slow at.
-TINY = 1e-15
-
 
 class _Found(NamedTuple):
     """The contacts of one block: where they are, and which of them count."""
@@ -128,9 +125,7 @@ def _move(
     spec: SimSpec,
 ) -> SimState:
     """Integrates positions, clips, and stores what the next step starts from."""
-    bound = lambda value, limit: jnp.where(
-        jnp.abs(value) < TINY, 0, jnp.clip(value, -limit, limit)
-    )
+    bound = lambda value, limit: jnp.clip(value, -limit, limit)
     walls, params = spec.walls, params.at_rank(2)
     batch = state.rotation.shape[-1]
     vx, vy, turning, shift_x, shift_y = (jnp.concatenate(tables) for tables in bodies[:5])

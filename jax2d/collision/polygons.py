@@ -102,17 +102,20 @@ def outlines(
     return Outlines(world_x, world_y, tangent_x, tangent_y, length, support, used)
 
 
-def _separations(a: Outlines, b: Outlines) -> jax.Array:
-    """Separation of b along the outward normal of every face of a: `[V, *pairs, B]` m."""
+def _separation(face: Outlines, other: Outlines) -> jax.Array:
+    """Separation of the other polygon along one face's outward normal: `[*pairs, B]` m."""
     nearest = jnp.asarray(jnp.inf)
-    for x, y, used in zip(b.x, b.y, b.used, strict=True):
-        depth = a.tangent_x * y[None] - a.tangent_y * x[None]
-        nearest = jnp.minimum(nearest, jnp.where(used[None], depth, jnp.inf))
-    return jnp.where(a.used, nearest - a.support, -jnp.inf)
+    for x, y, used in zip(other.x, other.y, other.used, strict=True):
+        depth = face.tangent_x * y - face.tangent_y * x
+        nearest = jnp.minimum(nearest, jnp.where(used, depth, jnp.inf))
+    return jnp.where(face.used, nearest - face.support, -jnp.inf)
 
 
 def _least_overlap(a: Outlines, b: Outlines, shape: tuple[int, ...]) -> tuple[_Face, _Face]:
     """For each pair the best separating face of a, and that of b."""
+
+    def measure(_, faces):
+        return None, (_separation(faces[0], b), _separation(faces[1], a))
 
     def better(best: _Face, separation: jax.Array, face: Outlines) -> _Face:
         found = _Face(separation, *face[:6])
@@ -124,8 +127,8 @@ def _least_overlap(a: Outlines, b: Outlines, shape: tuple[int, ...]) -> tuple[_F
 
     zero = jnp.zeros(shape, a.x.dtype)
     none = _Face(zero - jnp.inf, zero, zero, zero, zero, zero, zero)
-    # What a scan reads is computed once, and not again in every selection.
-    separations = (_separations(a, b), _separations(b, a))
+    # Two scans, so that a face's separations are computed once and not in every selection.
+    _, separations = jax.lax.scan(measure, None, (a, b))
     return jax.lax.scan(visit, (none, none), (separations, a, b))[0]
 
 

@@ -90,7 +90,7 @@ def contact_block(
             lever_t = -sign * (arm_x * nx[None] + arm_y * ny[None])
             vx, vy = read(side, bodies.velocity_x), read(side, bodies.velocity_y)
             turning = read(side, bodies.angular_velocity) * lever_n
-            speeds.append(over_ends(sign * (vx * nx[None] + vy * ny[None]) + turning))
+            speeds.append(over_ends(turning + sign * (vx * nx[None] + vy * ny[None])))
             masses.append(over_ends(jnp.abs(sign) * read(side, mass)))
             levers_n.append(lever_n)
             levers_t.append(lever_t)
