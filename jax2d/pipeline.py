@@ -89,7 +89,7 @@ def _solver_contacts(
     for kind, blocks in zip(kinds(spec), found, strict=True):
         mass, inertia = split_mass(kind, [block.solved for block in blocks], bodies, spec)
         points = [
-            contact_block(state, block, here.geometry, here.solved, mass, params, spec)
+            contact_block(state, block, here.geometry, here.solved, mass, inertia, params, spec)
             for block, here in zip(kind.blocks, blocks, strict=True)
         ]
         groups = None

@@ -10,7 +10,7 @@ from jax2d.collision.detect import Geometry
 from jax2d.pairs import Block, Kind, kinds
 from jax2d.params import SimSpec
 from jax2d.solver.blocks import Tables, onto_bodies, over_ends, read, signs, total
-from jax2d.solver.contacts import Bodies, ContactBlock, Impulses
+from jax2d.solver.contacts import Bodies, ContactBlock, Impulses, Levers, effective_masses
 from jax2d.solver.joints import nonzero
 from jax2d.types import SimState
 
@@ -68,7 +68,7 @@ def split_mass(kind: Kind, solved: list[jax.Array], bodies: Bodies, spec: SimSpe
 
 
 def contact_block(
-    state, block: Block, geometry: Geometry, solved, mass: Tables, params, spec
+    state, block: Block, geometry: Geometry, solved, mass: Tables, inertia: Tables, params, spec
 ) -> ContactBlock:
     """Prepares the contact points of a block for the solver; `solved [S, *shape, B]`."""
     params = params.at_rank(len(block.shape) + 1)
@@ -80,7 +80,7 @@ def contact_block(
     correction = params.contact_bias / params.dt * overlap
     friction = params.base_friction * jnp.sqrt(state.friction[a] ** 2 + state.friction[b] ** 2)
 
-    def one_point(point_x, point_y, on, mass):
+    def one_point(point_x, point_y, on, mass, inertia):
         nx, ny = jnp.where(on, geometry.normal_x, 0), jnp.where(on, geometry.normal_y, 0)
         levers_n, levers_t, speeds, masses = [], [], [], []
         for side in block.sides:
@@ -96,9 +96,12 @@ def contact_block(
             levers_t.append(lever_t)
         push = jnp.where(on, correction, 0) - restitution * total(speeds)
         inverse_mass = jnp.broadcast_to(nonzero(total(masses)), nx.shape)
-        return ContactBlock(nx, ny, tuple(levers_n), tuple(levers_t), push, inverse_mass, friction)
+        levers, effective = Levers(tuple(levers_n), tuple(levers_t)), None
+        if spec.contact_order == "parallel":
+            effective = effective_masses(block, levers, inertia, inverse_mass)
+        return ContactBlock(nx, ny, levers, effective, push, inverse_mass, friction)
 
-    return jax.vmap(one_point)(geometry.point_x, geometry.point_y, solved, mass)
+    return jax.vmap(one_point)(geometry.point_x, geometry.point_y, solved, mass, inertia)
 
 
 def split_impulses(state: SimState, spec: SimSpec) -> list[list[Impulses]]:
