@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jax2d.params import SimParams, SimSpec
-from jax2d.solver.blocks import Tables, total
+from jax2d.solver.blocks import total
 from jax2d.solver.contacts import Bodies
 from jax2d.types import Joints, SimState
 
@@ -20,7 +20,7 @@ from jax2d.types import Joints, SimState
 class End(NamedTuple):
     """One end of every joint slot; zero everywhere for an inactive joint."""
 
-    is_body: tuple[jax.Array, jax.Array]  # float [J, polygons, B] and [J, circles, B], one-hot
+    is_body: jax.Array  # float [J, free bodies, B], one-hot
     arm_x: jax.Array  # [J, B] m, anchor minus body position, in the world
     arm_y: jax.Array
     inverse_mass: jax.Array  # [J, B] 1/kg
@@ -74,13 +74,13 @@ def _end(index, anchor, state, cos, sin, spec) -> tuple[End, jax.Array, jax.Arra
     c, s = pick(whole, cos), pick(whole, sin)
     arm_x = c * anchor[:, 0] - s * anchor[:, 1]
     arm_y = s * anchor[:, 0] + c * anchor[:, 1]
-    walls, polygons = spec.walls, spec.num_polygons
+    free = whole[:, spec.walls :]
     end = End(
-        (whole[:, walls:polygons], whole[:, polygons:]),
+        free,
         arm_x,
         arm_y,
-        pick(whole[:, walls:], state.inverse_mass[walls:]),
-        pick(whole[:, walls:], state.inverse_inertia[walls:]),
+        pick(free, state.inverse_mass[spec.walls :]),
+        pick(free, state.inverse_inertia[spec.walls :]),
     )
     x, y = pick(whole, state.position[:, 0]), pick(whole, state.position[:, 1])
     return end, x + arm_x, y + arm_y, whole
@@ -118,54 +118,67 @@ def _row(rows, j: int):
     return jax.tree.map(lambda field: field[j], rows)
 
 
-def _read(end: End, tables: Tables) -> jax.Array:
-    return pick(end.is_body[0], tables[0]) + pick(end.is_body[1], tables[1])
+class _Motion(NamedTuple):
+    """The free bodies, polygons and circles in one table, while joints are solved."""
+
+    linear: jax.Array  # [4, bodies, B]: velocity x, y [m/s], shift x, y [m]
+    turning: jax.Array  # [bodies, B] rad/s
 
 
-def _spread(tables: Tables, inverse: Tables | None, row: JointRows, change_a, change_b) -> Tables:
-    """Adds a change of body a and one of body b, each times the body's own inverse mass if given."""
-    out = []
-    for i in range(2):
-        change = row.a.is_body[i] * change_a[None] + row.b.is_body[i] * change_b[None]
-        out.append(tables[i] + (change if inverse is None else inverse[i] * change))
-    return out[0], out[1]
+def _join_tables(bodies: Bodies) -> tuple[_Motion, jax.Array, jax.Array]:
+    """The bodies' motion, inverse masses and inverse inertias as single tables."""
+    joined = [jnp.concatenate(tables) for tables in bodies]
+    return _Motion(jnp.stack([*joined[:2], *joined[3:5]]), joined[2]), joined[5], joined[6]
+
+
+def _split_tables(motion: _Motion, bodies: Bodies) -> Bodies:
+    size = bodies.angular_velocity[0].shape[0]
+    split = [(table[:size], table[size:]) for table in (*motion.linear, motion.turning)]
+    return Bodies(split[0], split[1], split[4], split[2], split[3], *bodies[5:])
 
 
 def _cross(x, y, u, v):
     return x * v - y * u
 
 
-def _push(row: JointRows, bodies: Bodies, jx, jy, angular) -> Bodies:
-    """Impulse (jx, jy) at a's anchor and its opposite at b's, and likewise an angular one."""
+def _push(row: JointRows, motion: _Motion, inverse_mass, inverse_inertia, jx, jy, angular, shift) -> _Motion:
+    """Impulse (jx, jy) at a's anchor and its opposite at b's; likewise an angular one, and a shift.
+
+    Args:
+      shift: [kg m] along x and y; each body moves by its inverse mass times that.
+    """
     turn_a = _cross(row.a.arm_x, row.a.arm_y, jx, jy) + angular
     turn_b = -_cross(row.b.arm_x, row.b.arm_y, jx, jy) - angular
-    mass, inertia = bodies.inverse_mass, bodies.inverse_inertia
-    return bodies._replace(
-        velocity_x=_spread(bodies.velocity_x, mass, row, jx, -jx),
-        velocity_y=_spread(bodies.velocity_y, mass, row, jy, -jy),
-        angular_velocity=_spread(bodies.angular_velocity, inertia, row, turn_a, turn_b),
-    )
+    is_a, is_b = row.a.is_body, row.b.is_body
+    change = jnp.stack([jx, jy, *shift])[:, None]
+    linear = motion.linear + ((is_a - is_b) * inverse_mass)[None] * change
+    turning = motion.turning + inverse_inertia * (is_a * turn_a[None] + is_b * turn_b[None])
+    return _Motion(linear, turning)
 
 
-def _solve_one(row: JointRows, bodies: Bodies, params: SimParams):
-    """One joint in one sweep; `row` fields are `[B]` or `[bodies, B]`."""
-    a, b = row.a, row.b
-    gap_x = row.gap_x + _read(b, bodies.shift_x) - _read(a, bodies.shift_x)
-    gap_y = row.gap_y + _read(b, bodies.shift_y) - _read(a, bodies.shift_y)
+def _solve_one(row: JointRows, motion: _Motion, inverse_mass, inverse_inertia, params: SimParams):
+    """One joint in one sweep; `row` fields are `[B]` or `[bodies, B]`.
+
+    XLA's CPU compiler repeats sums and products in each of their consumers and materialises quotients, so
+    that what several consumers need ends in one: gaps and speeds are divided by the joint's mass first.
+    """
+    a, b, mass = row.a, row.b, row.inverse_mass
+    vx, vy, shift_x, shift_y = (pick(b.is_body - a.is_body, table) for table in motion.linear)
+    wa, wb = pick(a.is_body, motion.turning), pick(b.is_body, motion.turning)
     # Each anchor's share of the gap to the meeting point, which the heavier body moves less for.
-    share_x, share_y = gap_x / row.inverse_mass, gap_y / row.inverse_mass
-    wa, wb = _read(a, bodies.angular_velocity), _read(b, bodies.angular_velocity)
+    share_x, share_y = (row.gap_x + shift_x) / mass, (row.gap_y + shift_y) / mass
     meet_ax, meet_ay = a.arm_x + a.inverse_mass * share_x, a.arm_y + a.inverse_mass * share_y
     meet_bx, meet_by = b.arm_x - b.inverse_mass * share_x, b.arm_y - b.inverse_mass * share_y
-    vx = _read(b, bodies.velocity_x) - wb * meet_by - (_read(a, bodies.velocity_x) - wa * meet_ay)
-    vy = _read(b, bodies.velocity_y) + wb * meet_bx - (_read(a, bodies.velocity_y) + wa * meet_ax)
+    # What impulse would stop the anchors if the bodies could not turn.
+    ux = (vx - wb * meet_by + wa * meet_ay) / mass
+    uy = (vy + wb * meet_bx - wa * meet_ax) / mass
     turning = (
-        _cross(a.arm_x, a.arm_y, vx, vy) ** 2 * a.inverse_inertia
-        + _cross(b.arm_x, b.arm_y, vx, vy) ** 2 * b.inverse_inertia
+        _cross(a.arm_x, a.arm_y, ux, uy) ** 2 * a.inverse_inertia
+        + _cross(b.arm_x, b.arm_y, ux, uy) ** 2 * b.inverse_inertia
     )
-    effective = row.inverse_mass + turning / nonzero(vx**2 + vy**2)
-    jx = params.joint_stiffness * (vx + params.joint_velocity_bias * gap_x) / effective
-    jy = params.joint_stiffness * (vy + params.joint_velocity_bias * gap_y) / effective
+    scale = params.joint_stiffness / (1 + turning / (mass * nonzero(ux**2 + uy**2)))
+    jx = scale * (ux + params.joint_velocity_bias * share_x)
+    jy = scale * (uy + params.joint_velocity_bias * share_y)
     turn = (
         wb
         - b.inverse_inertia * _cross(b.arm_x, b.arm_y, jx, jy)
@@ -174,14 +187,9 @@ def _solve_one(row: JointRows, bodies: Bodies, params: SimParams):
     )
     wanted = turn + row.angular_push
     angular = jnp.where(row.fixed | (turn * row.angular_push > 0), wanted, 0) / row.inverse_inertia
-    bodies = _push(row, bodies, jx, jy, angular)
-    share_x, share_y = (params.joint_position_correction * share for share in (share_x, share_y))
-    mass = bodies.inverse_mass
-    bodies = bodies._replace(
-        shift_x=_spread(bodies.shift_x, mass, row, share_x, -share_x),
-        shift_y=_spread(bodies.shift_y, mass, row, share_y, -share_y),
-    )
-    return bodies, jx, jy, angular
+    shift = [params.joint_position_correction * share for share in (share_x, share_y)]
+    motion = _push(row, motion, inverse_mass, inverse_inertia, jx, jy, angular, shift)
+    return motion, jx, jy, angular
 
 
 def solve_joints(
@@ -190,18 +198,21 @@ def solve_joints(
     """One sweep over all joints, one after another in slot order."""
     if rows.gap_x.shape[0] == 0:
         return sum_so_far, bodies
+    motion, *inverse = _join_tables(bodies)
 
-    def visit(bodies, row):
-        bodies, jx, jy, angular = _solve_one(row, bodies, params)
-        return bodies, JointImpulses(jx, jy, jnp.where(row.fixed, angular, 0))
+    def visit(motion, row):
+        motion, jx, jy, angular = _solve_one(row, motion, *inverse, params)
+        return motion, JointImpulses(jx, jy, jnp.where(row.fixed, angular, 0))
 
-    bodies, added = jax.lax.scan(visit, bodies, rows)
-    return jax.tree.map(jnp.add, sum_so_far, added), bodies
+    motion, added = jax.lax.scan(visit, motion, rows)
+    return jax.tree.map(jnp.add, sum_so_far, added), _split_tables(motion, bodies)
 
 
 def warm_start_joints(rows: JointRows, impulses: JointImpulses, bodies: Bodies) -> Bodies:
     """Applies last step's impulses of all joints."""
+    motion, *inverse = _join_tables(bodies)
     for j in range(rows.gap_x.shape[0]):
-        row = _row(rows, j)
-        bodies = _push(row, bodies, impulses.x[j], impulses.y[j], impulses.angular[j])
-    return bodies
+        row, (jx, jy, angular) = _row((rows, impulses), j)
+        nothing = (jnp.zeros_like(jx), jnp.zeros_like(jx))
+        motion = _push(row, motion, *inverse, jx, jy, angular, nothing)
+    return _split_tables(motion, bodies)
