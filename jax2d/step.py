@@ -15,9 +15,10 @@ from jax2d.params import SimParams, SimSpec
 from jax2d.pipeline import step_batch_last
 from jax2d.types import Contacts, SimState
 
-# Rows (a contact slot is one, a body four) that a CPU steps at a time: more do not fit its cache
-# (measured, see README.md).
-CPU_BLOCK = 23_000
+# In rows (a contact slot is one, a body four): batches above CPU_WHOLE do not fit a CPU's cache and are
+# stepped CPU_BLOCK at a time, which costs a quarter more than a block alone (measured, see README.md).
+CPU_WHOLE = 110_000
+CPU_BLOCK = 30_000
 LANES = 32  # a block is a multiple of this, so that vector instructions leave no remainder
 
 # What a step changes; everything else in a state is passed on untouched.
@@ -89,42 +90,37 @@ def _step_batch(states, actions, params, spec, axis: int = 0):
     blocks, size = _blocks(batch, spec)
     if blocks == 1:
         return _step_whole(states, actions, params, spec, axis)
-    arguments, spread = (states, actions, params), (axis, axis, 0)
+    cut = lambda value, start, at: jax.lax.dynamic_slice_in_dim(value, start, size, at)
 
-    def cut(value, at):
-        """Splits the batch axis, repeating the last scene to fill it up; blocks come first."""
-        if jnp.ndim(value) == 0:
-            return jnp.broadcast_to(value, (blocks,))
-        value = jnp.moveaxis(value, at, 0)
-        fill = jnp.broadcast_to(value[-1:], (blocks * size - batch, *value.shape[1:]))
-        value = jnp.concatenate([value, fill]).reshape(blocks, size, *value.shape[1:])
-        return jnp.moveaxis(value, 1, at if at == -1 else 1)
+    def one_block(index):
+        """The block's first scene, and what a step changes in it."""
+        start = jnp.minimum(index * size, batch - size)  # the last one may overlap the one before
+        block = jax.tree.map(lambda value: cut(value, start, axis), (states, actions))
+        numbers = jax.tree.map(lambda v: cut(v, start, 0) if jnp.ndim(v) else v, params)
+        state, contacts = _step_whole(*block, numbers, spec, axis)
+        return start, ({name: getattr(state, name) for name in MOVING}, contacts)
 
-    def join(value):
-        value = jnp.moveaxis(value, axis, 1) if axis == -1 else value
-        value = value.reshape(blocks * size, *value.shape[2:])[:batch]
-        return jnp.moveaxis(value, 0, axis)
+    def visit(index, filled):
+        start, parts = one_block(index)
+        put = functools.partial(jax.lax.dynamic_update_slice_in_dim, start_index=start, axis=axis)
+        return jax.tree.map(put, filled, parts)
 
-    cuts = tuple(
-        jax.tree.map(lambda value, at=at: cut(value, at), argument)
-        for argument, at in zip(arguments, spread, strict=True)
-    )
+    def empty(part):
+        shape = list(part.shape)
+        shape[axis] = batch
+        return jnp.empty(shape, part.dtype)
 
-    def one_block(block):
-        states, actions, params = block
-        state, contacts = _step_whole(states, actions, params, spec, axis)
-        return {name: getattr(state, name) for name in MOVING}, contacts
-
-    moved, contacts = jax.tree.map(join, jax.lax.map(one_block, cuts))
+    filled = jax.tree.map(empty, jax.eval_shape(one_block, 0)[1])
+    moved, contacts = jax.lax.fori_loop(0, blocks, visit, filled)
     return dataclasses.replace(states, **moved), contacts
 
 
 def _blocks(batch: int, spec: SimSpec) -> tuple[int, int]:
     """How many blocks a batch is cut into, and how many scenes each has."""
     rows = num_contacts(spec) + 4 * spec.num_bodies
-    wanted = round(batch * rows / CPU_BLOCK)
-    if jax.default_backend() != "cpu" or wanted <= 1:
+    if jax.default_backend() != "cpu" or batch * rows <= CPU_WHOLE:
         return 1, batch
+    wanted = max(round(batch * rows / CPU_BLOCK), 1)
     size = -(-batch // wanted // LANES) * LANES
     return -(-batch // size), size
 
