@@ -15,10 +15,9 @@ from jax2d.params import SimParams, SimSpec
 from jax2d.pipeline import step_batch_last
 from jax2d.types import Contacts, SimState
 
-# In rows (a contact slot is one, a body four): batches above CPU_WHOLE do not fit a CPU's cache and are
-# stepped CPU_BLOCK at a time, which costs a quarter more than a block alone (measured, see README.md).
-CPU_WHOLE = 110_000
-CPU_BLOCK = 30_000
+# Rows (a contact slot is one, a body four) that a CPU steps at a time: more do not fit its cache
+# (measured, see README.md).
+CPU_BLOCK = 23_000
 LANES = 32  # a block is a multiple of this, so that vector instructions leave no remainder
 
 # What a step changes; everything else in a state is passed on untouched.
@@ -92,13 +91,21 @@ def _step_batch(states, actions, params, spec, axis: int = 0):
         return _step_whole(states, actions, params, spec, axis)
     cut = lambda value, start, at: jax.lax.dynamic_slice_in_dim(value, start, size, at)
 
+    def step_part(block):
+        state, contacts = _step_whole(*block, spec, axis)
+        return {name: getattr(state, name) for name in MOVING}, contacts
+
+    def nothing(block):
+        return jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(step_part, block))
+
     def one_block(index):
         """The block's first scene, and what a step changes in it."""
         start = jnp.minimum(index * size, batch - size)  # the last one may overlap the one before
         block = jax.tree.map(lambda value: cut(value, start, axis), (states, actions))
         numbers = jax.tree.map(lambda v: cut(v, start, 0) if jnp.ndim(v) else v, params)
-        state, contacts = _step_whole(*block, numbers, spec, axis)
-        return start, ({name: getattr(state, name) for name in MOVING}, contacts)
+        # Always true, but not to the compiler: it hands a block to a branch as arrays of its own, where it
+        # would otherwise cut the batch anew in every kernel that reads it.
+        return start, jax.lax.cond(start >= 0, step_part, nothing, (*block, numbers))
 
     def visit(index, filled):
         start, parts = one_block(index)
@@ -118,9 +125,9 @@ def _step_batch(states, actions, params, spec, axis: int = 0):
 def _blocks(batch: int, spec: SimSpec) -> tuple[int, int]:
     """How many blocks a batch is cut into, and how many scenes each has."""
     rows = num_contacts(spec) + 4 * spec.num_bodies
-    if jax.default_backend() != "cpu" or batch * rows <= CPU_WHOLE:
+    wanted = round(batch * rows / CPU_BLOCK)
+    if jax.default_backend() != "cpu" or wanted <= 1:
         return 1, batch
-    wanted = max(round(batch * rows / CPU_BLOCK), 1)
     size = -(-batch // wanted // LANES) * LANES
     return -(-batch // size), size
 
