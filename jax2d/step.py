@@ -128,7 +128,7 @@ def _blocks(batch: int, spec: SimSpec) -> tuple[int, int]:
     wanted = round(batch * rows / CPU_BLOCK)
     if jax.default_backend() != "cpu" or wanted <= 1:
         return 1, batch
-    size = -(-batch // wanted // LANES) * LANES
+    size = min(-(-batch // wanted // LANES) * LANES, batch)
     return -(-batch // size), size
 
 
