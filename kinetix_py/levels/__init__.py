@@ -1,0 +1,1 @@
+"""Levels: what they are, files, padding and batches."""
