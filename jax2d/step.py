@@ -92,7 +92,8 @@ def _step_batch(states, actions, params, spec, axis: int = 0):
     cut = lambda value, start, at: jax.lax.dynamic_slice_in_dim(value, start, size, at)
 
     def step_part(block):
-        state, contacts = _step_whole(*block, spec, axis)
+        states, actions, params = block
+        state, contacts = _step_whole(states, actions, params, spec, axis)
         return {name: getattr(state, name) for name in MOVING}, contacts
 
     def nothing(block):

@@ -198,10 +198,10 @@ def solve_joints(
     """One sweep over all joints, one after another in slot order."""
     if rows.gap_x.shape[0] == 0:
         return sum_so_far, bodies
-    motion, *inverse = _join_tables(bodies)
+    motion, inverse_mass, inverse_inertia = _join_tables(bodies)
 
     def visit(motion, row):
-        motion, jx, jy, angular = _solve_one(row, motion, *inverse, params)
+        motion, jx, jy, angular = _solve_one(row, motion, inverse_mass, inverse_inertia, params)
         return motion, JointImpulses(jx, jy, jnp.where(row.fixed, angular, 0))
 
     motion, added = jax.lax.scan(visit, motion, rows)
@@ -210,9 +210,9 @@ def solve_joints(
 
 def warm_start_joints(rows: JointRows, impulses: JointImpulses, bodies: Bodies) -> Bodies:
     """Applies last step's impulses of all joints."""
-    motion, *inverse = _join_tables(bodies)
+    motion, inverse_mass, inverse_inertia = _join_tables(bodies)
     for j in range(rows.gap_x.shape[0]):
         row, (jx, jy, angular) = _row((rows, impulses), j)
         nothing = (jnp.zeros_like(jx), jnp.zeros_like(jx))
-        motion = _push(row, motion, *inverse, jx, jy, angular, nothing)
+        motion = _push(row, motion, inverse_mass, inverse_inertia, jx, jy, angular, nothing)
     return _split_tables(motion, bodies)

@@ -10,8 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 
 import jax2d
-from kinetix_py.spec import EnvSpec
+from kinetix_py.spec import SIZES, EnvSpec
 
+# Arrays of a scene with one row per body, whatever its shape.
+BODY_FIELDS = (
+    "position",
+    "rotation",
+    "velocity",
+    "angular_velocity",
+    "inverse_mass",
+    "inverse_inertia",
+    "friction",
+    "restitution",
+    "collision_mode",
+    "active",
+)
 LEVEL_COUNTS = ("num_polygons", "num_circles", "num_joints", "num_thrusters", "max_vertices")
 
 
@@ -134,11 +147,9 @@ def pad_level(level: Level, spec: EnvSpec) -> Level:
     joints = dataclasses.replace(joints, body_a=moved(joints.body_a), body_b=moved(joints.body_b))
     thrusters = jax.tree.map(lambda value: rows(value, more["num_thrusters"]), old.thrusters)
     thrusters = dataclasses.replace(thrusters, body=moved(thrusters.body))
-    whole = ("vertices", "num_vertices", "radius", "gravity", "joints", "thrusters")
-    whole += ("contact_impulse", "joint_impulse")
     sim = dataclasses.replace(
         old,
-        **{f.name: bodies(getattr(old, f.name)) for f in dataclasses.fields(old) if f.name not in whole},
+        **{name: bodies(getattr(old, name)) for name in BODY_FIELDS},
         vertices=rows(rows(old.vertices, more["num_polygons"]), more["max_vertices"], 1),
         num_vertices=rows(old.num_vertices, more["num_polygons"]),
         radius=rows(old.radius, more["num_circles"]),
@@ -170,7 +181,8 @@ def stack_levels(levels: Sequence[Level], spec: EnvSpec | None = None) -> Level:
         raise ValueError("stack_levels needs at least one level, got none")
     if spec is None:
         sizes = [level.sizes for level in levels]
-        spec = EnvSpec(**{name: max(size[name] for size in sizes) for name in LEVEL_COUNTS})
+        most = {name: max(size[name] for size in sizes) for name in LEVEL_COUNTS}
+        spec = dataclasses.replace(SIZES["s"], **most)
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(pad_level(level, spec) for level in levels))
 
 
