@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -98,7 +99,7 @@ def from_scene(
 def densities(sim: jax2d.SimState) -> jax.Array:
     """Mass over area of every body, 1 for immovable ones: float `[N]` kg/m^2."""
     index = jnp.arange(sim.vertices.shape[-2])
-    closed = jnp.where((index < sim.num_vertices[:, None])[..., None], sim.vertices, sim.vertices[:, :1])
+    closed = jnp.where((index[None] < sim.num_vertices[:, None])[..., None], sim.vertices, sim.vertices[:, :1])
     here, there = closed, jnp.roll(closed, -1, axis=1)
     polygons = jnp.abs((here[..., 0] * there[..., 1] - here[..., 1] * there[..., 0]).sum(-1)) / 2
     area = jnp.concatenate([polygons, jnp.pi * sim.radius**2])
@@ -181,7 +182,7 @@ def stack_levels(levels: Sequence[Level], spec: EnvSpec | None = None) -> Level:
         raise ValueError("stack_levels needs at least one level, got none")
     if spec is None:
         sizes = [level.sizes for level in levels]
-        most = {name: max(size[name] for size in sizes) for name in LEVEL_COUNTS}
+        most: dict[str, Any] = {name: max(size[name] for size in sizes) for name in LEVEL_COUNTS}
         spec = dataclasses.replace(SIZES["s"], **most)
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(pad_level(level, spec) for level in levels))
 
