@@ -1,5 +1,8 @@
 """An open-ended space of 2D physics tasks for reinforcement learning, in JAX: make green touch blue."""
 
+from kinetix_py.actions import Actions
+from kinetix_py.env.environment import Environment, make
+from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.levels.level import (
     Level,
     empty_level,
@@ -12,10 +15,15 @@ from kinetix_py.spec import SIZES, EnvSpec
 
 __all__ = [
     "SIZES",
+    "Actions",
+    "EnvParams",
     "EnvSpec",
+    "EnvState",
+    "Environment",
     "Level",
     "empty_level",
     "from_scene",
+    "make",
     "pad_level",
     "stack_levels",
     "validate_level",

@@ -212,6 +212,8 @@ class Environment:
         carry = (state.sim, jnp.int32(0), state.contact)
         (sim, result, contact), _ = jax.lax.scan(frame, carry, length=self.frame_skip)
         finite = is_finite(sim)
+        result = jnp.where(finite, result, 0)  # what touches what is not known of such a state
+        contact = jnp.where(finite, contact, state.contact)
         keep = lambda name: jnp.where(finite, getattr(sim, name), getattr(state.sim, name))
         kept: dict[str, Any] = {name: keep(name) for name in MOVING}
         sim = dataclasses.replace(state.sim, **kept)

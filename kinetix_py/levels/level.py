@@ -99,7 +99,8 @@ def from_scene(
 def densities(sim: jax2d.SimState) -> jax.Array:
     """Mass over area of every body, 1 for immovable ones: float `[N]` kg/m^2."""
     index = jnp.arange(sim.vertices.shape[-2])
-    closed = jnp.where((index[None] < sim.num_vertices[:, None])[..., None], sim.vertices, sim.vertices[:, :1])
+    used = index[None] < sim.num_vertices[:, None]
+    closed = jnp.where(used[..., None], sim.vertices, sim.vertices[:, :1])
     here, there = closed, jnp.roll(closed, -1, axis=1)
     polygons = jnp.abs((here[..., 0] * there[..., 1] - here[..., 1] * there[..., 0]).sum(-1)) / 2
     area = jnp.concatenate([polygons, jnp.pi * sim.radius**2])

@@ -1,0 +1,78 @@
+"""Levels of a few shapes whose outcome a reader can foresee, and one way to play any environment."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+import jax2d
+import kinetix_py as kx
+
+# The smallest size that has one of everything.
+TINY = kx.EnvSpec(num_polygons=5, num_circles=2, num_joints=1, num_thrusters=1)
+
+
+def falling(spec=TINY, height=1.0, red=False, gravity=-9.81):
+    """A green ball of radius 0.2 m whose lowest point is `height` above a blue (or red) box on the floor."""
+    scene = jax2d.Scene(spec.sim)
+    scene.add_walls()
+    scene.set_gravity((0.0, gravity))
+    scene.add_box((2.5, 0.6), 0.8, 0.4, immovable=True)
+    scene.add_circle((2.5, 1.0 + height), 0.2)
+    role = [0] * spec.num_bodies
+    role[4], role[spec.num_polygons] = (3 if red else 2), 1
+    return kx.from_scene(scene.build(), spec, role=role)
+
+
+def rocket(spec=TINY):
+    """A green ball with a thruster pushing right, in no gravity, 1.6 m from a blue ball's outline."""
+    scene = jax2d.Scene(spec.sim)
+    scene.add_walls()
+    scene.set_gravity((0.0, 0.0))
+    ball = scene.add_circle((1.0, 2.5), 0.2)
+    scene.add_circle((3.0, 2.5), 0.2)
+    scene.add_thruster(ball, direction=0.0, power=0.2)
+    role = [0] * spec.num_bodies
+    role[spec.num_polygons], role[spec.num_polygons + 1] = 1, 2
+    return kx.from_scene(scene.build(), spec, role=role)
+
+
+def car(spec=TINY, auto=False):
+    """A green box on a motor-driven wheel."""
+    scene = jax2d.Scene(spec.sim)
+    scene.add_walls()
+    body = scene.add_box((2.0, 1.2), 0.8, 0.2)
+    wheel = scene.add_circle((2.0, 0.8), 0.25)
+    scene.add_revolute_joint(body, wheel, (2.0, 0.8), motor=True)
+    role = [0] * spec.num_bodies
+    role[4] = 1
+    auto = [auto] + [False] * (spec.num_joints - 1)
+    return kx.from_scene(scene.build(), spec, role=role, motor_auto=auto)
+
+
+def batch(level, count=3):
+    """Copies of a level."""
+    return jax.tree.map(lambda value: jnp.stack([value] * count), level)
+
+
+def play(env, level, steps, params=None, policy=None):
+    """Plays a batch of levels under jit and vmap: observations, states and so on, `[steps, batch, ...]`."""
+    params = env.default_params if params is None else params
+    policy = policy or (lambda key: env.noop_action)
+
+    @jax.jit
+    def run(level, params):
+        count = level.role.shape[0]
+        keys = jax.random.split(jax.random.key(0), count)
+        _, state = jax.vmap(env.reset, (0, 0, None))(keys, level, params)
+
+        def step(state, key):
+            act_keys, step_keys = jax.random.split(key, (2, count))
+            actions = jax.vmap(policy)(act_keys)
+            step_env = jax.vmap(env.step, (0, 0, 0, None))
+            obs, state, reward, done, info = step_env(step_keys, state, actions, params)
+            return state, (obs, state, reward, done, info)
+
+        return jax.lax.scan(step, state, jax.random.split(jax.random.key(1), steps))[1]
+
+    return run(level, params)
