@@ -1,6 +1,7 @@
 """Benchmarks; prints one JSON line.
 
-python scripts/benchmark.py engine --size {s,m,l} --num-envs N [--steps T] [--seed K]
+python scripts/benchmark.py engine    --size {s,m,l} --num-envs N [--steps T] [--seed K]
+python scripts/benchmark.py env       --size {s,m,l} --num-envs N [--observation entity]
 """
 
 from __future__ import annotations
@@ -24,19 +25,29 @@ def positive(text: str) -> int:
     return value
 
 
+def _common(what, name: str, help: str) -> argparse.ArgumentParser:
+    """A subcommand with the options that all of them share."""
+    parser = what.add_parser(name, help=help)
+    parser.add_argument("--size", choices=("s", "m", "l"), required=True)
+    parser.add_argument("--num-envs", type=positive, required=True)
+    parser.add_argument("--steps", type=positive, default=64, help="steps of one call (default 64)")
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn at random (default 0)")
+    parser.add_argument("--order", choices=("parallel", "kinetix"), default="parallel")
+    parser.add_argument(
+        "--devices", type=positive, default=2, help="devices the CPU is split into (default 2)"
+    )
+    return parser
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    engine = parser.add_subparsers(dest="what", required=True).add_parser("engine", help="physics alone")
-    engine.add_argument("--size", choices=("s", "m", "l"), required=True)
-    engine.add_argument("--num-envs", type=positive, required=True)
-    engine.add_argument("--steps", type=positive, default=64, help="physics steps of one call (default 64)")
-    engine.add_argument("--seed", type=int, default=0, help="of the random scenes and actions (default 0)")
-    engine.add_argument("--order", choices=("parallel", "kinetix"), default="parallel")
-    engine.add_argument(
-        "--devices", type=positive, default=2, help="devices the CPU is split into (default 2)"
-    )
+    what = parser.add_subparsers(dest="what", required=True)
+    engine = _common(what, "engine", "physics alone")
     engine.add_argument("--save-scenes", metavar="FILE", help="also write the scenes and actions as .npz")
+    env = _common(what, "env", "environment steps")
+    env.add_argument("--observation", default="entity", help="entity, flat, flat_padded, pixels or blind")
+    env.add_argument("--frame-skip", type=positive, default=2)
     options = parser.parse_args(arguments)
     if options.num_envs % options.devices:
         parser.error(f"--num-envs {options.num_envs} is not a multiple of --devices {options.devices}")
@@ -98,7 +109,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs what the command line asks for."""
     options = parse(arguments)
     measure.use_host_devices(options.devices)
-    print(json.dumps({"engine": engine}[options.what](options)))
+    from scripts.benchmark_env import env
+
+    print(json.dumps({"engine": engine, "env": env}[options.what](options)))
 
 
 if __name__ == "__main__":
