@@ -1,0 +1,133 @@
+"""Every number of the random level distribution."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import jax
+
+Number = jax.Array | float
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class GeneratorParams:
+    """Numbers of the level distribution: traced, so changing one never recompiles. Scalars.
+
+    Chances are in 0 .. 1; weights are at least 0 and relative to those named beside them. Ranges are
+    uniform. Nothing is checked, since the values may be traced.
+    """
+
+    red_floor_chance: Number = 0.08
+    """Chance that the floor is red."""
+    blue_floor_chance: Number = 0.02
+    """Chance that the floor is blue; no other shape is then blue."""
+    swap_chance: Number = 0.5
+    """Chance that green and blue change places in the end (never with a blue floor)."""
+    gravity: Number = -9.81
+    """Vertical acceleration [m/s^2]."""
+
+    motor_only_weight: Number = 1.0
+    """Weight of levels that are forced to have a joint but no thruster."""
+    thruster_only_weight: Number = 1.0
+    """Weight of levels that are forced to have a thruster but no joint."""
+    motor_and_thruster_weight: Number = 1.0
+    """Weight of levels that are forced to have both."""
+
+    joined_shape_weight: Number = 0.35
+    """Weight of a joined shape in each slot that is left after green, blue and the forced control."""
+    free_shape_weight: Number = 0.35
+    """Weight of a free shape in such a slot."""
+    no_shape_weight: Number = 0.30
+    """Weight of leaving such a slot empty."""
+    num_proposals: Number = 8.0
+    """Placements of a shape among which the one with fewest overlaps is taken, 1 .. 8."""
+    small_scene_bodies: Number = 7.0
+    """Specs with at most so many body slots have one proposal and no immovable free shape."""
+
+    circle_chance: Number = 0.30
+    """Chance that a free shape is a circle, while there are slots of both kinds."""
+    joined_circle_chance: Number = 0.60
+    """Weight of joining a circle; that of joining a polygon is one less this."""
+    triangle_chance: Number = 0.0
+    """Chance that a polygon is a triangle."""
+    many_vertices_chance: Number = 0.0
+    """Chance that a polygon has 5 .. `max_vertices` vertices (if the spec allows as many)."""
+    min_half_size: Number = 0.05
+    """Smallest half side of a rectangle [m]."""
+    max_half_size: Number = 1 / (2 * math.sqrt(2))
+    """Largest half side of a rectangle [m]."""
+    elongation_chance: Number = 0.3
+    """Chance that one of a rectangle's half sides is multiplied by `elongation`."""
+    elongation: Number = 2.0
+    """Factor on that half side."""
+    min_radius: Number = 0.1
+    """Smallest radius of a circle [m]."""
+    max_radius: Number = 0.4
+    """Largest radius of a circle [m]."""
+    density: Number = 1.0
+    """Of every shape [kg/m^2]."""
+    friction: Number = 1.0
+    """Of every shape, times `SimParams.base_friction`."""
+    restitution: Number = 0.0
+    """Of every shape, 0 .. 1."""
+
+    bottom_margin: Number = 0.4
+    """How far free shapes stay from the scene's bottom edge, beyond their extent [m]."""
+    opposite_halves_chance: Number = 0.5
+    """Chance that green starts in the left half and blue in the right half (before the swap)."""
+    immovable_chance: Number = 0.02
+    """Chance that a free shape without mass would be immovable ..."""
+    immovable_chance_per_mass: Number = 4.0
+    """... and how it grows with the mass [1/kg]."""
+    max_immovable_chance: Number = 1.0
+    """Its upper bound."""
+    low_immovable_chance: Number = 0.6
+    """Chance that an immovable shape with a role is put into the lower half."""
+    red_weight: Number = 1 / 3
+    """Weight of red against no role (1) for a shape that may be red; at most one is."""
+
+    immovable_target_weight: Number = 0.05
+    """Weight of joining a shape to an immovable one; a movable one has 1."""
+    max_polygon_joints: Number = 2.0
+    """Joints on a polygon beyond which no more shapes are joined to it."""
+    max_circle_joints: Number = 1.0
+    """The same for a circle."""
+    min_protrusion: Number = 0.05
+    """How far two joined shapes must stick out of each other [m]."""
+    num_always_revolute: Number = 2.0
+    """So many first joints are revolute."""
+    revolute_chance: Number = 0.5
+    """Chance that each further joint is revolute; else it is fixed."""
+    motor_chance: Number = 0.8
+    """Chance that a revolute joint has a motor."""
+    motor_auto_chance: Number = 0.0
+    """Chance that a motor runs by itself."""
+    min_motor_speed: Number = 0.4
+    """Slowest motor, times `SimParams.base_motor_speed`."""
+    max_motor_speed: Number = 3.0
+    """Fastest motor."""
+    min_motor_power: Number = 1.0
+    """Weakest motor, times `SimParams.base_motor_power`."""
+    max_motor_power: Number = 3.0
+    """Strongest motor."""
+    circle_motor_power: Number = 1.0
+    """Power of a motor that drives, or is held by, a circle."""
+    limits_chance: Number = 0.4
+    """Chance that a revolute joint of two polygons has limits."""
+    min_limit: Number = -math.pi
+    """Bound on the lower limit [rad]; it lies between this and 0."""
+    max_limit: Number = math.pi
+    """Bound on the upper limit [rad]; it lies between 0 and this."""
+
+    thruster_chance: Number = 0.3
+    """Chance of a thruster in each slot but the first, which is kept for the forced one."""
+    thruster_radial_chance: Number = 0.8
+    """Chance that a thruster pushes towards the centre of mass; else anywhere."""
+    thruster_power: Number = 2.0
+    """Power of a thruster per mass of its shape [1/kg], times `SimParams.base_thruster_power` ..."""
+    min_thruster_factor: Number = 0.5
+    """... times a factor between this ..."""
+    max_thruster_factor: Number = 2.0
+    """... and this."""

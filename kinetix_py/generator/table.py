@@ -1,0 +1,167 @@
+"""What the generator carries from shape to shape: a compact table of the free bodies and joints so far.
+
+`P` free polygon slots, then `C` circle slots, are `N` bodies (walls are not among them); `V` vertices, `J`
+joints. Batch-last: `[rows, B]`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from kinetix_py.generator.arrays import put
+from kinetix_py.spec import EnvSpec
+
+MAX_PROPOSALS = 8
+
+
+class Counts(NamedTuple):
+    """Free slots of a spec: static."""
+
+    polygons: int
+    circles: int
+    joints: int
+    thrusters: int
+    vertices: int
+
+    @property
+    def bodies(self) -> int:
+        return self.polygons + self.circles
+
+
+def free_slots(spec: EnvSpec) -> Counts:
+    """What the generator can fill in a spec; joints need a binding and a polygon, thrusters a binding.
+
+    Raises:
+      ValueError: there is no place for a green and a blue shape, or walls do not fit `max_vertices`.
+    """
+    polygons = spec.num_polygons - spec.walls
+    if polygons + spec.num_circles < 2:
+        raise ValueError(
+            "the generator needs at least 2 body slots besides the walls (a green and a blue shape), "
+            f"got {polygons} polygons and {spec.num_circles} circles"
+        )
+    if spec.walls and spec.max_vertices < 4:
+        raise ValueError(f"walls are boxes: max_vertices must be at least 4, got {spec.max_vertices}")
+    # Circles are joined at their centres, so that one of two would hide the other.
+    joints = spec.num_joints if polygons and spec.num_motor_bindings else 0
+    thrusters = spec.num_thrusters if spec.num_thruster_bindings else 0
+    return Counts(polygons, spec.num_circles, joints, thrusters, spec.max_vertices)
+
+
+class Shape(NamedTuple):
+    """The shape to be added: everything but its place. All `[B]`."""
+
+    is_circle: jax.Array  # bool
+    num_vertices: jax.Array  # int
+    half_width: jax.Array  # m, 0 for circles
+    half_height: jax.Array  # m, 0 for circles
+    radius: jax.Array  # m, 0 for polygons
+    role: jax.Array  # int
+    movable: jax.Array  # bool
+
+
+class Place(NamedTuple):
+    """Where a shape goes: `[B]`, or `[K, B]` for K proposals."""
+
+    x: jax.Array  # m
+    y: jax.Array  # m
+    rotation: jax.Array  # rad
+    anchor_x: jax.Array  # m, of the joint, in the shape's frame
+    anchor_y: jax.Array
+    target_anchor_x: jax.Array  # m, in the frame of the shape that it is joined to
+    target_anchor_y: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The free bodies and joints so far."""
+
+    x: jax.Array  # float [N, B] m
+    y: jax.Array  # float [N, B] m
+    rotation: jax.Array  # float [N, B] rad
+    half_width: jax.Array  # float [N, B] m, 0 for circles
+    half_height: jax.Array  # float [N, B] m, 0 for circles
+    radius: jax.Array  # float [N, B] m, 0 for polygons
+    num_vertices: jax.Array  # int [N, B]
+    corner_x: jax.Array  # float [P, V, B] m, in the world
+    corner_y: jax.Array  # float [P, V, B] m, in the world
+    role: jax.Array  # int [N, B]
+    active: jax.Array  # bool [N, B]
+    movable: jax.Array  # bool [N, B]
+    joints_on: jax.Array  # int [N, B]    joints of the body
+    body_a: jax.Array  # int [J, B]    the older body, in 0 .. N - 1
+    body_b: jax.Array  # int [J, B]    the newer body
+    anchor_ax: jax.Array  # float [J, B] m
+    anchor_ay: jax.Array  # float [J, B] m
+    anchor_bx: jax.Array  # float [J, B] m
+    anchor_by: jax.Array  # float [J, B] m
+    joined: jax.Array  # bool [J, B]    slot in use
+    num_polygons: jax.Array  # int [B]       so far
+    num_circles: jax.Array  # int [B]
+    num_joints: jax.Array  # int [B]
+
+
+def empty_table(counts: Counts, batch: int) -> Table:
+    """A table without bodies."""
+    n, p, v, j = counts.bodies, counts.polygons, counts.vertices, counts.joints
+    shapes = {"corner_x": (p, v), "corner_y": (p, v)}
+    shapes |= {name: () for name in ("num_polygons", "num_circles", "num_joints")}
+    joint = ("body_a", "body_b", "anchor_ax", "anchor_ay", "anchor_bx", "anchor_by", "joined")
+    shapes |= {name: (j,) for name in joint}
+    integer = ("num_vertices", "role", "joints_on", "body_a", "body_b", *("num_polygons", "num_circles"))
+    dtypes = {name: jnp.int32 for name in (*integer, "num_joints")}
+    dtypes |= {name: jnp.bool_ for name in ("active", "movable", "joined")}
+    names = [field.name for field in dataclasses.fields(Table)]
+    zeros = lambda name: jnp.zeros((*shapes.get(name, (n,)), batch), dtypes.get(name, jnp.float32))
+    return Table(**{name: zeros(name) for name in names})
+
+
+def insert(
+    table: Table,
+    slot: jax.Array,
+    shape: Shape,
+    place: Place,
+    corners: tuple[jax.Array, jax.Array],
+) -> Table:
+    """Writes a shape into the body slot `[N, B]` that a mask marks, if any.
+
+    Args:
+      corners: of the shape in the world, x and y `[V, B]` m; they do not count for circles.
+    """
+    polygons = table.corner_x.shape[0]
+    body = {name: getattr(shape, name) for name in ("role", "movable", "half_width", "half_height")}
+    body |= {name: getattr(shape, name) for name in ("radius", "num_vertices")}
+    body |= {name: getattr(place, name) for name in ("x", "y", "rotation")}
+    changed = {name: put(slot, getattr(table, name), value) for name, value in body.items()}
+    filled = slot.any(axis=0)
+    return dataclasses.replace(
+        table,
+        **changed,
+        active=table.active | slot,
+        corner_x=put(slot[:polygons], table.corner_x, corners[0]),
+        corner_y=put(slot[:polygons], table.corner_y, corners[1]),
+        num_polygons=table.num_polygons + (filled & ~shape.is_circle),
+        num_circles=table.num_circles + (filled & shape.is_circle),
+    )
+
+
+def join(table: Table, joint: jax.Array, target: jax.Array, slot: jax.Array, place: Place) -> Table:
+    """Writes a joint of the bodies that `target` and `slot` `[N, B]` mark into the marked slot `[J, B]`."""
+    index = jnp.arange(slot.shape[0])[:, None]
+    number = lambda mark: (mark * index).sum(axis=0)
+    rows = {"body_a": number(target), "body_b": number(slot)}
+    rows |= {"anchor_ax": place.target_anchor_x, "anchor_ay": place.target_anchor_y}
+    rows |= {"anchor_bx": place.anchor_x, "anchor_by": place.anchor_y}
+    made = joint.any(axis=0)
+    return dataclasses.replace(
+        table,
+        **{name: put(joint, getattr(table, name), value) for name, value in rows.items()},
+        joined=table.joined | joint,
+        joints_on=table.joints_on + ((target | slot) & made[None]),
+        num_joints=table.num_joints + made,
+    )

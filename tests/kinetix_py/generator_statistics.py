@@ -1,0 +1,102 @@
+"""What random levels look like and how they play, by the names of the reference figures."""
+
+from __future__ import annotations
+
+import functools
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jax2d
+from kinetix_py.generator.filters import ending_pairs
+from kinetix_py.spec import BLUE, GREEN, RED
+
+REFERENCE = pathlib.Path(__file__).resolve().parents[3] / "shared" / "reference"
+HOLD = 8
+
+
+def reference(size):
+    """Means over levels of Kinetix's own generator."""
+    return json.loads((REFERENCE / f"random_{size}.json").read_text())
+
+
+def structure(levels, spec):
+    """Means over a batch of levels; the walls are not counted."""
+    sim = jax.tree.map(np.asarray, levels.sim)
+    role = np.asarray(levels.role)
+    active = sim.active.copy()
+    active[:, : spec.walls] = False
+    movable = active & (sim.inverse_mass > 0)
+    mass = 1 / sim.inverse_mass[movable]
+    joints = sim.joints
+    shapes = lambda which: (active & (role == which)).sum() / len(role)
+    per_level = lambda flags: float(flags.sum() / len(role))
+    return {
+        "polygons": per_level(active[:, : spec.num_polygons]),
+        "circles": per_level(active[:, spec.num_polygons :]),
+        "immovable_fraction": 1 - movable.sum() / active.sum(),
+        "mean_mass": float(mass.mean()),
+        "joints": per_level(joints.active),
+        "revolute": per_level(joints.active & ~joints.fixed),
+        "motors": per_level(joints.active & joints.motor_on),
+        "limited": per_level(joints.active & joints.limits_on),
+        "thrusters": per_level(sim.thrusters.active),
+        "red_shapes": shapes(RED),
+        "green_shapes": shapes(GREEN),
+        "blue_shapes": shapes(BLUE),
+        "red_floor": float((role[:, 0] == RED).mean()),
+        "blue_floor": float((role[:, 0] == BLUE).mean()),
+    }
+
+
+@functools.partial(jax.jit, static_argnames=("spec", "steps"))
+def end_of_episodes(levels, actions, spec, steps=256):
+    """Plays actions `[steps / HOLD, batch, bindings]` with frame skip 2.
+
+    Returns:
+      outcome int `[batch]` (1 solved, -1 lost, 0 neither) and the environment step of the end `[batch]`.
+    """
+    solves, loses = ending_pairs(levels.role, spec)
+    motors = jnp.take_along_axis(actions, levels.motor_binding[None], axis=2)
+    thrusters = spec.num_motor_bindings + levels.thruster_binding
+    values = jnp.concatenate([motors, jnp.take_along_axis(actions, thrusters[None], axis=2)], axis=2)
+    step = jax.vmap(lambda s, a: jax2d.step(s, a, jax2d.SimParams(), spec.sim))
+
+    def frame(index, carried):
+        states, outcome, end = carried
+        states, contacts = step(states, values[index // (2 * HOLD)])
+        solved, lost = ((contacts.active & which).any(axis=1) for which in (solves, loses))
+        now = jnp.where(outcome != 0, outcome, jnp.where(lost, -1, jnp.where(solved, 1, 0)))
+        return states, now, jnp.where((outcome == 0) & (now != 0), index // 2, end)
+
+    batch = levels.role.shape[:1]
+    start = levels.sim, jnp.zeros(batch, jnp.int32), jnp.full(batch, steps, jnp.int32)
+    return jax.lax.fori_loop(0, 2 * steps, frame, start)[1:]
+
+
+def random_actions(seed, draws, count, spec):
+    """Multi-discrete actions as values: `[draws, count, bindings]`."""
+    rng = np.random.default_rng(seed)
+    motors = rng.integers(-1, 2, (draws, count, spec.num_motor_bindings))
+    thrusters = rng.integers(0, 2, (draws, count, spec.num_thruster_bindings))
+    return jnp.asarray(np.concatenate([motors, thrusters], axis=-1), jnp.float32)
+
+
+def play(levels, spec):
+    """How often doing nothing and random actions solve or lose."""
+    count = levels.role.shape[0]
+    actions = random_actions(0, 256 // HOLD, count, spec)
+    outcome, end = map(np.asarray, end_of_episodes(levels, jnp.zeros_like(actions), spec))
+    kept = ~((outcome == 1) & (end < 64))
+    tried = np.asarray(end_of_episodes(levels, actions, spec)[0])[kept]
+    return {
+        "noop_solves_64": float(((outcome == 1) & (end < 64)).mean()),
+        "noop_loses_64": float(((outcome == -1) & (end < 64)).mean()),
+        "noop_solves_256_of_kept": float((outcome[kept] == 1).mean()),
+        "noop_loses_256_of_kept": float((outcome[kept] == -1).mean()),
+        "random_actions_solve_256_of_kept": float((tried == 1).mean()),
+        "random_actions_lose_256_of_kept": float((tried == -1).mean()),
+    }
