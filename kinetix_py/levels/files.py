@@ -1,0 +1,154 @@
+"""Level files: loading by path or by name, and saving so that nothing is ever half-written."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from kinetix_py.levels import kinetix_format, own_format, own_writer
+from kinetix_py.levels.checks import LevelError, Node, listed, parse, root_of
+from kinetix_py.levels.content import MAX_SLOTS, LevelFile, check_level
+from kinetix_py.levels.level import Level
+from kinetix_py.spec import EnvSpec
+
+LIBRARY = pathlib.Path(__file__).parent / "library"
+
+FileFormat = Literal["own", "kinetix"]
+READERS = {"own": own_format.read, "kinetix": kinetix_format.read}
+WRITERS = {"own": own_writer.write, "kinetix": kinetix_format.write}
+
+
+def load_level(name_or_path: str | os.PathLike) -> Level:
+    """The level of a file of either format, or of the library if it is a name without a path.
+
+    Raises:
+      LevelError: no such file or name, or a file that is wrong.
+    """
+    return load_level_file(name_or_path).level
+
+
+def load_level_file(name_or_path: str | os.PathLike) -> LevelFile:
+    """As `load_level`, with the level's size, its solution, and what else the file says."""
+    path = _find(name_or_path)
+    return _read(parse(path.read_bytes(), str(path)))
+
+
+def level_from_json(content: str | bytes | dict) -> LevelFile:
+    """The level of a text, or parsed content, of either format.
+
+    Raises:
+      LevelError: naming the field that is wrong, its value and its bound.
+    """
+    return _read(root_of(content, "level") if isinstance(content, dict) else parse(content, "level"))
+
+
+def level_to_json(
+    level: Level,
+    *,
+    format: FileFormat = "own",
+    name: str | None = None,
+    author: str | None = None,
+    description: str | None = None,
+    solution: Sequence[Sequence[int]] | None = None,
+    spec: EnvSpec | None = None,
+    env: dict | None = None,
+) -> str:
+    """The text of a level's file; arguments and errors as for `save_level`."""
+    file = LevelFile(level, _spec_of(level, spec), name, author, description, _rows(solution), env)
+    return _text(file, format, "level")
+
+
+def save_level(
+    level: Level,
+    path: str | os.PathLike,
+    *,
+    format: FileFormat = "own",
+    name: str | None = None,
+    author: str | None = None,
+    description: str | None = None,
+    solution: Sequence[Sequence[int]] | None = None,
+    spec: EnvSpec | None = None,
+    env: dict | None = None,
+) -> None:
+    """Writes one level to a file, in one move: the file is the old one or the new one, never a part.
+
+    Args:
+      format: "own", or "kinetix" for Kinetix and its browser editor.
+      name, author, description: notes; `format="own"` only.
+      solution: multi-discrete actions `[steps, bindings]` that solve it; `format="own"` only.
+      spec: the size to write; by default the level's slots, 4 motor and 2 thruster bindings, 4 walls.
+      env: `LevelFile.env` of the file that the level came from.
+
+    Raises:
+      LevelError: the level is not valid, or the format cannot hold it; nothing is touched.
+      OSError: the file cannot be written.
+    """
+    file = LevelFile(level, _spec_of(level, spec), name, author, description, _rows(solution), env)
+    _replace(pathlib.Path(path), _text(file, format, os.fspath(path)))
+
+
+def _read(root: Node) -> LevelFile:
+    if "format" in root:
+        return READERS["own"](root)
+    if "env_state" in root:
+        return READERS["kinetix"](root)
+    root.fail(f"has neither {'format'!r} nor {'env_state'!r}: it is no level of a known format")
+
+
+def _text(file: LevelFile, format: str, where: str) -> str:
+    """The text of a valid level, which was read back."""
+    if format not in WRITERS:
+        raise LevelError(f"{where}: format must be one of {', '.join(WRITERS)}, got {format!r}")
+    for field, count in vars(file.spec).items():
+        if isinstance(count, int) and count > MAX_SLOTS:
+            raise LevelError(f"{where}: {field} must be at most {MAX_SLOTS}, got {count}")
+    check_level(file.level, file.spec, where)
+    if format == "kinetix":
+        kinetix_format.check_writable(file, where)
+    try:
+        text = WRITERS[format](file)
+    except (TypeError, ValueError) as error:
+        raise LevelError(f"{where}: its notes, solution or env is not JSON: {error}") from None
+    READERS[format](parse(text, where))  # what cannot be read is not written
+    return text
+
+
+def _spec_of(level: Level, spec: EnvSpec | None) -> EnvSpec:
+    sizes: dict[str, Any] = dict(level.sizes)
+    return EnvSpec(**sizes) if spec is None else spec
+
+
+def _rows(solution: Any) -> Any:
+    """A solution as lists, also if it is an array."""
+    return solution.tolist() if hasattr(solution, "tolist") else solution
+
+
+def _replace(path: pathlib.Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "x", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())  # or a crash may leave the new name on an empty file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _find(name_or_path: str | os.PathLike) -> pathlib.Path:
+    path = pathlib.Path(name_or_path)
+    if path.is_file():
+        return path
+    library = {file.stem: file for file in sorted(LIBRARY.rglob("*.json"))}
+    name = os.fspath(name_or_path)
+    if name in library:
+        return library[name]
+    near = difflib.get_close_matches(name, library, 3)
+    if near:
+        hint = f"; did you mean {listed(near)}?"
+    else:
+        hint = f"; the library has {len(library)} levels, none of a name near it"
+    raise LevelError(f"{name}: no such level file, and no level of that name in the library{hint}")

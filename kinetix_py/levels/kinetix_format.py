@@ -1,0 +1,339 @@
+"""Level files of Kinetix and its browser editor, read and written without loss.
+
+What an engine carries from step to step (impulses, manifolds) and what follows from the rest (the collision
+matrix, where anchors are in the world) is not read, and written as for a level at rest. Slots not in use
+may hold anything in a file; they are not read and written empty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kinetix_py.levels.checks import LevelError, Node
+from kinetix_py.levels.content import (
+    MAX_SLOTS,
+    Columns,
+    LevelFile,
+    blank,
+    check_vertices,
+    columns_of,
+    level_of,
+)
+from kinetix_py.levels.kinetix_env import full_env, read_env
+from kinetix_py.spec import NUM_ROLES, EnvSpec
+
+Row = dict[str, Any]
+
+PARTS = ("env_state", "env_params", "static_env_params")
+MANIFOLDS = ("acc_rr_manifolds", "acc_cr_manifolds", "acc_cc_manifolds")
+SCENE = ("polygon", "circle", "joint", "thruster", "collision_matrix", *MANIFOLDS, "gravity")
+# Names in a file for the fields of EnvSpec.
+COUNTS = {
+    "num_polygons": "num_polygons",
+    "num_circles": "num_circles",
+    "num_joints": "num_joints",
+    "num_thrusters": "num_thrusters",
+    "max_polygon_vertices": "max_vertices",
+    "num_solver_iterations": "solver_iterations",
+    "num_static_fixated_polys": "num_walls",
+    "num_motor_bindings": "num_motor_bindings",
+    "num_thruster_bindings": "num_thruster_bindings",
+}
+WARM_START = "do_warm_starting"
+# Names in a file for columns, by how a value is read.
+BODY_VECTORS = {"position": "position", "velocity": "velocity"}
+BODY_NUMBERS = {name: name for name in ("rotation", "angular_velocity")}
+BODY_POSITIVE = {name: name for name in ("inverse_mass", "inverse_inertia", "friction")}
+JOINT_VECTORS = {"a_relative_pos": "anchor_a", "b_relative_pos": "anchor_b"}
+JOINT_NUMBERS = {"rotation": "reference_rotation", "motor_speed": "motor_speed", "motor_power": "motor_power"}
+JOINT_NUMBERS |= {"min_rotation": "min_rotation", "max_rotation": "max_rotation"}
+JOINT_FLAGS = {"motor_on": "motor_on", "motor_has_joint_limits": "limits_on", "is_fixed_joint": "fixed"}
+THRUSTER_VECTORS = {"relative_position": "anchor"}
+THRUSTER_NUMBERS = {"rotation": "direction", "power": "power"}
+
+BODY_KEYS = (*BODY_VECTORS, *BODY_NUMBERS, *BODY_POSITIVE, "restitution", "collision_mode", "active")
+BODY_KEYS += ("n_vertices", "vertices", "radius", "role", "density")
+JOINT_KEYS = ("a_index", "b_index", *JOINT_VECTORS, "global_position", "active", "acc_impulse")
+JOINT_KEYS += ("acc_r_impulse", *JOINT_NUMBERS, *JOINT_FLAGS, "motor_binding")
+THRUSTER_KEYS = ("object_index", *THRUSTER_VECTORS, *THRUSTER_NUMBERS, "global_position", "active")
+THRUSTER_KEYS += ("thruster_binding",)
+
+
+def read(root: Node) -> LevelFile:
+    """The level of a file of Kinetix, in exactly the file's slots.
+
+    Raises:
+      LevelError: naming the field that is wrong, its value and its bound.
+    """
+    scene = root.object(PARTS)["env_state"].object(SCENE)
+    spec = read_size(root["static_env_params"], scene)
+    columns = blank(spec)
+    columns.gravity[:] = _vector(scene["gravity"])
+    _read_rows(scene["polygon"], BODY_KEYS, lambda node, i: _read_polygon(node, columns, i))
+    _read_rows(scene["circle"], BODY_KEYS, lambda node, i: _read_circle(node, columns, i))
+    _read_rows(scene["joint"], JOINT_KEYS, lambda node, i: _read_joint(node, columns, spec, i))
+    _read_rows(scene["thruster"], THRUSTER_KEYS, lambda node, i: _read_thruster(node, columns, spec, i))
+    for name in MANIFOLDS:
+        scene[name].items()
+    scene["collision_matrix"].object([str(i) for i in range(spec.num_bodies)])
+    params = Node({part: root[part].value for part in PARTS[1:]}, root.file)
+    env = read_env(params, ignored=(*COUNTS, WARM_START))
+    return LevelFile(level=level_of(columns, spec, root.file), spec=spec, env=env)
+
+
+def read_size(node: Node, scene: Node) -> EnvSpec:
+    """The size that a file states, which its lists must have.
+
+    Raises:
+      LevelError: a count is missing, out of range, or not that of the list.
+    """
+    lows = {"max_polygon_vertices": 3, "num_solver_iterations": 1}
+    counts: dict[str, Any] = {
+        field: node[key].integer(lows.get(key, 0), MAX_SLOTS) for key, field in COUNTS.items()
+    }
+    for kind in ("polygon", "circle", "joint", "thruster"):
+        count = counts[f"num_{kind}s"]
+        scene[kind].items(count, count)
+    counts["warm_start"] = node[WARM_START].flag()
+    try:
+        return EnvSpec(**counts)
+    except ValueError as error:
+        node.fail(f"is no size: {error}")
+
+
+def _read_rows(rows: Node, keys: tuple[str, ...], read_row: Callable[[Node, int], None]) -> None:
+    for i, node in enumerate(rows.items()):
+        if node.object(keys, ("highlighted",))["active"].flag():
+            read_row(node, i)
+
+
+def _vector(node: Node) -> np.ndarray:
+    node.object(("0", "1"))
+    return np.array([node["0"].number(), node["1"].number()], np.float32)
+
+
+def _fill(table: dict[str, np.ndarray], row: int, values: Row) -> None:
+    for field, value in values.items():
+        table[field][row] = value
+
+
+def _body(node: Node) -> Row:
+    values: Row = {field: _vector(node[key]) for key, field in BODY_VECTORS.items()}
+    values |= {field: node[key].number() for key, field in BODY_NUMBERS.items()}
+    values |= {field: node[key].number(0) for key, field in BODY_POSITIVE.items()}
+    return values | {
+        "restitution": node["restitution"].number(0, 1),
+        "collision_mode": node["collision_mode"].integer(0, 2),
+        "active": True,
+        "role": node["role"].integer(0, NUM_ROLES - 1),
+        "density": node["density"].number(0, above=True),
+    }
+
+
+def _read_polygon(node: Node, columns: Columns, slot: int) -> None:
+    most = columns.vertices.shape[1]
+    count = node["n_vertices"].integer(3, most)
+    vertices = node["vertices"].object(map(str, range(most)))
+    points = np.array([_vector(vertices[str(i)]) for i in range(count)])
+    columns.vertices[slot, :count] = check_vertices(vertices, points, most)
+    columns.num_vertices[slot] = count
+    _fill(columns.bodies, slot, _body(node))
+
+
+def _read_circle(node: Node, columns: Columns, slot: int) -> None:
+    columns.radius[slot] = node["radius"].number(0, above=True)
+    _fill(columns.bodies, len(columns.num_vertices) + slot, _body(node))
+
+
+def _read_index(node: Node, columns: Columns) -> int:
+    active = columns.bodies["active"]
+    index = node.integer(0, len(active) - 1)
+    node.require(bool(active[index]), "a body in use")
+    return index
+
+
+def _read_joint(node: Node, columns: Columns, spec: EnvSpec, row: int) -> None:
+    a, b = _read_index(node["a_index"], columns), _read_index(node["b_index"], columns)
+    node["b_index"].require(a != b, "another body than a_index")
+    values: Row = {field: _vector(node[key]) for key, field in JOINT_VECTORS.items()}
+    values |= {field: node[key].number() for key, field in JOINT_NUMBERS.items()}
+    values |= {field: node[key].flag() for key, field in JOINT_FLAGS.items()}
+    if values["limits_on"] and not values["fixed"]:
+        node["max_rotation"].number(values["min_rotation"])
+    binding = node["motor_binding"].integer(0, spec.num_motor_bindings - 1)
+    values |= {"body_a": a, "body_b": b, "active": True, "motor_binding": binding}
+    _fill(columns.joints, row, values)
+
+
+def _read_thruster(node: Node, columns: Columns, spec: EnvSpec, row: int) -> None:
+    values: Row = {field: _vector(node[key]) for key, field in THRUSTER_VECTORS.items()}
+    values |= {field: node[key].number() for key, field in THRUSTER_NUMBERS.items()}
+    binding = node["thruster_binding"].integer(0, spec.num_thruster_bindings - 1)
+    values |= {"body": _read_index(node["object_index"], columns), "active": True}
+    _fill(columns.thrusters, row, values | {"thruster_binding": binding})
+
+
+def check_writable(file: LevelFile, where: str) -> None:
+    """That Kinetix's format has a field for all that is to be written.
+
+    Raises:
+      LevelError: naming what it has none for.
+    """
+    level = file.level
+    for row in np.flatnonzero(np.asarray(level.sim.joints.active) & np.asarray(level.motor_auto)):
+        raise LevelError(
+            f"{where}: joint {row}: motor_auto is True, but Kinetix's files cannot say so; it must be False"
+        )
+    for field in ("name", "author", "description", "solution"):
+        if getattr(file, field) is not None:
+            raise LevelError(
+                f"{where}: {field} must be None, as Kinetix's files have no such field; format='own' has"
+            )
+
+
+def write(file: LevelFile) -> str:
+    """The text of a file of Kinetix with every field that its own files have, on one line as there.
+
+    The level must be valid and `check_writable`.
+    """
+    spec, columns = file.spec, empty_unused(columns_of(file.level, file.spec))
+    size: Row = {key: getattr(spec, field) for key, field in COUNTS.items()}
+    polygons, circles = spec.num_polygons, spec.num_circles
+    walls = spec.walls
+    pairs = (polygons * (polygons - 1) - walls * (walls - 1)) // 2
+    manifolds = (2 * pairs, circles * polygons, circles * (circles - 1) // 2)
+    rows = lambda write_row, count, first=0: [write_row(columns, first + i) for i in range(count)]
+    scene = {
+        "polygon": rows(_polygon, polygons),
+        "circle": rows(_circle, circles, polygons),
+        "joint": rows(_joint, spec.num_joints),
+        "thruster": rows(_thruster, spec.num_thrusters),
+        "collision_matrix": _collision_matrix(columns, spec.num_bodies),
+        **{name: [_no_contact()] * count for name, count in zip(MANIFOLDS, manifolds, strict=True)},
+        "gravity": _xy(columns.gravity),
+    }
+    static = full_env(file.env, PARTS[2]) | size | {WARM_START: spec.warm_start}
+    content = {PARTS[0]: scene, PARTS[1]: full_env(file.env, PARTS[1]), PARTS[2]: static}
+    return json.dumps(content, allow_nan=False)
+
+
+def empty_unused(columns: Columns) -> Columns:
+    """The same with nothing in the slots that are not in use, but friction and density 1."""
+    clean = lambda table: {
+        name: np.where(table["active"].reshape(-1, *[1] * (column.ndim - 1)), column, column.dtype.type(0))
+        for name, column in table.items()
+    }
+    bodies = clean(columns.bodies)
+    for field in ("friction", "density", "collision_mode"):
+        bodies[field] = np.where(bodies["active"], bodies[field], bodies[field].dtype.type(1))
+    polygons = len(columns.num_vertices)
+    count = np.where(bodies["active"][:polygons], columns.num_vertices, 0)
+    used = np.arange(columns.vertices.shape[1]) < count[:, None]
+    return Columns(
+        bodies=bodies,
+        joints=clean(columns.joints),
+        thrusters=clean(columns.thrusters),
+        vertices=np.where(used[..., None], columns.vertices, np.float32(0)),
+        num_vertices=count,
+        radius=np.where(bodies["active"][polygons:], columns.radius, np.float32(0)),
+        gravity=columns.gravity,
+    )
+
+
+def _xy(vector: np.ndarray) -> dict[str, float]:
+    return {"0": float(vector[0]), "1": float(vector[1])}
+
+
+def _vertices(points: np.ndarray) -> Row:
+    return {str(i): _xy(point) for i, point in enumerate(points)}
+
+
+def _polygon(columns: Columns, index: int) -> Row:
+    count = int(columns.num_vertices[index])
+    return _body_row(
+        columns, index, n_vertices=count, vertices=_vertices(columns.vertices[index]), radius=0.0
+    )
+
+
+def _circle(columns: Columns, index: int) -> Row:
+    radius = float(columns.radius[index - len(columns.num_vertices)])
+    no_points = np.zeros(columns.vertices.shape[1:])
+    return _body_row(columns, index, n_vertices=0, vertices=_vertices(no_points), radius=radius)
+
+
+def _body_row(columns: Columns, index: int, **shape: Any) -> Row:
+    value = {name: column[index] for name, column in columns.bodies.items()}
+    return {
+        "position": _xy(value["position"]),
+        "rotation": float(value["rotation"]),
+        "velocity": _xy(value["velocity"]),
+        **{name: float(value[name]) for name in ("angular_velocity", "inverse_mass", "inverse_inertia")},
+        **{name: float(value[name]) for name in ("friction", "restitution")},
+        "collision_mode": int(value["collision_mode"]),
+        "active": bool(value["active"]),
+        **shape,
+        "role": int(value["role"]),
+        "density": float(value["density"]),
+        "highlighted": False,
+    }
+
+
+def _anchor_in_world(columns: Columns, body: int, anchor: np.ndarray) -> dict[str, float]:
+    angle = columns.bodies["rotation"][body]
+    (x, y), cos, sin = anchor, np.cos(angle), np.sin(angle)
+    return _xy(
+        columns.bodies["position"][body] + np.array([cos * x - sin * y, sin * x + cos * y], np.float32)
+    )
+
+
+def _joint(columns: Columns, row: int) -> Row:
+    value = {name: column[row] for name, column in columns.joints.items()}
+    number = lambda key: float(value[JOINT_NUMBERS[key]])
+    flag = lambda key: bool(value[JOINT_FLAGS[key]])
+    return {
+        "a_index": int(value["body_a"]),
+        "b_index": int(value["body_b"]),
+        **{key: _xy(value[field]) for key, field in JOINT_VECTORS.items()},
+        "global_position": _anchor_in_world(columns, int(value["body_a"]), value["anchor_a"]),
+        "active": bool(value["active"]),
+        "acc_impulse": {"0": 0.0, "1": 0.0},
+        "acc_r_impulse": 0.0,
+        **{key: number(key) for key in ("motor_speed", "motor_power")},
+        **{key: flag(key) for key in ("motor_on", "motor_has_joint_limits")},
+        **{key: number(key) for key in ("min_rotation", "max_rotation")},
+        "is_fixed_joint": flag("is_fixed_joint"),
+        "rotation": number("rotation"),
+        "motor_binding": int(value["motor_binding"]),
+    }
+
+
+def _thruster(columns: Columns, row: int) -> Row:
+    value = {name: column[row] for name, column in columns.thrusters.items()}
+    return {
+        "object_index": int(value["body"]),
+        "relative_position": _xy(value["anchor"]),
+        **{key: float(value[field]) for key, field in THRUSTER_NUMBERS.items()},
+        "global_position": _anchor_in_world(columns, int(value["body"]), value["anchor"]),
+        "active": bool(value["active"]),
+        "thruster_binding": int(value["thruster_binding"]),
+    }
+
+
+def _no_contact() -> Row:
+    zero = {"0": 0.0, "1": 0.0}
+    values: Row = {"normal": zero, "penetration": 0.0, "collision_point": zero, "active": False}
+    impulses = ("acc_impulse_normal", "acc_impulse_tangent", "restitution_velocity_target")
+    return values | dict.fromkeys(impulses, 0.0)
+
+
+def _collision_matrix(columns: Columns, count: int) -> dict[str, dict[str, bool]]:
+    """False for bodies that a chain of joints connects, and for a body and itself."""
+    group = np.arange(count)
+    for row in np.flatnonzero(columns.joints["active"]):
+        a, b = columns.joints["body_a"][row], columns.joints["body_b"][row]
+        group = np.where(group == group[b], group[a], group)
+    return {str(i): {str(j): bool(group[i] != group[j]) for j in range(count)} for i in range(count)}

@@ -1,0 +1,272 @@
+"""This package's level files, version 1: what a level has, in metres, radians and kilograms, and no more.
+
+A body, joint or thruster takes the next free slot of its kind unless it names one. Vertices are about the
+body's position, which is taken for its centre of mass. A number that is left out has the default below.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jax2d.geometry import circle_mass, polygon_mass
+from jax2d.scene import box_vertices
+from kinetix_py.levels.checks import Node, shown
+from kinetix_py.levels.content import (
+    MAX_SLOTS,
+    Columns,
+    LevelFile,
+    blank,
+    check_vertices,
+    level_of,
+    read_solution,
+)
+from kinetix_py.levels.kinetix_env import read_env
+from kinetix_py.levels.walls import DEFAULT_ROOM, read_walls
+from kinetix_py.spec import ROLES, SIZES, EnvSpec
+
+FORMAT = "kinetix-py level"
+VERSION = 1
+NOTES = ("name", "author", "description")
+# Names in a file for counts of EnvSpec; the first four have no default.
+COUNTS = {
+    "polygons": "num_polygons",
+    "circles": "num_circles",
+    "joints": "num_joints",
+    "thrusters": "num_thrusters",
+    "max_vertices": "max_vertices",
+    "motor_bindings": "num_motor_bindings",
+    "thruster_bindings": "num_thruster_bindings",
+    "walls": "num_walls",
+    "solver_iterations": "solver_iterations",
+}
+GEOMETRY = {"box": "size", "polygon": "vertices", "circle": "radius"}
+
+
+class Default(NamedTuple):
+    """A number's value when it is left out, and its bounds."""
+
+    value: float
+    low: float = -np.inf
+    high: float = np.inf
+    above: bool = False
+
+
+BODY_NUMBERS = {
+    "rotation": Default(0.0),
+    "angular_velocity": Default(0.0),
+    "density": Default(1.0, 0, above=True),
+    "friction": Default(1.0, 0),
+    "restitution": Default(0.0, 0, 1),
+}
+JOINT_NUMBERS = {"motor_speed": Default(1.0), "motor_power": Default(1.0)}
+JOINT_FLAGS = ("fixed", "motor_on", "motor_auto")
+THRUSTER_NUMBERS = {"direction": Default(0.0), "power": Default(1.0)}
+INVERSES = ("inverse_mass", "inverse_inertia")
+BODY_OPTIONS = ("id", "slot", "role", "velocity", "collision_mode", "immovable", *INVERSES, *BODY_NUMBERS)
+JOINT_OPTIONS: tuple[str, ...] = ("slot", "anchor_a", "anchor_b", "reference_rotation", "limits", "limits_on")
+JOINT_OPTIONS += ("motor_binding", *JOINT_FLAGS, *JOINT_NUMBERS)
+THRUSTER_OPTIONS = ("slot", "anchor", "thruster_binding", *THRUSTER_NUMBERS)
+
+
+def read(root: Node) -> LevelFile:
+    """The level of a file in this format.
+
+    Raises:
+      LevelError: naming the field that is wrong, its value and its bound.
+    """
+    root["format"].choice((FORMAT,))
+    version = root["version"].integer(1, 10**9)
+    if version > VERSION:
+        root["version"].fail(f"is {version}, newer than this package reads; at most {VERSION}")
+    lists = ("bodies", "joints", "thrusters")
+    root.object(("format", "version", "size", "gravity"), (*NOTES, "solution", "walls", *lists, "kinetix"))
+    spec = read_size(root["size"])
+    columns = blank(spec)
+    columns.gravity[:] = root["gravity"].vector()
+    ids = read_walls(root.get("walls", DEFAULT_ROOM), columns, spec)
+    _read_bodies(root.get("bodies", []), columns, spec, ids)
+    slots = _Slots("joint", 0, spec.num_joints)
+    for node in root.get("joints", []).items():
+        _read_joint(node.object(("a", "b"), JOINT_OPTIONS), columns, spec, ids, slots)
+    slots = _Slots("thruster", 0, spec.num_thrusters)
+    for node in root.get("thrusters", []).items():
+        _read_thruster(node.object(("body",), THRUSTER_OPTIONS), columns, spec, ids, slots)
+    return LevelFile(
+        level=level_of(columns, spec, root.file),
+        spec=spec,
+        solution=read_solution(root.get("solution", None), spec),
+        env=read_env(root["kinetix"]) if "kinetix" in root else None,
+        **{note: root[note].text() for note in NOTES if note in root},
+    )
+
+
+def read_size(node: Node) -> EnvSpec:
+    """A size's name, or its counts.
+
+    Raises:
+      LevelError: an unknown name, a count that is missing or out of range.
+    """
+    if isinstance(node.value, str):
+        return SIZES[node.choice(SIZES)]
+    node.object(list(COUNTS)[:4], (*list(COUNTS)[4:], "warm_start"))
+    lows = {"max_vertices": 3, "solver_iterations": 1}
+    counts: dict[str, Any] = {
+        COUNTS[key]: node[key].integer(lows.get(key, 0), MAX_SLOTS) for key in node.value if key in COUNTS
+    }
+    if "warm_start" in node:
+        counts["warm_start"] = node["warm_start"].flag()
+    try:
+        return EnvSpec(**counts)
+    except ValueError as error:
+        node.fail(f"is no size: {error}")
+
+
+class _Slots:
+    """Hands out slots `first .. end - 1`: the one that an entity names, or the one after the last."""
+
+    def __init__(self, kind: str, first: int, end: int):
+        self.kind, self.first, self.end = kind, first, end
+        self.next = first
+        self.owners: dict[int, str] = {}
+
+    def take(self, node: Node) -> int:
+        if "slot" not in node and self.next >= self.end:
+            node.fail(f"has no slot: the size's last {self.kind} slot is {self.end - 1}, got {self.next}")
+        where = node.get("slot", self.next)
+        if self.first >= self.end:
+            where.fail(f"is {shown(where.value)}, but the size has no {self.kind} slots that are free")
+        slot = where.integer(self.first, self.end - 1)
+        if slot in self.owners:
+            where.fail(
+                f"is {slot}, the {self.kind} slot that {self.owners[slot]} has; each slot may occur once"
+            )
+        self.owners[slot] = node.path
+        self.next = slot + 1
+        return slot
+
+
+def _read_bodies(node: Node, columns: Columns, spec: EnvSpec, ids: dict[str, int]) -> None:
+    polygons = _Slots("polygon", len(ids), spec.num_polygons)
+    circles = _Slots("circle", 0, spec.num_circles)
+    for body in node.items():
+        shape = body["shape"].choice(GEOMETRY)
+        body.object(("shape", "position", GEOMETRY[shape]), BODY_OPTIONS)
+        slot = (circles if shape == "circle" else polygons).take(body)
+        index = slot + (spec.num_polygons if shape == "circle" else 0)
+        name = body.get("id", body_id(index, spec))
+        if name.text() in ids:
+            name.fail(f"is {name.value!r}, as of another body; each id may occur once")
+        ids[name.value] = index
+        _read_body(body, columns, index)
+        (_read_circle if shape == "circle" else _read_polygon)(body, columns, slot)
+        _read_inverses(body, columns, index)
+
+
+def body_id(index: int, spec: EnvSpec) -> str:
+    """The id that a body has unless its file gives it one."""
+    polygons = spec.num_polygons
+    return f"polygon {index}" if index < polygons else f"circle {index - polygons}"
+
+
+def _read_numbers(node: Node, numbers: dict[str, Default], table: dict[str, np.ndarray], row: int) -> None:
+    for field, (value, low, high, above) in numbers.items():
+        table[field][row] = node.get(field, value).number(low, high, above=above)
+
+
+def _read_body(node: Node, columns: Columns, index: int) -> None:
+    bodies = columns.bodies
+    bodies["active"][index] = True
+    bodies["position"][index] = node["position"].vector()
+    bodies["velocity"][index] = node.get("velocity", [0, 0]).vector()
+    bodies["role"][index] = ROLES.index(node.get("role", ROLES[0]).choice(ROLES))
+    bodies["collision_mode"][index] = node.get("collision_mode", 1).integer(0, 2)
+    _read_numbers(node, BODY_NUMBERS, bodies, index)
+
+
+def _read_polygon(node: Node, columns: Columns, slot: int) -> None:
+    if "size" in node:
+        where = node["size"]
+        width, height = (float(item.number(0, above=True)) for item in where.items(2, 2))
+        points = box_vertices(width / 2, height / 2).astype(np.float32)
+    else:
+        where = node["vertices"]
+        points = np.array([item.vector() for item in where.items(3)], np.float32)
+    points = check_vertices(where, points, columns.vertices.shape[1])
+    columns.vertices[slot, : len(points)] = points
+    columns.num_vertices[slot] = len(points)
+
+
+def _read_circle(node: Node, columns: Columns, slot: int) -> None:
+    columns.radius[slot] = node["radius"].number(0, above=True)
+
+
+def unit_mass(columns: Columns, index: int) -> tuple[float, float]:
+    """Mass [kg] and inertia [kg m^2] that a body would have at density 1."""
+    polygons = len(columns.num_vertices)
+    if index >= polygons:
+        return circle_mass(float(columns.radius[index - polygons]), 1.0)
+    points = columns.vertices[index, : columns.num_vertices[index]]
+    mass, inertia, _ = polygon_mass(points.astype(np.float64), np.float64(1))
+    return mass, inertia
+
+
+def inverses(mass: tuple[float, float], density: float) -> np.ndarray:
+    """Inverse mass and inertia, float32 `[2]`; infinite where a shape is too small for float32."""
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        return (1 / (float(density) * np.array(mass, np.float64))).astype(np.float32)
+
+
+def _read_inverses(node: Node, columns: Columns, index: int) -> None:
+    if node.get("immovable", False).flag():
+        for field in INVERSES:
+            if field in node:
+                node[field].fail(f"is {shown(node[field].value)}, but the body is immovable; leave one out")
+        return
+    own = inverses(unit_mass(columns, index), columns.bodies["density"][index])
+    for field, value in zip(INVERSES, own, strict=True):
+        if field not in node and not np.isfinite(value):
+            node.fail(f"is too light: its {field} must be finite in float32, got {value}")
+        columns.bodies[field][index] = node[field].number(0) if field in node else value
+
+
+def _read_body_id(node: Node, ids: dict[str, int]) -> int:
+    name = node.text()
+    if name not in ids:
+        near = difflib.get_close_matches(name, ids, 1, 0)
+        hint = f"; the nearest is {near[0]!r}" if near else ""
+        node.fail(f"must be the id of a body{hint}, got {shown(name)}")
+    return ids[name]
+
+
+def _read_joint(node: Node, columns: Columns, spec: EnvSpec, ids: dict[str, int], slots: _Slots) -> None:
+    row, table = slots.take(node), columns.joints
+    a, b = _read_body_id(node["a"], ids), _read_body_id(node["b"], ids)
+    node["b"].require(a != b, "another body than a")
+    rotation = columns.bodies["rotation"]
+    reference = {"reference_rotation": Default(float(rotation[b] - rotation[a]))}
+    limits = node.get("limits", [0, 0])
+    low, high = limits.vector()
+    limited = node.get("limits_on", "limits" in node).flag()
+    if limited and not node.get("fixed", False).flag():
+        limits[1].number(low)
+    values: dict[str, Any] = {"body_a": a, "body_b": b, "active": True, "limits_on": limited}
+    values |= {"min_rotation": low, "max_rotation": high}
+    values |= {field: node.get(field, [0, 0]).vector() for field in ("anchor_a", "anchor_b")}
+    values |= {field: node.get(field, False).flag() for field in JOINT_FLAGS}
+    values["motor_binding"] = node.get("motor_binding", 0).integer(0, spec.num_motor_bindings - 1)
+    for field, value in values.items():
+        table[field][row] = value
+    _read_numbers(node, JOINT_NUMBERS | reference, table, row)
+
+
+def _read_thruster(node: Node, columns: Columns, spec: EnvSpec, ids: dict[str, int], slots: _Slots) -> None:
+    row, table = slots.take(node), columns.thrusters
+    table["active"][row] = True
+    table["body"][row] = _read_body_id(node["body"], ids)
+    table["anchor"][row] = node.get("anchor", [0, 0]).vector()
+    binding = node.get("thruster_binding", 0).integer(0, spec.num_thruster_bindings - 1)
+    table["thruster_binding"][row] = binding
+    _read_numbers(node, THRUSTER_NUMBERS, table, row)

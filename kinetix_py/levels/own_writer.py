@@ -1,0 +1,176 @@
+"""Writes this package's level files: the counterpart of `own_format`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+
+from jax2d.scene import box_vertices
+from kinetix_py.levels.checks import same, shortest
+from kinetix_py.levels.content import Columns, LevelFile, columns_of
+from kinetix_py.levels.own_format import (
+    BODY_NUMBERS,
+    COUNTS,
+    FORMAT,
+    INVERSES,
+    JOINT_FLAGS,
+    JOINT_NUMBERS,
+    NOTES,
+    THRUSTER_NUMBERS,
+    VERSION,
+    Default,
+    body_id,
+    inverses,
+    unit_mass,
+)
+from kinetix_py.levels.walls import DEFAULT_ROOM, WALL_NAMES, written_walls
+from kinetix_py.spec import ROLES, SIZES, EnvSpec
+
+Row = dict[str, Any]
+
+
+def write(file: LevelFile) -> str:
+    """The text of a level that `own_format.read` reads back bit for bit, one entity to a line.
+
+    The level must be valid: nothing is checked here.
+    """
+    spec, columns = file.spec, columns_of(file.level, file.spec)
+    walls = written_walls(columns, spec)
+    first = 0 if walls == "listed" else spec.walls
+    content: Row = {"format": FORMAT, "version": VERSION}
+    content |= {note: getattr(file, note) for note in NOTES if getattr(file, note) is not None}
+    content |= {"size": _size(spec), "gravity": _pair(columns.gravity)}
+    if walls != DEFAULT_ROOM:
+        content["walls"] = walls
+    ids = [WALL_NAMES[i] if i < first else body_id(i, spec) for i in range(spec.num_bodies)]
+    content["bodies"] = _bodies(columns, spec, ids, first)
+    content["joints"] = _rows(columns.joints["active"], lambda row: _joint(columns, ids, row))
+    content["thrusters"] = _rows(columns.thrusters["active"], lambda row: _thruster(columns, ids, row))
+    if file.solution is not None:
+        content["solution"] = file.solution
+    if file.env is not None:
+        content["kinetix"] = file.env
+    return _lines(content)
+
+
+def _lines(content: Row) -> str:
+    """JSON with a line for each field, and for each entry of a list of entities."""
+    dump = lambda value: json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    def field(value) -> str:
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            return "[\n" + ",\n".join(f"  {dump(row)}" for row in value) + "\n ]"
+        return dump(value)
+
+    return "{\n" + ",\n".join(f" {dump(key)}: {field(value)}" for key, value in content.items()) + "\n}\n"
+
+
+def _size(spec: EnvSpec) -> str | Row:
+    plain = dataclasses.replace(spec, contact_order="parallel")  # a way to play a level, not part of it
+    named = next((name for name, size in SIZES.items() if plain == size), None)
+    if named:
+        return named
+    defaults = EnvSpec(0, 0, 0, 0)
+    size: Row = {key: getattr(spec, name) for key, name in COUNTS.items()}
+    usual = {key: getattr(defaults, name) for key, name in list(COUNTS.items())[4:]}
+    size = {key: value for key, value in size.items() if usual.get(key) != value}
+    return size if spec.warm_start else size | {"warm_start": False}
+
+
+def _pair(vector: np.ndarray) -> list[float | int]:
+    return [shortest(value) for value in vector]
+
+
+def _rows(active: np.ndarray, write_row) -> list[Row]:
+    """The active rows, each with its slot where that is not the one after the last."""
+    return _with_slots(np.flatnonzero(active), write_row, 0)
+
+
+def _with_slots(slots, write_row, expected: int) -> list[Row]:
+    rows = []
+    for slot in map(int, slots):
+        rows.append(write_row(slot) | ({} if slot == expected else {"slot": slot}))
+        expected = slot + 1
+    return rows
+
+
+def _numbers(table: dict[str, np.ndarray], row: int, numbers: dict[str, Default]) -> Row:
+    values = {field: table[field][row] for field in numbers}
+    return {k: shortest(v) for k, v in values.items() if not same(v, numbers[k].value)}
+
+
+def _vectors(table: dict[str, np.ndarray], row: int, fields: tuple[str, ...]) -> Row:
+    return {field: _pair(table[field][row]) for field in fields if not same(table[field][row], (0, 0))}
+
+
+def _bodies(columns: Columns, spec: EnvSpec, ids: list[str], first: int) -> list[Row]:
+    polygons = spec.num_polygons
+    active = np.flatnonzero(columns.bodies["active"])
+    write_polygon = lambda slot: _polygon(columns, ids, slot)
+    write_circle = lambda slot: _circle(columns, ids, slot + polygons)
+    return _with_slots(active[(active >= first) & (active < polygons)], write_polygon, first) + _with_slots(
+        active[active >= polygons] - polygons, write_circle, 0
+    )
+
+
+def _polygon(columns: Columns, ids: list[str], index: int) -> Row:
+    points = columns.vertices[index, : columns.num_vertices[index]]
+    size = 2 * points[0]
+    if same(points, box_vertices(*(size / 2))):
+        return _body(columns, ids, index, {"shape": "box", "size": _pair(size)})
+    return _body(columns, ids, index, {"shape": "polygon", "vertices": [_pair(point) for point in points]})
+
+
+def _circle(columns: Columns, ids: list[str], index: int) -> Row:
+    radius = columns.radius[index - len(columns.num_vertices)]
+    return _body(columns, ids, index, {"shape": "circle", "radius": shortest(radius)})
+
+
+def _body(columns: Columns, ids: list[str], index: int, shape: Row) -> Row:
+    bodies = columns.bodies
+    row: Row = {"id": ids[index], **shape, "position": _pair(bodies["position"][index])}
+    if bodies["role"][index]:
+        row["role"] = ROLES[bodies["role"][index]]
+    row |= _vectors(bodies, index, ("velocity",)) | _numbers(bodies, index, BODY_NUMBERS)
+    if bodies["collision_mode"][index] != 1:
+        row["collision_mode"] = int(bodies["collision_mode"][index])
+    return row | _mass(columns, index)
+
+
+def _mass(columns: Columns, index: int) -> Row:
+    actual = [columns.bodies[field][index] for field in INVERSES]
+    if same(actual, (0, 0)):
+        return {"immovable": True}
+    own = inverses(unit_mass(columns, index), columns.bodies["density"][index])
+    pairs = zip(INVERSES, actual, own, strict=True)
+    return {field: shortest(value) for field, value, implied in pairs if not same(value, implied)}
+
+
+def _joint(columns: Columns, ids: list[str], row: int) -> Row:
+    table = columns.joints
+    a, b = int(table["body_a"][row]), int(table["body_b"][row])
+    rotation = columns.bodies["rotation"]
+    reference = {"reference_rotation": Default(rotation[b] - rotation[a])}
+    result: Row = {"a": ids[a], "b": ids[b], **_vectors(table, row, ("anchor_a", "anchor_b"))}
+    result |= {field: True for field in JOINT_FLAGS if table[field][row]}
+    result |= _numbers(table, row, JOINT_NUMBERS | reference)
+    if table["motor_binding"][row]:
+        result["motor_binding"] = int(table["motor_binding"][row])
+    limits = np.array([table["min_rotation"][row], table["max_rotation"][row]])
+    if table["limits_on"][row] or not same(limits, (0, 0)):
+        result["limits"] = _pair(limits)
+        if not table["limits_on"][row]:
+            result["limits_on"] = False
+    return result
+
+
+def _thruster(columns: Columns, ids: list[str], row: int) -> Row:
+    table = columns.thrusters
+    result: Row = {"body": ids[int(table["body"][row])], **_vectors(table, row, ("anchor",))}
+    result |= _numbers(table, row, THRUSTER_NUMBERS)
+    if table["thruster_binding"][row]:
+        result["thruster_binding"] = int(table["thruster_binding"][row])
+    return result

@@ -1,0 +1,239 @@
+"""Level files: both formats without loss."""
+
+from __future__ import annotations
+
+import json
+import statistics
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jax2d
+from kinetix_py.levels.files import (
+    level_from_json,
+    level_to_json,
+    load_level_file,
+    save_level,
+)
+from kinetix_py.levels.level import empty_level, from_scene
+from kinetix_py.spec import SIZES, EnvSpec
+from tests.jax2d.kinetix_files import LEVELS, read_level
+from tests.kinetix_py.level_samples import (
+    ODD,
+    assert_canonical,
+    assert_same,
+    level_of_all_kinds,
+    used,
+    without,
+)
+
+PATHS = sorted(LEVELS.glob("*/*.json"))
+needs_levels = pytest.mark.skipif(not PATHS, reason="Kinetix's level files are not beside the project")
+each_level = pytest.mark.parametrize("path", PATHS, ids=lambda p: f"{p.parent.name}-{p.stem}")
+
+
+@each_level
+def test_kinetix_levels_survive_both_formats(path, tmp_path):
+    file = load_level_file(path)
+    assert_canonical(file.level)
+    for format in ("own", "kinetix"):
+        target = tmp_path / f"{format}.json"
+        save_level(file.level, target, format=format, spec=file.spec, env=file.env)
+        again = load_level_file(target)
+        assert_same(file.level, again.level)
+        assert_canonical(again.level)
+        assert again.spec == file.spec
+        jax.tree.map(np.testing.assert_array_equal, file.level, again.level)
+
+
+@each_level
+def test_kinetix_levels_are_what_the_file_says(path):
+    file, other = load_level_file(path), read_level(path)
+    wanted = from_scene(
+        other.state,
+        file.spec,
+        role=other.roles,
+        motor_binding=other.motor_bindings,
+        thruster_binding=other.thruster_bindings,
+    )
+    densities = file.level.density  # from_scene derives them; a file states them
+    assert_same(
+        file.level, jax.tree.map(np.asarray, wanted).__class__(**vars(wanted) | {"density": densities})
+    )
+    stated = json.loads(path.read_text())["env_state"]
+    for row, density in zip(stated["polygon"] + stated["circle"], densities, strict=True):
+        assert not row["active"] or np.float32(row["density"]) == density
+
+
+def numbers(value, path=""):
+    """Leaves of parsed JSON by path; floats as float32, for which a file may have more digits."""
+    if isinstance(value, dict):
+        return {k: v for key in value for k, v in numbers(value[key], f"{path}.{key}").items()}
+    return {path: float(np.float32(value)) if isinstance(value, float) else value}
+
+
+# What a shape of the other kind would have, and what follows from the rest.
+UNUSED = {"polygon": ("radius",), "circle": ("vertices", "n_vertices")}
+UNUSED |= {"joint": ("global_position",), "thruster": ("global_position",)}
+
+
+def stated(row, kind):
+    """What an active entity's row says about it: not what is unused, nor vertices beyond the last."""
+    values = numbers({key: value for key, value in row.items() if key not in UNUSED[kind]})
+    return {
+        k: v for k, v in values.items() if "vertices." not in k or int(k.split(".")[2]) < row["n_vertices"]
+    }
+
+
+@each_level
+def test_rewritten_kinetix_files_say_the_same(path):
+    old, file = json.loads(path.read_text()), load_level_file(path)
+    new = json.loads(level_to_json(file.level, format="kinetix", spec=file.spec, env=file.env))
+    assert new["env_params"] == old["env_params"] and list(new) == list(old)
+    assert new["static_env_params"] == old["static_env_params"]
+    before, after = old["env_state"], new["env_state"]
+    assert list(before) == list(after)
+    for kind in ("polygon", "circle", "joint", "thruster"):
+        assert len(before[kind]) == len(after[kind])
+        for a, b in zip(before[kind], after[kind], strict=True):
+            assert list(a) == list(b) and a["active"] == b["active"]
+            if a["active"]:
+                assert stated(a, kind) == stated(b, kind)
+    for name in ("collision_matrix", "acc_rr_manifolds", "acc_cr_manifolds", "acc_cc_manifolds"):
+        assert before[name] == after[name]
+    assert numbers(before["gravity"]) == numbers(after["gravity"])
+
+
+@needs_levels
+def test_anchors_in_the_world_are_where_kinetix_has_them():
+    for path in (path for path in PATHS if "triangles" not in path.stem):  # those moved without their joints
+        old, file = json.loads(path.read_text())["env_state"], load_level_file(path)
+        new = json.loads(level_to_json(file.level, format="kinetix", spec=file.spec))["env_state"]
+        for a, b in zip(old["joint"] + old["thruster"], new["joint"] + new["thruster"], strict=True):
+            if a["active"]:
+                for axis in "01":
+                    assert a["global_position"][axis] == pytest.approx(b["global_position"][axis], abs=2e-6)
+
+
+@needs_levels
+def test_own_files_are_short():
+    files = [load_level_file(path) for path in PATHS]
+    sizes = [len(level_to_json(file.level, spec=file.spec)) for file in files]
+    assert statistics.median(sizes) <= 1000 and max(sizes) <= 1500
+
+
+@pytest.mark.parametrize("change", [lambda level: level, without], ids=["full", "gaps"])
+def test_own_format_keeps_every_field(change, tmp_path):
+    level, path = change(level_of_all_kinds()), tmp_path / "all.json"
+    solution = np.tile([[2, 1, 0, 0, 1, 1, 0, 1]], (3, 1))
+    notes = {"name": "Ünï", "author": "me", "description": "two\nlines"}
+    env = {"env_params": {"base_friction": 0.7}, "static_env_params": {}}
+    save_level(level, path, spec=ODD, solution=solution, env=env, **notes)
+    file = load_level_file(path)
+    assert_same(level, file.level)
+    assert_canonical(file.level)
+    assert (file.name, file.author, file.description) == tuple(notes.values())
+    assert file.solution == solution.tolist() and file.spec == ODD and file.env == env
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_kinetix_format_keeps_what_it_can():
+    level = level_of_all_kinds()
+    level = type(level)(**vars(level) | {"motor_auto": np.zeros(4, bool)})
+    env = {"env_params": {"gust": 2.0}, "static_env_params": {"screen_dim": {"0": 125, "1": 125}}}
+    spec = EnvSpec(**vars(ODD) | {"solver_iterations": 12, "warm_start": False})
+    file = level_from_json(level_to_json(level, format="kinetix", spec=spec, env=env))
+    assert_same(level, file.level)
+    assert file.spec == spec and file.env == env
+    own = level_from_json(level_to_json(file.level, spec=file.spec, env=file.env))
+    assert own.spec == spec and own.env == env
+
+
+@pytest.mark.parametrize("size", [*SIZES, "none", "two walls"])
+def test_empty_rooms(size):
+    spec = {"none": EnvSpec(0, 0, 0, 0), "two walls": EnvSpec(2, 0, 0, 0)}.get(size) or SIZES[size]
+    level = empty_level(spec)
+    text = level_to_json(level, spec=spec)
+    assert '"bodies": []' in text and "walls" not in json.loads(text)
+    assert_same(level, level_from_json(text).level)
+    assert_same(level, level_from_json(level_to_json(level, format="kinetix", spec=spec)).level)
+
+
+def test_a_file_written_by_hand():
+    """Slots in order, defaults, mass from density, a wall's role, ids of one's own."""
+    file = level_from_json(
+        {
+            "format": "kinetix-py level",
+            "version": 1,
+            "size": "m",
+            "gravity": [0, -9.81],
+            "walls": {"room": "standard", "roles": {"floor": "red"}},
+            "bodies": [
+                {"id": "car", "shape": "box", "size": [1, 0.5], "position": [2, 1], "density": 2},
+                {"id": "wheel", "shape": "circle", "radius": 0.2, "position": [1.5, 1], "role": "green"},
+                {"shape": "circle", "radius": 0.2, "position": [4, 1], "role": "blue", "immovable": True},
+            ],
+            "joints": [{"a": "car", "b": "wheel", "anchor_a": [-0.5, 0], "motor_on": True}],
+            "thrusters": [{"body": "car", "direction": 1.5}],
+        }
+    )
+    scene = jax2d.Scene(SIZES["m"].sim)
+    scene.add_walls()
+    car = scene.add_box((2, 1), 1, 0.5, density=2)
+    wheel = scene.add_circle((1.5, 1), 0.2)
+    scene.add_circle((4, 1), 0.2, immovable=True)
+    scene.add_revolute_joint(car, wheel, anchor_a=(-0.5, 0), motor=True)
+    scene.add_thruster(car, direction=1.5)
+    wanted = from_scene(scene.build(), SIZES["m"], role=[3, 0, 0, 0, 0, 0, 1, 2, 0])
+    for name, value in used(wanted).items():
+        if name == "counts":
+            assert used(file.level)[name] == value
+        else:
+            np.testing.assert_allclose(used(file.level)[name], value, rtol=1e-6, err_msg=name)
+    assert file.spec == SIZES["m"] and file.solution is None
+
+
+finite = st.floats(-20, 20, width=32, allow_subnormal=False)
+positive = st.floats(1 / 64, 3, width=32)
+
+
+@st.composite
+def levels(draw):
+    """Levels of a few random shapes, joined at random."""
+    spec = EnvSpec(6, draw(st.integers(0, 2)), 2, 1, max_vertices=draw(st.sampled_from([4, 8])))
+    scene = jax2d.Scene(spec.sim)
+    scene.add_walls(friction=draw(positive))
+    bodies = []
+    for _ in range(draw(st.integers(0, 2))):
+        count, size = draw(st.integers(3, spec.max_vertices)), draw(positive)
+        angle = draw(finite) - np.arange(count) * 2 * np.pi / count
+        points = size * np.stack([np.cos(angle), np.sin(angle)], 1)
+        options = {"rotation": draw(finite), "density": draw(positive), "immovable": draw(st.booleans())}
+        bodies.append(scene.add_polygon((draw(finite), draw(finite)), points, **options))
+    for _ in range(spec.num_circles):
+        options = {
+            "restitution": draw(st.floats(0, 1, width=32, allow_subnormal=False)),
+            "velocity": (draw(finite), 0),
+        }
+        bodies.append(scene.add_circle((draw(finite), 1), draw(positive), **options))
+    if len(bodies) > 1:
+        limits = draw(st.none() | st.tuples(st.floats(-3, 0), st.floats(0, 3)))
+        scene.add_revolute_joint(*bodies[:2], (1, 1), motor_speed=draw(finite), limits=limits)
+        scene.add_thruster(bodies[-1], (draw(finite), 2), draw(finite), draw(positive))
+    role = draw(st.lists(st.integers(0, 3), min_size=spec.num_bodies, max_size=spec.num_bodies))
+    auto = draw(st.tuples(st.booleans(), st.booleans()))
+    return spec, from_scene(scene.build(), spec, role=role, motor_auto=auto)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(levels())
+def test_any_level_survives(drawn):
+    spec, level = drawn
+    text = level_to_json(level, spec=spec)
+    file = level_from_json(text)
+    assert_same(level, file.level)
+    assert file.spec == spec
+    assert level_to_json(file.level, spec=file.spec) == text
