@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import pathlib
+import uuid
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -22,7 +23,10 @@ WRITERS = {"own": own_writer.write, "kinetix": kinetix_format.write}
 
 
 def load_level(name_or_path: str | os.PathLike) -> Level:
-    """The level of a file of either format, or of the library if it is a name without a path.
+    """The level of a file of either format, or of the library if there is no such file.
+
+    Args:
+      name_or_path: a path; or the name of a file of the library, without `.json`, with or without its folder.
 
     Raises:
       LevelError: no such file or name, or a file that is wrong.
@@ -127,7 +131,8 @@ def _rows(solution: Any) -> Any:
 
 
 def _replace(path: pathlib.Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path = path.resolve()  # a link stays a link
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with open(part, "x", encoding="utf-8") as stream:
             stream.write(text)
@@ -142,13 +147,16 @@ def _find(name_or_path: str | os.PathLike) -> pathlib.Path:
     path = pathlib.Path(name_or_path)
     if path.is_file():
         return path
-    library = {file.stem: file for file in sorted(LIBRARY.rglob("*.json"))}
+    names = {file.relative_to(LIBRARY).with_suffix("").as_posix(): file for file in LIBRARY.rglob("*.json")}
     name = os.fspath(name_or_path)
-    if name in library:
-        return library[name]
-    near = difflib.get_close_matches(name, library, 3)
+    found = [key for key, file in names.items() if name in (key, file.stem)]
+    if len(found) == 1:
+        return names[found[0]]
+    if found:
+        raise LevelError(f"{name}: the library has {len(found)} levels of that name: {listed(found)}")
+    near = difflib.get_close_matches(name, {file.stem for file in names.values()}, 3)
     if near:
-        hint = f"; did you mean {listed(near)}?"
+        hint = f"did you mean {listed(near)}?"
     else:
-        hint = f"; the library has {len(library)} levels, none of a name near it"
-    raise LevelError(f"{name}: no such level file, and no level of that name in the library{hint}")
+        hint = f"the library has {len(names)} levels, none of a name near it"
+    raise LevelError(f"{name}: no such level file, and no level of that name in the library; {hint}")

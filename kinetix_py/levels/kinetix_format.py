@@ -202,6 +202,7 @@ def write(file: LevelFile) -> str:
     """
     spec, columns = file.spec, empty_unused(columns_of(file.level, file.spec))
     size: Row = {key: getattr(spec, field) for key, field in COUNTS.items()}
+    size["num_static_fixated_polys"] = spec.walls
     polygons, circles = spec.num_polygons, spec.num_circles
     walls = spec.walls
     pairs = (polygons * (polygons - 1) - walls * (walls - 1)) // 2

@@ -301,5 +301,12 @@ def test_levels_by_name(tmp_path, monkeypatch):
     assert_same(load_level("car_left"), level)
     with pytest.raises(LevelError, match=r"car_leff: no such level file.* did you mean car_left\?"):
         load_level("car_leff")
+    (library / "s").mkdir()
+    save_level(level, library / "s" / "car_left.json")
+    assert_same(load_level("m/car_left"), level)
+    with pytest.raises(
+        LevelError, match="car_left: the library has 2 levels of that name: m/car_left, s/car_left"
+    ):
+        load_level("car_left")
     with pytest.raises(LevelError, match="no such level file"):
         load_level(tmp_path / "missing.json")
