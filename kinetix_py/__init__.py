@@ -3,6 +3,15 @@
 from kinetix_py.actions import Actions
 from kinetix_py.env.environment import Environment, make
 from kinetix_py.env.types import EnvParams, EnvState
+from kinetix_py.levels.checks import LevelError
+from kinetix_py.levels.content import LevelFile
+from kinetix_py.levels.files import (
+    level_from_json,
+    level_to_json,
+    load_level,
+    load_level_file,
+    save_level,
+)
 from kinetix_py.levels.level import (
     Level,
     empty_level,
@@ -21,10 +30,17 @@ __all__ = [
     "EnvState",
     "Environment",
     "Level",
+    "LevelError",
+    "LevelFile",
     "empty_level",
     "from_scene",
+    "level_from_json",
+    "level_to_json",
+    "load_level",
+    "load_level_file",
     "make",
     "pad_level",
+    "save_level",
     "stack_levels",
     "validate_level",
 ]
