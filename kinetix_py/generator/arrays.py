@@ -41,6 +41,8 @@ def pick(which: jax.Array, rows: jax.Array) -> jax.Array:
     """The row that a one-hot mask marks (0 if it marks none): `[N, B], [N, ..., B] -> [..., B]`."""
     middle = (1,) * (rows.ndim - which.ndim)
     mask = which.reshape(which.shape[0], *middle, *which.shape[1:])
+    if rows.dtype == bool:
+        return any_of(mask & rows)
     return total(jnp.where(mask, rows, jnp.zeros((), rows.dtype)))
 
 

@@ -12,7 +12,7 @@ from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.plan import Draws, Orders
 from kinetix_py.generator.shapes import by_count, corners, inner_box, polygon_area
 from kinetix_py.generator.table import Counts, Table
-from kinetix_py.levels.level import Level, empty_level
+from kinetix_py.levels.level import empty_level
 from kinetix_py.spec import BLUE, GREEN, EnvSpec
 
 

@@ -78,7 +78,7 @@ def noop_solves(
     steps: int = 64,
     frame_skip: int = 2,
 ) -> jax.Array:
-    """Whether doing nothing solves a level; arguments as for `noop_outcome`, result bool `[]` or `[batch]`."""
+    """Whether doing nothing solves a level: bool `[]` or `[batch]`; arguments as for `noop_outcome`."""
     return noop_outcome(levels, spec, sim_params, steps, frame_skip) == 1
 
 

@@ -7,51 +7,46 @@ import jax.numpy as jnp
 import numpy as np
 
 from kinetix_py.generator import placement
-from kinetix_py.generator.arrays import choose, lerp, pick, total
+from kinetix_py.generator.arrays import choose, pick, total
 from kinetix_py.generator.params import GeneratorParams
-from kinetix_py.generator.placement import Points, Region
+from kinetix_py.generator.placement import Request, Target
 from kinetix_py.generator.plan import FREE, JOINED, Draws, Orders, Plan
-from kinetix_py.generator.shapes import corners, polygon_area, sample_half_sizes, sample_num_vertices
+from kinetix_py.generator.proposals import Proposals
 from kinetix_py.generator.table import Counts, Place, Shape, Table, insert, join
-from kinetix_py.spec import NONE, RED, ROOM
-
-LOTS = 10 * ROOM  # m, no bound on a position
+from kinetix_py.spec import NONE, RED
 
 
 def add_shape(
     table: Table,
     draws: Draws,
     plan: Plan,
+    proposals: Proposals,
     orders: Orders,
-    small: jax.Array,
     params: GeneratorParams,
     counts: Counts,
 ) -> Table:
     """The table with the shape that a step asks for, if there is a slot and a place for it.
 
     Args:
-      draws: uniforms of the step, `[B]` or `[rows, B]`.
+      draws: uniforms of the step, `[B]`.
       plan: of the step, `[B]` each.
-      small: bool scalar, whether the rules for small scenes hold.
+      proposals: of the step, `[K, B]`.
     """
-    is_circle, target, possible = _kind_and_target(table, draws, plan, params, counts)
-    shape = _sample_shape(table, draws, plan, is_circle, target, small, params, counts)
-    local = corners(shape.num_vertices, shape.half_width, shape.half_height, counts.vertices)
-    cost, place, points = _best_place(table, draws, plan, shape, target, local, small, params, counts)
+    is_circle, mask, possible = _kind_and_target(table, draws, plan, params, counts)
+    role = _role(table, draws, plan, mask, params)
+    low = draws["low"] < params.low_immovable_chance
+    request = Request(plan.mode, is_circle, role, plan.must_move, plan.side, low)
+    target = placement.read_target(mask, table, counts.vertices) if counts.joints else None
+    cost, shape, place, corners = _best_of(table, proposals, request, target, plan.tries, params)
     possible &= cost < placement.INVALID
     number = jnp.where(is_circle, table.num_circles, table.num_polygons)[None]
-    slot = jnp.concatenate(
-        [
-            (orders.polygons == number) & ~is_circle[None],
-            (orders.circles == number) & is_circle[None],
-        ]
-    )
-    slot &= possible[None]
-    table = insert(table, slot, shape, place, points)
+    as_polygon = (orders.polygons == number) & ~is_circle[None]
+    slot = jnp.concatenate([as_polygon, (orders.circles == number) & is_circle[None]]) & possible[None]
+    new = insert(table, slot, shape, place, corners)
     if not counts.joints:
-        return table
+        return new
     joint = (orders.joints == table.num_joints[None]) & (possible & (plan.mode == JOINED))[None]
-    return join(table, joint, target, slot, place)
+    return join(new, joint, mask, slot, place)
 
 
 def _kind_and_target(
@@ -82,69 +77,74 @@ def _kind_and_target(
     return jnp.where(free, free_circle, joined_circle), target & joined[None], can_be_free | joined
 
 
-def _sample_shape(
-    table: Table,
-    draws: Draws,
-    plan: Plan,
-    is_circle: jax.Array,
-    target: jax.Array,
-    small: jax.Array,
-    params: GeneratorParams,
-    counts: Counts,
-) -> Shape:
-    """Size, role and mobility of the step's shape."""
-    num_vertices = sample_num_vertices(draws["num_vertices"], params, counts.vertices)
-    width, height = (
-        jnp.where(is_circle, 0.0, half) for half in sample_half_sizes(draws["half_sizes"], params)
-    )
-    radius = jnp.where(is_circle, lerp(draws["radius"], params.min_radius, params.max_radius), 0.0)
-    area = polygon_area(num_vertices, width, height, counts.vertices) + jnp.pi * radius**2
-    chance = params.immovable_chance + params.immovable_chance_per_mass * params.density * area
-    fixed = draws["immovable"] < jnp.minimum(chance, params.max_immovable_chance)
-    movable = ~fixed | plan.must_move | (plan.mode == JOINED) | small
+def _role(table: Table, draws: Draws, plan: Plan, target: jax.Array, params: GeneratorParams) -> jax.Array:
+    """The planned role, or red by chance where that is allowed: int `[B]`."""
     may_be_red = (plan.role == NONE) & (pick(target, table.role) == NONE)
-    may_be_red &= ~(table.role == RED).any(axis=0)
+    may_be_red &= ~(total(table.role == RED) > 0)
     red = may_be_red & (draws["role"] * (1 + params.red_weight) < params.red_weight)
-    role = jnp.where(red, RED, plan.role)
-    return Shape(is_circle, num_vertices, width, height, radius, role, movable)
+    return jnp.where(red, RED, plan.role)
 
 
-def _region(draws: Draws, plan: Plan, shape: Shape, params: GeneratorParams) -> Region:
-    low = ~shape.movable & (shape.role != NONE) & (draws["low"] < params.low_immovable_chance)
-    return Region(
-        left=jnp.where(plan.side > 0, ROOM / 2, -LOTS),
-        right=jnp.where(plan.side < 0, ROOM / 2, LOTS),
-        top=jnp.where(low, ROOM / 2, LOTS),
+def _best_of(
+    table: Table,
+    proposals: Proposals,
+    request: Request,
+    target: Target | None,
+    tries: jax.Array,
+    params: GeneratorParams,
+) -> tuple[jax.Array, Shape, Place, tuple[jax.Array, jax.Array]]:
+    """The cheapest proposal: its cost `[B]`, shape, place, and corners in the world `[V, B]`."""
+
+    # Only costs and centres leave the loop: whatever has one consumer is computed once.
+    def weigh(_, proposal):
+        return None, _weigh(table, proposal, request, target, params)
+
+    cost, x, y = jax.lax.scan(weigh, None, proposals)[1]
+    unused = jnp.arange(cost.shape[0])[:, None] >= tries[None]
+    lowest, chosen = placement.first_best(jnp.where(unused, cost + placement.UNUSED, cost))
+    best = jax.tree.map(lambda value: pick(chosen, value), proposals)
+    x, y = pick(chosen, x), pick(chosen, y)
+    corners = x[None] + best.arm_x, y[None] + best.arm_y
+    return lowest, _shape(best, request), _place(best, request, target, x, y), corners
+
+
+def _weigh(
+    table: Table, proposal: Proposals, request: Request, target: Target | None, params: GeneratorParams
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Cost and centre of one proposal: `[B]` each."""
+    x, y = placement.free_place(proposal, request, params)
+    counted = table.active
+    if target is not None:
+        joined = request.mode == JOINED
+        joined_x, joined_y = placement.joined_place(proposal, request, target)
+        x, y = jnp.where(joined, joined_x, x), jnp.where(joined, joined_y, y)
+        counted = counted & ~target.mask
+    corners = x[None] + proposal.arm_x, y[None] + proposal.arm_y
+    arguments = (x, y), corners, proposal.radius, request.is_circle
+    cost = placement.num_overlaps(*arguments, table, counted).astype(jnp.float32)
+    if target is not None:
+        hidden = joined & (placement.protrusion(*arguments, target) < params.min_protrusion)
+        cost = jnp.where(hidden, placement.INVALID, cost)
+    return cost, x, y
+
+
+def _shape(best: Proposals, request: Request) -> Shape:
+    circle = request.is_circle
+    polygon = lambda value: jnp.where(circle, 0, value)
+    return Shape(
+        is_circle=circle,
+        num_vertices=best.num_vertices,
+        half_width=polygon(best.half_width),
+        half_height=polygon(best.half_height),
+        radius=jnp.where(circle, best.radius, 0),
+        role=request.role,
+        movable=placement.is_movable(best, request),
     )
 
 
-def _best_place(
-    table: Table,
-    draws: Draws,
-    plan: Plan,
-    shape: Shape,
-    target: jax.Array,
-    local: Points,
-    small: jax.Array,
-    params: GeneratorParams,
-    counts: Counts,
-) -> tuple[jax.Array, Place, Points]:
-    """The cheapest proposal: its cost, itself, and its corners in the world `[V, B]`."""
-    rotation = 2 * jnp.pi * draws["rotation"]
-    cos, sin = jnp.cos(rotation), jnp.sin(rotation)
-    arms = placement.turned(cos, sin, local)
-    place = placement.free_places(draws, rotation, arms, shape, _region(draws, plan, shape, params), params)
-    if counts.joints:
-        other = placement.joined_places(draws, rotation, (cos, sin), shape, table, target, counts.vertices)
-        joined = (plan.mode == JOINED)[None]
-        place = jax.tree.map(lambda a, b: jnp.where(joined, b, a), place, other)
-    points = place.x[None] + arms[0], place.y[None] + arms[1]
-    overlaps = placement.num_overlaps(shape, place, points, table, table.active & ~target)
-    used = jnp.where(small, 1.0, params.num_proposals)
-    tried = jnp.arange(rotation.shape[0]) < used
-    cost = jnp.where(tried[:, None], overlaps.astype(jnp.float32), placement.UNUSED)
-    if counts.joints:
-        hidden = placement.protrusion(shape, place, points, table, target) < params.min_protrusion
-        cost += jnp.where(joined & hidden, placement.INVALID, 0.0)
-    lowest, (place, points) = placement.best(cost, (place, points))
-    return lowest, place, points
+def _place(best: Proposals, request: Request, target: Target | None, x: jax.Array, y: jax.Array) -> Place:
+    polygon = lambda value: jnp.where(request.is_circle, 0, value)
+    nowhere = jnp.zeros_like(x), jnp.zeros_like(x)
+    target_x, target_y = nowhere if target is None else placement.target_anchor(best, target)
+    anchor_x, anchor_y = polygon(best.anchor_x), polygon(best.anchor_y)
+    return Place(x, y, best.rotation, anchor_x, anchor_y, target_x, target_y)

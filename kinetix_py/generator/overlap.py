@@ -1,8 +1,9 @@
 """Overlap of convex shapes, without a physics step.
 
 Polygons are tested along the normals of both (separating axes), circles by their distance. `V` vertices
-come clockwise as a pair of arrays x and y `[V, ...]`; the remaining axes of all arguments broadcast with
-equal ranks. An edge without length separates nothing and keeps no distance.
+come clockwise as arrays x and y `[V, ...]`; the remaining axes of all arguments broadcast with
+equal ranks. An edge without length separates nothing and keeps no distance. No test divides: XLA would
+store every quotient.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from kinetix_py.generator.arrays import any_of, greatest, least
 
 Points = tuple[jax.Array, jax.Array]
-FAR = 1e6  # m^2 or m, beyond any distance in a scene
+FAR = 1e6  # m, beyond any distance in a scene
 
 
 def edges(polygon: Points) -> Points:
@@ -37,16 +38,16 @@ def polygons_overlap(a: Points, b: Points) -> jax.Array:
 
 
 def circle_overlaps_polygon(x: jax.Array, y: jax.Array, radius: jax.Array, polygon: Points) -> jax.Array:
-    """Whether a circle overlaps a polygon: its centre is inside, or close to an edge."""
+    """Whether a circle overlaps a polygon: it holds a corner, crosses an edge, or its centre is inside."""
     ex, ey = edges(polygon)
-    outside, distances = [], []
+    square, outside, meets = radius**2, [], []
     for i in range(ex.shape[0]):
         dx, dy = x - polygon[0][i], y - polygon[1][i]
-        length = ex[i] ** 2 + ey[i] ** 2
-        along = jnp.clip((dx * ex[i] + dy * ey[i]) / jnp.maximum(length, 1e-12), 0, 1)
-        distances.append((dx - along * ex[i]) ** 2 + (dy - along * ey[i]) ** 2)
-        outside.append(ex[i] * dy - ey[i] * dx > 0)
-    return ~any_of(outside) | (least(distances) < radius**2)
+        length, along = ex[i] ** 2 + ey[i] ** 2, dx * ex[i] + dy * ey[i]
+        side = ex[i] * dy - ey[i] * dx
+        meets += [dx**2 + dy**2 < square, (along > 0) & (along < length) & (side**2 < square * length)]
+        outside.append(side > 0)
+    return ~any_of(outside) | any_of(meets)
 
 
 def circles_overlap(dx: jax.Array, dy: jax.Array, radii: jax.Array) -> jax.Array:
@@ -59,8 +60,8 @@ def reach_beyond_polygon(points: Points, radius: jax.Array, polygon: Points) -> 
     ex, ey = edges(polygon)
     reaches = []
     for i in range(ex.shape[0]):
-        length = jnp.sqrt(ex[i] ** 2 + ey[i] ** 2)
-        inverse = jnp.where(length > 0, 1 / jnp.maximum(length, 1e-9), 0)
+        length = ex[i] ** 2 + ey[i] ** 2
+        inverse = jax.lax.rsqrt(jnp.maximum(length, 1e-12))
         dx, dy = points[0] - polygon[0][i][None], points[1] - polygon[1][i][None]
         distance = greatest(ex[i][None] * dy - ey[i][None] * dx) * inverse + radius
         reaches.append(jnp.where(length > 0, distance, -FAR))

@@ -17,23 +17,9 @@ from kinetix_py.spec import BLUE, GREEN, NONE, RED, EnvSpec
 
 Draws = dict[str, jax.Array]
 
-LEVEL_DRAWS = {"floor": 1, "control": 1, "movable": 1, "halves": 1, "swap": 1}
-SHAPE_DRAWS = {
-    "kind": 1,
-    "target": 1,
-    "mode": 1,
-    "role": 1,
-    "immovable": 1,
-    "low": 1,
-    "num_vertices": 2,
-    "half_sizes": 4,
-    "radius": 1,
-    "rotation": MAX_PROPOSALS,
-    "x": MAX_PROPOSALS,
-    "y": MAX_PROPOSALS,
-    "anchor_x": MAX_PROPOSALS,
-    "anchor_y": MAX_PROPOSALS,
-}
+LEVEL_DRAWS = ("floor", "control", "movable", "green_left", "blue_right", "swap")
+STEP_DRAWS = ("kind", "target", "mode", "role", "immovable", "low", "num_vertices")
+PROPOSAL_DRAWS = ("width", "height", "elongation", "rotation", "x", "y", "anchor_x", "anchor_y")
 JOINT_DRAWS = ("order", "revolute", "motor", "auto", "speed", "power", "limits", "low", "high", "binding")
 THRUSTER_DRAWS = ("order", "exists", "body", "x", "y", "radial", "direction", "factor", "binding")
 
@@ -48,6 +34,7 @@ class Plan(NamedTuple):
     role: jax.Array  # int, GREEN or BLUE; NONE if the shape may have no role or be red
     must_move: jax.Array  # bool
     side: jax.Array  # int, -1 left half, 1 right half, 0 anywhere
+    tries: jax.Array  # float, proposals that are compared by their overlaps
 
 
 class Orders(NamedTuple):
@@ -61,7 +48,8 @@ class Orders(NamedTuple):
 
 def num_uniforms(counts: Counts) -> int:
     """Random numbers of a level."""
-    rows = sum(LEVEL_DRAWS.values()) + counts.bodies * (1 + sum(SHAPE_DRAWS.values()))
+    per_shape = 1 + len(STEP_DRAWS) + MAX_PROPOSALS * len(PROPOSAL_DRAWS)
+    rows = len(LEVEL_DRAWS) + counts.bodies * per_shape
     return rows + counts.joints * len(JOINT_DRAWS) + counts.thrusters * len(THRUSTER_DRAWS)
 
 
@@ -69,8 +57,8 @@ def cut_uniforms(table: jax.Array, counts: Counts) -> tuple[Draws, Draws, Draws,
     """Names the rows of a table of uniforms `[num_uniforms(counts), B]`.
 
     Returns:
-      of the level `[B]` (and `order` `[N, B]`), of the shapes `[N, rows, B]` (or `[N, B]` where it is one
-      row), of the joints `[J, B]` and of the thrusters `[T, B]`.
+      of the level `[B]` (and `order` `[N, B]`), of the shapes `[N, B]` or `[N, K, B]`, of the joints
+      `[J, B]` and of the thrusters `[T, B]`.
     """
     batch = table.shape[-1]
     start = 0
@@ -86,10 +74,8 @@ def cut_uniforms(table: jax.Array, counts: Counts) -> tuple[Draws, Draws, Draws,
 
     level = {name: take() for name in LEVEL_DRAWS}
     level["order"] = take(counts.bodies)
-    shapes = {
-        name: take(counts.bodies) if rows == 1 else take(counts.bodies, rows)
-        for name, rows in SHAPE_DRAWS.items()
-    }
+    shapes = {name: take(counts.bodies) for name in STEP_DRAWS}
+    shapes |= {name: take(counts.bodies, MAX_PROPOSALS) for name in PROPOSAL_DRAWS}
     joints = {name: take(counts.joints) for name in JOINT_DRAWS}
     thrusters = {name: take(counts.thrusters) for name in THRUSTER_DRAWS}
     return level, shapes, joints, thrusters
@@ -126,13 +112,19 @@ def control(level: Draws, params: GeneratorParams, counts: Counts) -> tuple[jax.
 
 
 def plan_shapes(
-    level: Draws, shapes: Draws, floor: jax.Array, motor: jax.Array, params: GeneratorParams
+    level: Draws,
+    shapes: Draws,
+    floor: jax.Array,
+    motor: jax.Array,
+    small: jax.Array,
+    params: GeneratorParams,
 ) -> Plan:
     """What every step adds: green, blue, the control's shape, and then by chance.
 
     Args:
       floor: role of the floor, int `[B]`.
       motor: a joint is forced, bool `[B]`.
+      small: bool scalar, whether the rules for small scenes hold.
     """
     steps = shapes["mode"].shape[0]
     blue_floor = floor == BLUE
@@ -142,13 +134,15 @@ def plan_shapes(
     rest = jnp.where(threshold < joined, JOINED, jnp.where(threshold < either, FREE, NOTHING))
     mode = jnp.concatenate([jnp.stack([free, free, jnp.where(motor, JOINED, FREE)])[:steps], rest[3:]])
     first_moves = blue_floor | (level["movable"] < 0.5)
-    apart = level["halves"] < params.opposite_halves_chance
+    left = level["green_left"] < params.own_half_chance
+    right = (level["blue_right"] < params.own_half_chance) & ~blue_floor
     pad = lambda first, second: jnp.concatenate(
         [jnp.stack([first, second]), jnp.zeros((steps - 2, *first.shape), first.dtype)]
     )
     return Plan(
         mode=mode,
         role=pad(jnp.full(floor.shape, GREEN), jnp.where(blue_floor, NONE, BLUE)),
-        must_move=pad(first_moves, ~first_moves),
-        side=pad(jnp.where(apart, -1, 0), jnp.where(apart & ~blue_floor, 1, 0)),
+        must_move=pad(first_moves, ~first_moves) | small,
+        side=pad(jnp.where(left, -1, 0), jnp.where(right, 1, 0)),
+        tries=jnp.full(mode.shape, 1.0) * jnp.where(small, 1.0, params.num_proposals),
     )

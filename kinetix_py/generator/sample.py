@@ -19,6 +19,7 @@ from kinetix_py.generator.build import (
 from kinetix_py.generator.grow import add_shape
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.plan import (
+    STEP_DRAWS,
     Orders,
     control,
     cut_uniforms,
@@ -27,6 +28,7 @@ from kinetix_py.generator.plan import (
     plan_shapes,
     slot_orders,
 )
+from kinetix_py.generator.proposals import propose
 from kinetix_py.generator.table import Counts, Table, empty_table, free_slots
 from kinetix_py.levels.level import Level
 from kinetix_py.spec import BLUE, EnvSpec
@@ -104,14 +106,18 @@ def _grow_last(uniforms: jax.Array, params: GeneratorParams, spec: EnvSpec, coun
     level, shapes, joints, thrusters = cut_uniforms(uniforms, counts)
     floor = floor_role(level, params, spec)
     motor, thruster = control(level, params, counts)
-    plan = plan_shapes(level, shapes, floor, motor, params)
-    orders = slot_orders(level, joints, thrusters, counts)
     small = spec.num_bodies <= jnp.asarray(params.small_scene_bodies)
+    plan = plan_shapes(level, shapes, floor, motor, small, params)
+    orders = slot_orders(level, joints, thrusters, counts)
+    proposals = propose(shapes, params, counts.vertices)
+    per_step = {name: shapes[name] for name in STEP_DRAWS}
 
     def step(table, inputs):
-        return add_shape(table, *inputs, orders, small, params, counts), None
+        draws, plan, proposals = inputs
+        return add_shape(table, draws, plan, proposals, orders, params, counts), None
 
-    table = jax.lax.scan(step, empty_table(counts, uniforms.shape[-1]), (shapes, plan))[0]
+    start = empty_table(counts, uniforms.shape[-1])
+    table = jax.lax.scan(step, start, (per_step, plan, proposals))[0]
     swap = (level["swap"] < params.swap_chance) & (floor != BLUE)
     role = jnp.concatenate([_wall_roles(floor, spec), swap_roles(table.role, swap)])
     # A joint that found no place leaves its level to a thruster.

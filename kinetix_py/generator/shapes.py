@@ -1,8 +1,7 @@
 """Shapes of the generator: affine images of regular polygons, and circles.
 
 Arrays are batch-last: `[rows, B]`, x and y apart. A polygon is told by its number of vertices and two half
-sizes: it is the regular polygon that the unit square belongs to (circumradius sqrt 2, a vertex at 45 degrees),
-stretched by the half sizes. So four vertices give a rectangle, and the centroid is always the origin.
+sizes: it is a regular polygon (circumradius sqrt 2, a vertex at 45 degrees), stretched by the half sizes. So four vertices give a rectangle, and the centroid is always the origin.
 """
 
 from __future__ import annotations
@@ -70,23 +69,27 @@ def polygon_area(num_vertices: jax.Array, half_width: jax.Array, half_height: ja
     return by_count(num_vertices, factors) * half_width * half_height
 
 
-def sample_num_vertices(draws: jax.Array, params: GeneratorParams, max_vertices: int) -> jax.Array:
-    """Vertices of a polygon, from two uniforms: `[2, B] -> int [B]`."""
+def sample_num_vertices(draw: jax.Array, params: GeneratorParams, max_vertices: int) -> jax.Array:
+    """Vertices of a polygon from a uniform, both of any shape; int."""
     if max_vertices == 3:
-        return jnp.full(draws.shape[1:], 3, jnp.int32)
-    many = max(max_vertices - 4, 0)
-    count = jnp.full(draws.shape[1:], 4, jnp.int32)
+        return jnp.full(draw.shape, 3, jnp.int32)
+    many = max_vertices - 4
+    count = jnp.full(draw.shape, 4, jnp.int32)
     if many:
-        more = 5 + jnp.minimum(jnp.int32(draws[1] * many), many - 1)
-        likely = draws[0] < params.triangle_chance + params.many_vertices_chance
-        count = jnp.where(likely, more, count)
-    return jnp.where(draws[0] < params.triangle_chance, 3, count)
+        # What lies beyond the first threshold is again uniform.
+        share = (draw - params.triangle_chance) / jnp.maximum(params.many_vertices_chance, 1e-9)
+        more = 5 + jnp.clip(jnp.int32(share * many), 0, many - 1)
+        count = jnp.where(share < 1, more, count)
+    return jnp.where(draw < params.triangle_chance, 3, count)
 
 
-def sample_half_sizes(draws: jax.Array, params: GeneratorParams) -> tuple[jax.Array, jax.Array]:
-    """Half width and half height `[B]` m of a polygon, from four uniforms `[4, B]`."""
-    longer = jnp.where(draws[2] < params.elongation_chance, params.elongation, 1.0)
-    first = draws[3] < 0.5
-    width = lerp(draws[0], params.min_half_size, params.max_half_size)
-    height = lerp(draws[1], params.min_half_size, params.max_half_size)
-    return width * jnp.where(first, longer, 1.0), height * jnp.where(first, 1.0, longer)
+def sample_half_sizes(
+    width: jax.Array, height: jax.Array, elongation: jax.Array, params: GeneratorParams
+) -> tuple[jax.Array, jax.Array]:
+    """Half width and half height [m] of a polygon from three uniforms, all of one shape."""
+    longer = elongation < params.elongation_chance
+    wider = elongation < params.elongation_chance / 2
+    width = lerp(width, params.min_half_size, params.max_half_size)
+    height = lerp(height, params.min_half_size, params.max_half_size)
+    width = width * jnp.where(wider, params.elongation, 1.0)
+    return width, height * jnp.where(longer & ~wider, params.elongation, 1.0)

@@ -65,7 +65,7 @@ class Shape(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a shape goes: `[B]`, or `[K, B]` for K proposals."""
+    """Where a shape goes: `[B]`."""
 
     x: jax.Array  # m
     y: jax.Array  # m
@@ -109,13 +109,13 @@ class Table:
 def empty_table(counts: Counts, batch: int) -> Table:
     """A table without bodies."""
     n, p, v, j = counts.bodies, counts.polygons, counts.vertices, counts.joints
-    shapes = {"corner_x": (p, v), "corner_y": (p, v)}
-    shapes |= {name: () for name in ("num_polygons", "num_circles", "num_joints")}
+    shapes: dict[str, tuple[int, ...]] = {"corner_x": (p, v), "corner_y": (p, v)}
+    shapes |= dict.fromkeys(("num_polygons", "num_circles", "num_joints"), ())
     joint = ("body_a", "body_b", "anchor_ax", "anchor_ay", "anchor_bx", "anchor_by", "joined")
-    shapes |= {name: (j,) for name in joint}
+    shapes |= dict.fromkeys(joint, (j,))
     integer = ("num_vertices", "role", "joints_on", "body_a", "body_b", *("num_polygons", "num_circles"))
-    dtypes = {name: jnp.int32 for name in (*integer, "num_joints")}
-    dtypes |= {name: jnp.bool_ for name in ("active", "movable", "joined")}
+    dtypes = dict.fromkeys((*integer, "num_joints"), jnp.int32)
+    dtypes |= dict.fromkeys(("active", "movable", "joined"), jnp.bool_)
     names = [field.name for field in dataclasses.fields(Table)]
     zeros = lambda name: jnp.zeros((*shapes.get(name, (n,)), batch), dtypes.get(name, jnp.float32))
     return Table(**{name: zeros(name) for name in names})
