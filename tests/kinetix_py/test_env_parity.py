@@ -57,7 +57,7 @@ def test_episodes_end_alike_and_at_once(played):
 
 
 def test_distances_agree(played):
-    recorded, reward, distance = played
+    recorded, _, distance = played
     ends = np.stack([r["episode_end"] for r in recorded])
     for i, step in enumerate(recorded[0]["steps"]):
         if step > 32:
