@@ -12,8 +12,12 @@ from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.placement import Request, Target
 from kinetix_py.generator.plan import FREE, JOINED, Draws, Orders, Plan
 from kinetix_py.generator.proposals import Proposals
-from kinetix_py.generator.table import Counts, Place, Shape, Table, insert, join
+from kinetix_py.generator.table import SIZE_OF_PROPOSAL, Counts, Place, Shape, Table, insert, join
 from kinetix_py.spec import NONE, RED
+
+# Cost of each further size of a joined shape, in overlaps: more than a scene can have. Otherwise small
+# shapes, which overlap less, would be preferred.
+LATER_SIZE = 100.0
 
 
 def add_shape(
@@ -101,7 +105,9 @@ def _best_of(
 
     cost, x, y = jax.lax.scan(weigh, None, proposals)[1]
     unused = jnp.arange(cost.shape[0])[:, None] >= tries[None]
-    lowest, chosen = placement.first_best(jnp.where(unused, cost + placement.UNUSED, cost))
+    later = LATER_SIZE * np.array(SIZE_OF_PROPOSAL, np.float32)[:, None]
+    cost += jnp.where(unused, placement.UNUSED, 0) + jnp.where((request.mode == JOINED)[None], later, 0)
+    lowest, chosen = placement.first_best(cost)
     best = jax.tree.map(lambda value: pick(chosen, value), proposals)
     x, y = pick(chosen, x), pick(chosen, y)
     corners = x[None] + best.arm_x, y[None] + best.arm_y

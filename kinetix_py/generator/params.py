@@ -46,9 +46,9 @@ class GeneratorParams:
     small_scene_bodies: Number = 7.0
     """Specs with at most so many body slots have one proposal and no immovable free shape."""
 
-    circle_chance: Number = 0.30
+    circle_chance: Number = 0.20
     """Chance that a free shape is a circle, while there are slots of both kinds."""
-    joined_circle_chance: Number = 0.60
+    joined_circle_chance: Number = 0.72
     """Weight of joining a circle; that of joining a polygon is one less this."""
     triangle_chance: Number = 0.0
     """Chance that a polygon is a triangle."""

@@ -12,14 +12,15 @@ import jax.numpy as jnp
 
 from kinetix_py.generator.arrays import random_order
 from kinetix_py.generator.params import GeneratorParams
-from kinetix_py.generator.table import MAX_PROPOSALS, Counts
+from kinetix_py.generator.table import MAX_PROPOSALS, NUM_SIZES, Counts
 from kinetix_py.spec import BLUE, GREEN, NONE, RED, EnvSpec
 
 Draws = dict[str, jax.Array]
 
 LEVEL_DRAWS = ("floor", "control", "movable", "green_left", "blue_right", "swap")
 STEP_DRAWS = ("kind", "target", "mode", "role", "immovable", "low", "num_vertices")
-PROPOSAL_DRAWS = ("width", "height", "elongation", "rotation", "x", "y", "anchor_x", "anchor_y")
+SIZE_DRAWS = ("width", "height", "elongation")
+PROPOSAL_DRAWS = ("rotation", "x", "y", "anchor_x", "anchor_y")
 JOINT_DRAWS = ("order", "revolute", "motor", "auto", "speed", "power", "limits", "low", "high", "binding")
 THRUSTER_DRAWS = ("order", "exists", "body", "x", "y", "radial", "direction", "factor", "binding")
 
@@ -48,7 +49,7 @@ class Orders(NamedTuple):
 
 def num_uniforms(counts: Counts) -> int:
     """Random numbers of a level."""
-    per_shape = 1 + len(STEP_DRAWS) + MAX_PROPOSALS * len(PROPOSAL_DRAWS)
+    per_shape = 1 + len(STEP_DRAWS) + NUM_SIZES * len(SIZE_DRAWS) + MAX_PROPOSALS * len(PROPOSAL_DRAWS)
     rows = len(LEVEL_DRAWS) + counts.bodies * per_shape
     return rows + counts.joints * len(JOINT_DRAWS) + counts.thrusters * len(THRUSTER_DRAWS)
 
@@ -75,6 +76,7 @@ def cut_uniforms(table: jax.Array, counts: Counts) -> tuple[Draws, Draws, Draws,
     level = {name: take() for name in LEVEL_DRAWS}
     level["order"] = take(counts.bodies)
     shapes = {name: take(counts.bodies) for name in STEP_DRAWS}
+    shapes |= {name: take(counts.bodies, NUM_SIZES) for name in SIZE_DRAWS}
     shapes |= {name: take(counts.bodies, MAX_PROPOSALS) for name in PROPOSAL_DRAWS}
     joints = {name: take(counts.joints) for name in JOINT_DRAWS}
     thrusters = {name: take(counts.thrusters) for name in THRUSTER_DRAWS}

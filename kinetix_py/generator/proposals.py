@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from kinetix_py.generator.arrays import greatest, lerp, turn
 from kinetix_py.generator.params import GeneratorParams
-from kinetix_py.generator.plan import Draws
+from kinetix_py.generator.plan import SIZE_DRAWS, Draws
 from kinetix_py.generator.shapes import (
     corners,
     inner_box,
@@ -21,6 +21,7 @@ from kinetix_py.generator.shapes import (
     sample_half_sizes,
     sample_num_vertices,
 )
+from kinetix_py.generator.table import SIZE_OF_PROPOSAL
 
 
 class Proposals(NamedTuple):
@@ -45,15 +46,17 @@ class Proposals(NamedTuple):
     y: jax.Array  # 1
 
 
-def propose(draws: Draws, params: GeneratorParams, max_vertices: int) -> Proposals:
+def propose(draws: Draws, joined: jax.Array, params: GeneratorParams, max_vertices: int) -> Proposals:
     """All proposals of all steps.
 
     Args:
-      draws: uniforms of the steps, `[S, B]` and `[S, K, B]`.
+      draws: uniforms of the steps, `[S, B]`, `[S, NUM_SIZES, B]` and `[S, K, B]`.
+      joined: bool `[S, B]`, the step adds a joined shape.
     """
     step = draws["num_vertices"].shape
     count = sample_num_vertices(draws["num_vertices"], params, max_vertices)
     num_vertices = jnp.broadcast_to(count[:, None], draws["x"].shape)
+    draws = draws | {name: share_sizes(draws[name], joined) for name in SIZE_DRAWS}
     width, height = sample_half_sizes(draws["width"], draws["height"], draws["elongation"], params)
     radius = lerp(draws["width"], params.min_radius, params.max_radius)  # it is a circle or has a width
     rotation = 2 * jnp.pi * draws["rotation"]
@@ -85,6 +88,12 @@ def propose(draws: Draws, params: GeneratorParams, max_vertices: int) -> Proposa
         x=draws["x"],
         y=draws["y"],
     )
+
+
+def share_sizes(draws: jax.Array, joined: jax.Array) -> jax.Array:
+    """One size for all proposals of a free shape, more for a joined one: `[S, NUM_SIZES, B] -> [S, K, B]`."""
+    chosen = jnp.where(joined[:, None], draws, draws[:, :1])
+    return jnp.stack([chosen[:, size] for size in SIZE_OF_PROPOSAL], axis=1)
 
 
 def immovable_chance(mass: jax.Array, params: GeneratorParams) -> jax.Array:

@@ -19,6 +19,7 @@ from kinetix_py.generator.build import (
 from kinetix_py.generator.grow import add_shape
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.plan import (
+    JOINED,
     STEP_DRAWS,
     Orders,
     control,
@@ -109,7 +110,7 @@ def _grow_last(uniforms: jax.Array, params: GeneratorParams, spec: EnvSpec, coun
     small = spec.num_bodies <= jnp.asarray(params.small_scene_bodies)
     plan = plan_shapes(level, shapes, floor, motor, small, params)
     orders = slot_orders(level, joints, thrusters, counts)
-    proposals = propose(shapes, params, counts.vertices)
+    proposals = propose(shapes, plan.mode == JOINED, params, counts.vertices)
     per_step = {name: shapes[name] for name in STEP_DRAWS}
 
     def step(table, inputs):

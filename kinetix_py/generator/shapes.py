@@ -1,7 +1,8 @@
 """Shapes of the generator: affine images of regular polygons, and circles.
 
 Arrays are batch-last: `[rows, B]`, x and y apart. A polygon is told by its number of vertices and two half
-sizes: it is a regular polygon (circumradius sqrt 2, a vertex at 45 degrees), stretched by the half sizes. So four vertices give a rectangle, and the centroid is always the origin.
+sizes: it is a regular polygon (circumradius sqrt 2, a vertex at 45 degrees), stretched by the half sizes.
+So four vertices give a rectangle, and the centroid is always the origin.
 """
 
 from __future__ import annotations

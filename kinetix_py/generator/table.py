@@ -16,6 +16,9 @@ from kinetix_py.generator.arrays import put
 from kinetix_py.spec import EnvSpec
 
 MAX_PROPOSALS = 8
+# Which of its sizes each proposal of a joined shape has: a later one counts only if none before it fits.
+SIZE_OF_PROPOSAL = (0, 0, 0, 0, 0, 1, 2, 3)
+NUM_SIZES = 4
 
 
 class Counts(NamedTuple):
