@@ -86,5 +86,5 @@ def test_wrong_values_are_named(change, match):
 def test_wrong_sizes_are_named():
     with pytest.raises(ValueError, match=r"EnvSpec.num_motor_bindings must be .* at least 0, got -1"):
         kx.EnvSpec(5, 2, 1, 1, num_motor_bindings=-1)
-    with pytest.raises(ValueError, match="EnvSpec.max_vertices must be an integer of at least 3, got 2"):
+    with pytest.raises(ValueError, match=r"EnvSpec.max_vertices must be an integer of at least 3, got 2"):
         kx.EnvSpec(5, 2, 1, 1, max_vertices=2)
