@@ -1,8 +1,10 @@
 """An open-ended space of 2D physics tasks for reinforcement learning, in JAX: make green touch blue."""
 
+from kinetix_py import wrappers
 from kinetix_py.actions import Actions
 from kinetix_py.env.environment import Environment, make
 from kinetix_py.env.types import EnvParams, EnvState
+from kinetix_py.generator.mutations import mutate_level
 from kinetix_py.levels.checks import LevelError
 from kinetix_py.levels.content import LevelFile
 from kinetix_py.levels.files import (
@@ -20,6 +22,7 @@ from kinetix_py.levels.level import (
     stack_levels,
     validate_level,
 )
+from kinetix_py.rendering.pixels import render_pixels
 from kinetix_py.spec import SIZES, EnvSpec
 
 __all__ = [
@@ -39,8 +42,11 @@ __all__ = [
     "load_level",
     "load_level_file",
     "make",
+    "mutate_level",
     "pad_level",
+    "render_pixels",
     "save_level",
     "stack_levels",
     "validate_level",
+    "wrappers",
 ]
