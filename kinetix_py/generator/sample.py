@@ -34,6 +34,9 @@ from kinetix_py.generator.table import Counts, Table, empty_table, free_slots
 from kinetix_py.levels.level import Level
 from kinetix_py.spec import BLUE, EnvSpec
 
+# Levels that are grown together on a CPU: their table and proposals should fit its cache.
+BLOCK = 128
+
 
 @functools.partial(jax.jit, static_argnames="spec")
 def sample_level(key: jax.Array, spec: EnvSpec, params: GeneratorParams | None = None) -> Level:
@@ -98,6 +101,17 @@ def _grow(spec: EnvSpec):
 
 def grow_levels(uniforms: jax.Array, params: GeneratorParams, spec: EnvSpec) -> Level:
     """Levels of a table of uniforms: `[B, num_uniforms(free_slots(spec))]`, in 0 .. 1."""
+    batch, rows = uniforms.shape
+    blocks = -(-batch // BLOCK) if jax.default_backend() == "cpu" else 1
+    if blocks == 1:
+        return _grow_block(uniforms, params, spec)
+    # The last block may be short: rows of zeros fill it up, and are dropped again.
+    filled = jnp.pad(uniforms, [(0, blocks * BLOCK - batch), (0, 0)]).reshape(blocks, BLOCK, rows)
+    levels = jax.lax.map(lambda block: _grow_block(block, params, spec), filled)
+    return jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:])[:batch], levels)
+
+
+def _grow_block(uniforms: jax.Array, params: GeneratorParams, spec: EnvSpec) -> Level:
     level = _grow_last(uniforms.T, params, spec, free_slots(spec))
     return jax.tree.map(lambda value: jnp.moveaxis(value, -1, 0), level)
 
