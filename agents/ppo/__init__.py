@@ -1,0 +1,1 @@
+"""Proximal policy optimisation, the only one: advantages, loss, rollout, update."""
