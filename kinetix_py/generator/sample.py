@@ -106,7 +106,8 @@ def grow_levels(uniforms: jax.Array, params: GeneratorParams, spec: EnvSpec) -> 
     if blocks == 1:
         return _grow_block(uniforms, params, spec)
     # The last block may be short: rows of zeros fill it up, and are dropped again.
-    filled = jnp.pad(uniforms, [(0, blocks * BLOCK - batch), (0, 0)]).reshape(blocks, BLOCK, rows)
+    size = -(-batch // blocks)
+    filled = jnp.pad(uniforms, [(0, blocks * size - batch), (0, 0)]).reshape(blocks, size, rows)
     levels = jax.lax.map(lambda block: _grow_block(block, params, spec), filled)
     return jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:])[:batch], levels)
 
