@@ -1,0 +1,7 @@
+"""Which levels to train on, behind one protocol."""
+
+from agents.curricula.protocol import Curriculum, LevelBatch
+from agents.curricula.sfl import SFL
+from agents.curricula.simple import DomainRandomisation, FixedLevels
+
+__all__ = ["SFL", "Curriculum", "DomainRandomisation", "FixedLevels", "LevelBatch"]
