@@ -1,0 +1,1 @@
+"""Training: the state of a run, its update as one compiled program, evaluation."""
