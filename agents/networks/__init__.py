@@ -1,0 +1,1 @@
+"""Actor-critic networks for every observation and action type: `make_network(config, env)`."""

@@ -1,0 +1,59 @@
+"""What a network is made of: checked before anything is built."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax.numpy as jnp
+
+KINDS = ("transformer", "set_mlp", "mlp", "cnn")
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+# Attention masks of an entity observation: all, same component, joined, in contact.
+NUM_MASKS = 4
+COUNTS = ("width", "layers", "attention_heads", "attention_features", "head_width", "head_layers")
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """Kind and sizes of an actor-critic; hashable. The defaults are Kinetix's published ones.
+
+    Attributes:
+      kind: `"transformer"` or `"set_mlp"` for entity observations, in which the order of entities has no
+        meaning; `"mlp"` for vectors (flat, flat_padded, blind); `"cnn"` for pictures.
+      width: features of an entity, of a hidden layer, and of the memory.
+      layers: attention layers, or hidden layers of the others.
+      attention_heads: of each attention layer, a quarter of them for each of the four masks.
+      attention_features: of each attention head.
+      head_width, head_layers: hidden layers of the actor and of the critic.
+      recurrent: a gated recurrent unit between the embedding and the heads.
+      dtype: what layers compute in, `"float32"` or `"bfloat16"`; parameters, logits and values are float32.
+
+    Raises:
+      ValueError: an unknown name, a count below 1, or heads that do not divide among the masks.
+    """
+
+    kind: str = "transformer"
+    width: int = 128
+    layers: int = 2
+    attention_heads: int = 8
+    attention_features: int = 16
+    head_width: int = 128
+    head_layers: int = 5
+    recurrent: bool = False
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name, known in (("kind", KINDS), ("dtype", tuple(DTYPES))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"NetworkConfig.{name} must be one of {known}, got {getattr(self, name)!r}")
+        for name in COUNTS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"NetworkConfig.{name} must be an integer of at least 1, got {value!r}")
+        if not isinstance(self.recurrent, bool):
+            raise ValueError(f"NetworkConfig.recurrent must be True or False, got {self.recurrent!r}")
+        if self.kind == "transformer" and self.attention_heads % NUM_MASKS:
+            raise ValueError(
+                f"NetworkConfig.attention_heads must be a multiple of {NUM_MASKS}, one set for each mask, "
+                f"got {self.attention_heads}"
+            )

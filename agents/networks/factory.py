@@ -1,0 +1,153 @@
+"""Networks for environments: `make_network(config, env)`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import distrax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from agents.networks.config import DTYPES, NetworkConfig
+from agents.networks.heads import ACTOR_SCALE, Head, make_distribution, num_outputs
+from agents.networks.recurrent import ScannedGRU
+from agents.networks.simple import MIN_PICTURE, Cnn, FlatMlp, SetMlp
+from agents.networks.transformer import EntityTransformer
+from kinetix_py.actions import Actions
+from kinetix_py.env.environment import Environment
+from kinetix_py.observations.entity import EntityObservation
+
+ENCODERS = {"transformer": EntityTransformer, "set_mlp": SetMlp, "mlp": FlatMlp, "cnn": Cnn}
+# What each kind of network reads, in words.
+READS = {
+    "transformer": "an entity observation",
+    "set_mlp": "an entity observation",
+    "mlp": "a vector (flat, flat_padded or blind)",
+    "cnn": f"a picture [H, W, C] of at least {MIN_PICTURE} x {MIN_PICTURE} (pixels)",
+}
+
+Carry = Any  # float32 [B, W] of a recurrent network, () of any other
+Output = tuple[Carry, distrax.Distribution, jax.Array]
+
+
+class ActorCritic(nn.Module):
+    """An encoder of observations, memory if asked for, an actor and a critic."""
+
+    config: NetworkConfig
+    actions: Actions
+
+    @nn.compact
+    def __call__(
+        self, carry: Carry, obs: Any, reset: jax.Array, action_mask: jax.Array | None = None
+    ) -> Output:
+        """As `Network.apply`."""
+        config, dtype = self.config, DTYPES[self.config.dtype]
+        rows = jax.tree.map(lambda leaf: leaf.reshape(reset.size, *leaf.shape[2:]), obs)
+        x = ENCODERS[config.kind](config, name="encoder")(rows)
+        x = x.reshape(*reset.shape, x.shape[-1])
+        if config.recurrent:
+            carry, x = ScannedGRU(config.width, dtype, name="memory")(carry, (x, reset))
+        head = lambda outputs, scale, name: Head(
+            outputs, scale, config.head_width, config.head_layers, dtype, name=name
+        )(x)
+        outputs = head(num_outputs(self.actions), ACTOR_SCALE, "actor")
+        value = head(1, 1.0, "critic")[..., 0]
+        return carry, make_distribution(outputs, self._log_std(), self.actions, action_mask), value
+
+    def _log_std(self) -> jax.Array | None:
+        """The logarithm of the standard deviation of each binding's value; continuous actions only."""
+        if self.actions.kind != "continuous":
+            return None
+        return self.param("log_std", nn.initializers.zeros_init(), (self.actions.spec.num_bindings,))
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """An actor-critic for the observations and actions of an environment; hashable, holds no arrays.
+
+    `carry` is what the network remembers: float32 `[B, width]` of a recurrent one, `()` of any other. All
+    networks are called alike; a feed-forward one makes nothing of the carry and the resets.
+    """
+
+    config: NetworkConfig
+    env: Environment
+
+    @property
+    def module(self) -> ActorCritic:
+        """The flax module."""
+        return ActorCritic(self.config, self.env.actions)
+
+    def initial_carry(self, batch: int) -> Carry:
+        """What a network knows of `batch` environments before their first step."""
+        return jnp.zeros((batch, self.config.width), jnp.float32) if self.config.recurrent else ()
+
+    def init(self, key: jax.Array) -> Any:
+        """Parameters: a pytree of float32 arrays."""
+        example = self.env.observation_space.example
+        obs = jax.tree.map(lambda leaf: jnp.zeros((1, 1, *leaf.shape), leaf.dtype), example)
+        return jax.jit(self.module.init)(key, self.initial_carry(1), obs, jnp.ones((1, 1), bool))
+
+    def apply(
+        self, params: Any, carry: Carry, obs: Any, reset: jax.Array, action_mask: jax.Array | None = None
+    ) -> Output:
+        """Policy and values of a sequence of observations.
+
+        Args:
+          params: from `init`.
+          carry: the memory before the first step, leading axis `[B]`.
+          obs: observations with leading axes `[T, B]`; `T` is 1 for a single step.
+          reset: bool `[T, B]`, an episode begins with this observation: the memory is zero before it.
+          action_mask: bool, `Environment.action_mask` with leading axes `[T, B]`; None allows everything.
+
+        Returns:
+          The memory after the last step, the distribution of actions with batch shape `[T, B]`, and values,
+          float32 `[T, B]`.
+
+        Raises:
+          ValueError: leading axes that do not agree.
+        """
+        for leaf in [*jax.tree.leaves(obs), *([] if action_mask is None else [action_mask])]:
+            if reset.ndim != 2 or leaf.shape[:2] != reset.shape:
+                raise ValueError(
+                    f"observations, resets and masks must share leading axes [time, batch]: "
+                    f"reset has shape {reset.shape}, another has {leaf.shape}"
+                )
+        output: Any = self.module.apply(params, carry, obs, reset, action_mask)
+        return output
+
+    def step(
+        self, params: Any, carry: Carry, obs: Any, reset: jax.Array, action_mask: jax.Array | None = None
+    ) -> Output:
+        """`apply` for one step: all arguments and results have the leading axis `[B]` only."""
+        wide = jax.tree.map(lambda leaf: leaf[None], (obs, reset, action_mask))
+        carry, distribution, value = self.apply(params, carry, *wide)
+        return carry, distribution[0], value[0]
+
+
+def _fits(kind: str, example: Any) -> bool:
+    """Whether a kind of network reads an observation, given as a pytree of shapes."""
+    if kind in ("transformer", "set_mlp"):
+        return isinstance(example, EntityObservation)
+    if not isinstance(example, jax.ShapeDtypeStruct):
+        return False
+    if kind == "mlp":
+        return len(example.shape) == 1
+    return len(example.shape) == 3 and min(example.shape[:2]) >= MIN_PICTURE
+
+
+def make_network(config: NetworkConfig, env: Environment) -> Network:
+    """The network a config describes, for the observations and actions of an environment.
+
+    Raises:
+      ValueError: this kind of network cannot read the environment's observations, or there is no action.
+    """
+    if not _fits(config.kind, env.observation_space.example):
+        raise ValueError(
+            f"a {config.kind} network reads {READS[config.kind]}, but the environment's observation is "
+            f"{env.observation!r}"
+        )
+    if num_outputs(env.actions) == 0:
+        raise ValueError("there is nothing to act on: the environment has 0 motor and thruster bindings")
+    return Network(config, env)

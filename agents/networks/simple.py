@@ -1,0 +1,76 @@
+"""Encoders without attention: a permutation-invariant MLP, an MLP for vectors, a CNN for pictures."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from agents.networks.config import DTYPES, NetworkConfig
+from agents.networks.encoders import EntityEncoder, Messages, dense, masked_max, masked_mean, symlog
+from kinetix_py.observations.entity import EntityObservation
+
+# Channels, window and stride of each convolution: Mnih et al., "Human-level control through deep
+# reinforcement learning" (2015), narrower, and with a third stride of 2.
+CONVOLUTIONS = ((16, 8, 4), (32, 4, 2), (32, 3, 2))
+# Pixels along a side that leave the last convolution one.
+MIN_PICTURE = 36
+
+
+class SetMlp(nn.Module):
+    """Every entity for itself, messages along joints and thrusters, then mean and maximum over the bodies.
+
+    Zaheer et al., "Deep sets" (2017), with the references between entities heard once.
+    """
+
+    config: NetworkConfig
+
+    @nn.compact
+    def __call__(self, obs: EntityObservation) -> jax.Array:
+        """From observations with one leading axis `[B]` to `[B, 2 W]`."""
+        width, dtype = self.config.width, DTYPES[self.config.dtype]
+        entities = EntityEncoder(width, dtype)(obs)
+        bodies = entities.bodies + Messages(width, dtype)(entities.bodies, entities)
+        for _ in range(self.config.layers):
+            bodies = nn.relu(dense(width, dtype)(bodies))
+        pooled = [masked_mean(bodies, entities.mask), masked_max(bodies, entities.mask)]
+        return jnp.concatenate(pooled, axis=-1).astype(dtype)
+
+
+class FlatMlp(nn.Module):
+    """Hidden layers on a vector, whose large numbers (masses) are made small first."""
+
+    config: NetworkConfig
+
+    @nn.compact
+    def __call__(self, obs: jax.Array) -> jax.Array:
+        """From `[B, D]` to `[B, W]`."""
+        x = symlog(obs)
+        for _ in range(self.config.layers):
+            x = nn.relu(dense(self.config.width, DTYPES[self.config.dtype])(x))
+        return x
+
+
+class Cnn(nn.Module):
+    """Three convolutions, then hidden layers."""
+
+    config: NetworkConfig
+
+    @nn.compact
+    def __call__(self, obs: jax.Array) -> jax.Array:
+        """From pictures `[B, H, W, C]` to `[B, width]`."""
+        x, dtype = obs, DTYPES[self.config.dtype]
+        for channels, window, stride in CONVOLUTIONS:
+            layer = nn.Conv(
+                channels,
+                (window, window),
+                (stride, stride),
+                padding="VALID",
+                dtype=dtype,
+                kernel_init=nn.initializers.orthogonal(2**0.5),
+            )
+            x = nn.relu(layer(x))
+        x = x.reshape(x.shape[0], -1)
+        for _ in range(self.config.layers):
+            x = nn.relu(dense(self.config.width, dtype)(x))
+        return x

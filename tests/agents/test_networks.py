@@ -1,0 +1,356 @@
+"""Networks: what must not change them, what must reach them, and policies worked by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jax2d
+import kinetix_py as kx
+from agents.networks.config import KINDS, NetworkConfig
+from agents.networks.factory import make_network
+from agents.networks.heads import NEVER, choice_logits, make_distribution, num_outputs
+from agents.networks.transformer import masked_softmax
+from kinetix_py.actions import ACTION_TYPES, Actions
+from kinetix_py.observations.registry import OBSERVATIONS
+from kinetix_py.spec import SIZES
+from tests.kinetix_py.small_levels import TINY, car, falling, rocket
+
+KEY = jax.random.key(0)
+SET_KINDS = ("transformer", "set_mlp")
+READS = {
+    "entity": SET_KINDS,
+    "flat": ("mlp",),
+    "flat_padded": ("mlp",),
+    "blind": ("mlp",),
+    "pixels": ("cnn",),
+}
+SMALL = {"width": 16, "attention_features": 4, "head_width": 16, "head_layers": 2}
+TOLERANCE = 1e-5
+
+
+def small(kind="transformer", **changes):
+    """A config that compiles fast."""
+    return NetworkConfig(kind, **(SMALL | changes))
+
+
+def machine(spec=SIZES["m"]):
+    """A car on two driven wheels, thrusters on its box and on a wheel, beside the ball to reach."""
+    scene = jax2d.Scene(spec.sim)
+    scene.add_walls()
+    body = scene.add_box((2.0, 1.2), 0.8, 0.2)
+    scene.add_box((3.5, 1.5), 0.3, 0.5, immovable=True)
+    centres = (1.7, 1.0), (2.3, 1.0)
+    wheels = [scene.add_circle(centre, 0.1 * centre[0]) for centre in centres]
+    goal = scene.add_circle((4.0, 2.5), 0.3)
+    for wheel, centre in zip(wheels, centres, strict=True):
+        scene.add_revolute_joint(body, wheel, centre, motor=True, motor_speed=centre[0])
+    scene.add_thruster(body, (2.2, 1.2), direction=0.7, power=0.3)
+    scene.add_thruster(wheels[0], (1.7, 1.1), direction=2.0, power=0.1)
+    role = [0] * spec.num_bodies
+    role[body.index], role[goal.index] = 1, 2
+    return kx.from_scene(scene.build(), spec, role=role, motor_binding=[0, 2], thruster_binding=[1, 0])
+
+
+@functools.cache
+def stepper(env):
+    """Six steps of doing nothing, in one program for each size."""
+    step = lambda _, state: env.step(KEY, state, env.noop_action)[1]
+    return jax.jit(lambda state: jax.lax.fori_loop(0, 6, step, state))
+
+
+def moving(env, level):
+    """The state of a level after six steps: bodies fall, turn and touch."""
+    return stepper(env)(env.reset(KEY, level)[1])
+
+
+def as_batch(tree):
+    """One environment and one step of it: leading axes `[1, 1]`."""
+    return jax.tree.map(lambda value: jnp.asarray(value)[None, None], tree)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def play(network, params, obs, mask=None):
+    """Probabilities of every choice, and the value, of one observation."""
+    mask = None if mask is None else as_batch(mask)
+    _, policy, value = network.apply(
+        params, network.initial_carry(1), as_batch(obs), jnp.ones((1, 1), bool), mask
+    )
+    return policy.probs, value
+
+
+@jax.jit
+def rough(params, scale=0.1, key=KEY):
+    """Parameters that are nowhere 0, so that every input matters: the actor's last layer starts small."""
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(key, len(leaves))
+    noise = [jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
+    return jax.tree.unflatten(tree, [leaf + scale * n for leaf, n in zip(leaves, noise, strict=True)])
+
+
+def permuted(obs, key):
+    """The same scene with bodies, joints and thrusters in another order."""
+    counts = len(obs.shapes), len(obs.joints), len(obs.thrusters)
+    keys = jax.random.split(key, 3)
+    bodies, joints, thrusters = map(jax.random.permutation, keys, counts)
+    place = jnp.argsort(bodies)
+    return dataclasses.replace(
+        obs,
+        shapes=obs.shapes[bodies],
+        shape_mask=obs.shape_mask[bodies],
+        joints=obs.joints[joints],
+        joint_mask=obs.joint_mask[joints],
+        joint_bodies=place[obs.joint_bodies[joints]],
+        thrusters=obs.thrusters[thrusters],
+        thruster_mask=obs.thruster_mask[thrusters],
+        thruster_body=place[obs.thruster_body[thrusters]],
+        attention=obs.attention[:, bodies][:, :, bodies],
+    )
+
+
+@pytest.mark.parametrize("kind", SET_KINDS)
+def test_the_order_of_entities_has_no_meaning(kind):
+    env = kx.make("m")
+    obs = env.observe(moving(env, machine()))
+    assert obs.joint_mask.all() and obs.thruster_mask.all() and obs.attention[3].any()
+    network = make_network(small(kind), env)
+    params = rough(network.init(KEY))
+    run = functools.partial(play, network, params)
+    probs, value = run(obs)
+    for seed in range(4):
+        other_probs, other_value = run(permuted(obs, jax.random.key(seed)))
+        np.testing.assert_allclose(other_probs, probs, atol=TOLERANCE)
+        np.testing.assert_allclose(other_value, value, atol=TOLERANCE)
+    unlike = dataclasses.replace(obs, joint_bodies=obs.joint_bodies[::-1])
+    assert np.abs(run(unlike)[1] - value).max() > 100 * TOLERANCE
+
+
+@pytest.mark.parametrize("kind", SET_KINDS)
+def test_empty_slots_have_no_meaning(kind):
+    networks = [make_network(small(kind), kx.make(spec)) for spec in SIZES.values()]
+    params = rough(networks[0].init(KEY))
+    for level in (falling, car, rocket):
+        found = []
+        for network in networks:
+            state = moving(network.env, level(SIZES["s"]))
+            found.append(play(network, params, network.env.observe(state), network.env.action_mask(state)))
+        for probs, value in found[1:]:
+            np.testing.assert_allclose(probs, found[0][0], atol=TOLERANCE)
+            np.testing.assert_allclose(value, found[0][1], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", SET_KINDS)
+def test_a_scene_without_entities_is_finite(kind):
+    env = kx.make(kx.EnvSpec(num_polygons=5, num_circles=0, num_joints=0, num_thrusters=0))
+    obs = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), env.observation_space.example)
+    network = make_network(small(kind), env)
+    gradient = jax.grad(lambda params: play(network, params, obs)[1].sum())(network.init(KEY))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+def random_like(leaf, key):
+    """Arrays of the shapes of an observation, generic numbers in them; indices stay those of body 0 or 1."""
+    if leaf.dtype == bool:
+        return jax.random.bernoulli(key, 0.8, leaf.shape)
+    if jnp.issubdtype(leaf.dtype, jnp.integer):
+        return jax.random.randint(key, leaf.shape, 0, 2)
+    return jax.random.normal(key, leaf.shape)
+
+
+@pytest.mark.parametrize("kind, observation", [(k, o) for o, kinds in READS.items() for k in kinds])
+@pytest.mark.parametrize("action", ACTION_TYPES)
+def test_gradients_reach_every_parameter(kind, observation, action):
+    env = kx.make(TINY, observation=observation, action=action)
+    network = make_network(small(kind, recurrent=True), env)
+    params = rough(network.init(KEY), 0.03)
+    leaves, tree = jax.tree.flatten(env.observation_space.example)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    wide = [jax.ShapeDtypeStruct((4, 3, *leaf.shape), leaf.dtype) for leaf in leaves]
+    obs = jax.tree.unflatten(tree, [random_like(leaf, key) for leaf, key in zip(wide, keys, strict=True)])
+
+    def loss(params):
+        reset = jnp.zeros((4, 3), bool)
+        _, policy, value = network.apply(params, network.initial_carry(3), obs, reset)
+        taken = jnp.broadcast_to(env.noop_action, (4, 3, *env.noop_action.shape))
+        return (value**2).sum() + policy.log_prob(taken).sum() + policy.entropy().sum()
+
+    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(loss))(params)):
+        assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0, path
+
+
+@pytest.mark.parametrize("action", ACTION_TYPES)
+@pytest.mark.parametrize("kind, observation", [(k, o) for o, kinds in READS.items() for k in kinds])
+def test_every_combination_runs(kind, observation, action):
+    env = kx.make(TINY, observation=observation, action=action)
+    network = make_network(small(kind), env)
+    assert hash(network) == hash(make_network(small(kind), env))
+    start = env.reset(KEY, car())
+    obs, state = jax.tree.map(lambda value: jnp.stack([value] * 3), start)
+
+    @jax.jit
+    def act(params, obs, mask):
+        carry, policy, value = network.step(params, network.initial_carry(3), obs, jnp.zeros(3, bool), mask)
+        actions, many = policy.sample(seed=KEY), policy.sample(seed=KEY, sample_shape=(7,))
+        both, also = policy.sample_and_log_prob(seed=KEY), (actions, policy.log_prob(actions))
+        assert carry == () and policy.batch_shape == policy.entropy().shape == (3,)
+        assert policy.log_prob(many).shape == (7, 3) and policy.mode().shape == actions.shape
+        return value, both, also
+
+    value, both, also = act(network.init(KEY), obs, jax.vmap(env.action_mask)(state))
+    jax.tree.map(np.testing.assert_array_equal, both, also)
+    assert value.shape == (3,) and value.dtype == jnp.float32
+    assert both[0].shape == (3, *env.action_space.shape) and both[0].dtype == env.action_space.dtype
+    assert np.isfinite(both[1]).all()
+    env.actions.check(both[0][0])
+
+
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+def test_networks_that_cannot_read_an_observation_are_refused(observation):
+    for kind in set(KINDS) - set(READS[observation]):
+        with pytest.raises(ValueError, match=f"a {kind} network reads .*{observation}"):
+            make_network(small(kind), kx.make(TINY, observation=observation))
+
+
+@pytest.mark.parametrize("kind, recurrent", [("transformer", True), ("set_mlp", False)])
+def test_bfloat16_is_close_and_keeps_float32_at_both_ends(kind, recurrent):
+    env = kx.make("m")
+    obs = env.observe(moving(env, machine()))
+    full = make_network(small(kind, recurrent=recurrent), env)
+    half = make_network(small(kind, recurrent=recurrent, dtype="bfloat16"), env)
+    params = half.init(KEY)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
+    (probs, value), (near_probs, near_value) = (play(net, params, obs) for net in (full, half))
+    assert near_probs.dtype == near_value.dtype == jnp.float32
+    np.testing.assert_allclose(near_probs, probs, atol=0.01)
+    np.testing.assert_allclose(near_value, value, atol=0.05)
+    assert (near_value != value).any()
+
+
+def test_memory_is_forgotten_at_resets_and_goes_step_by_step():
+    env = kx.make(TINY, observation="blind")
+    network = make_network(small("mlp", recurrent=True), env)
+    params, steps, count = rough(network.init(KEY)), 6, 3
+    obs = jax.random.normal(KEY, (steps, count, 1))
+    reset = jnp.zeros((steps, count), bool).at[0].set(True).at[3, 1].set(True)
+    old = jnp.ones_like(network.initial_carry(count))
+    last, policy, values = network.apply(params, old, obs, reset)
+    carry = old
+    for t in range(steps):
+        carry, one, value = network.step(params, carry, obs[t], reset[t])
+        np.testing.assert_allclose(value, values[t], atol=1e-6)
+        np.testing.assert_allclose(one.probs, policy.probs[t], atol=1e-6)
+    np.testing.assert_allclose(carry, last, atol=1e-6)
+    # An environment that began at step 3 is where one is that knows nothing before it.
+    fresh = network.apply(params, network.initial_carry(count), obs[3:], jnp.zeros((3, count), bool))
+    np.testing.assert_allclose(fresh[2][:, 1], values[3:, 1], atol=1e-6)
+    assert np.abs(fresh[2][:, 0] - values[3:, 0]).min() > 1e-6
+    forgotten = network.apply(params, old, obs, reset.at[0].set(False))[2]
+    assert np.abs(forgotten[0] - values[0]).min() > 1e-6
+
+
+def test_multi_discrete_policy_by_hand():
+    """One motor binding with logits 0, log 2, log 5, one that is masked out, one thruster binding."""
+    spec = dataclasses.replace(TINY, num_motor_bindings=2, num_thruster_bindings=1)
+    actions = Actions("multi_discrete", spec)
+    assert num_outputs(actions) == 8
+    outputs = jnp.log(jnp.array([[1.0, 2, 5, 3, 4, 5, 1, 3]]))
+    mask = actions.mask(jnp.array([True, False]), jnp.array([True]))[None]
+    policy = make_distribution(outputs, None, actions, mask)
+    expected = [[1 / 8, 2 / 8, 5 / 8], [1, 0, 0], [1 / 4, 3 / 4, 0]]
+    np.testing.assert_allclose(policy.probs[0], expected, rtol=1e-6)
+    assert (policy.probs[0][np.array(expected) == 0] == 0).all()
+    np.testing.assert_allclose(policy.log_prob(jnp.array([[2, 0, 1]])), [math.log(5 / 8 * 3 / 4)], rtol=1e-6)
+    entropy = -sum(p * math.log(p) for p in (1 / 8, 2 / 8, 5 / 8, 1 / 4, 3 / 4))
+    np.testing.assert_allclose(policy.entropy(), [entropy], rtol=1e-6)
+    assert policy.mode().tolist() == [[2, 0, 1]]
+    samples = np.asarray(policy.sample(seed=KEY, sample_shape=(4000,)))[:, 0]
+    np.testing.assert_allclose((samples[:, 0] == 2).mean(), 5 / 8, atol=0.03)
+    assert (samples[:, 1] == 0).all() and samples[:, 2].max() == 1
+    assert choice_logits(outputs, 2)[0, 2, 2] == NEVER
+    free = make_distribution(outputs, None, actions, None)
+    np.testing.assert_allclose(free.probs[0, 1:], [[3 / 12, 4 / 12, 5 / 12], [1 / 4, 3 / 4, 0]], rtol=1e-6)
+
+
+def test_discrete_policy_by_hand():
+    """Motor backwards and forwards, nothing, thruster: weights 1, 2, 3, 4, without the thruster."""
+    spec = dataclasses.replace(TINY, num_motor_bindings=1, num_thruster_bindings=1)
+    actions = Actions("discrete", spec)
+    mask = actions.mask(jnp.array([True]), jnp.array([False]))[None]
+    policy = make_distribution(jnp.log(jnp.array([[1.0, 2, 3, 4]])), None, actions, mask)
+    np.testing.assert_allclose(policy.probs[0], [1 / 6, 2 / 6, 3 / 6, 0], rtol=1e-6)
+    np.testing.assert_allclose(policy.log_prob(jnp.array([1])), [math.log(1 / 3)], rtol=1e-6)
+    entropy = -sum(p * math.log(p) for p in (1 / 6, 2 / 6, 3 / 6))
+    np.testing.assert_allclose(policy.entropy(), [entropy], rtol=1e-6)
+    assert policy.log_prob(jnp.array([3])) < -1e8
+
+
+def test_continuous_policy_by_hand():
+    """Two bindings of standard deviations 1 and 2, then the second masked out."""
+    spec = dataclasses.replace(TINY, num_motor_bindings=1, num_thruster_bindings=1)
+    actions = Actions("continuous", spec)
+    mean, log_std = jnp.array([[0.5, -1.0]]), jnp.log(jnp.array([1.0, 2]))
+    policy = make_distribution(mean, log_std, actions, None)
+    action, half_log_tau = jnp.array([[1.5, 3.0]]), 0.5 * math.log(2 * math.pi)
+    first, second = -0.5 - half_log_tau, -0.5 * 4 - math.log(2) - half_log_tau
+    np.testing.assert_allclose(policy.log_prob(action), [first + second], rtol=1e-6)
+    each = 0.5 + half_log_tau
+    np.testing.assert_allclose(policy.entropy(), [2 * each + math.log(2)], rtol=1e-6)
+    masked = make_distribution(mean, log_std, actions, jnp.array([[True, False]]))
+    np.testing.assert_allclose(masked.log_prob(action), [first], rtol=1e-6)
+    np.testing.assert_allclose(masked.entropy(), [each], rtol=1e-6)
+    samples = masked.sample(seed=KEY, sample_shape=(4000,))[:, 0]
+    assert (samples[:, 1] == 0).all()
+    np.testing.assert_allclose([samples[:, 0].mean(), samples[:, 0].std()], [0.5, 1], atol=0.05)
+
+
+def test_masked_softmax_by_hand():
+    scores = jnp.log(jnp.array([[1.0, 3, 9], [1, 2, 3]]))
+    weights = masked_softmax(scores, jnp.array([[True, True, False], [False] * 3]))
+    np.testing.assert_allclose(weights, [[0.25, 0.75, 0], [0, 0, 0]], rtol=1e-6)
+
+
+def test_the_published_sizes_are_the_defaults_and_a_new_policy_is_nearly_uniform():
+    env = kx.make("s")
+    network = make_network(NetworkConfig(), env)
+    shapes = jax.eval_shape(network.init, KEY)["params"]
+    layer = shapes["encoder"]["TransformerLayer_1"]["MaskedAttention_0"]["qkv"]["kernel"]
+    assert layer.shape == (128, 3 * 8 * 16) and "TransformerLayer_2" not in shapes["encoder"]
+    assert len(shapes["actor"]) == len(shapes["critic"]) == 6
+    light = make_network(small(), env)
+    probs, _ = play(light, light.init(KEY), env.reset(KEY, car(env.spec))[0])
+    np.testing.assert_allclose(probs[0, 0, :4], 1 / 3, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"kind": "lstm"}, "kind must be one of .* got 'lstm'"),
+        ({"dtype": "float16"}, "dtype must be one of .* got 'float16'"),
+        ({"width": 0}, "width must be an integer of at least 1, got 0"),
+        ({"layers": 1.5}, "layers must be an integer of at least 1, got 1.5"),
+        ({"head_layers": True}, "head_layers must be an integer of at least 1, got True"),
+        ({"attention_heads": 6}, "attention_heads must be a multiple of 4, .* got 6"),
+        ({"recurrent": "yes"}, "recurrent must be True or False, got 'yes'"),
+    ],
+)
+def test_impossible_configs_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        NetworkConfig(**changes)
+
+
+def test_wrong_calls_are_refused():
+    nothing = dataclasses.replace(TINY, num_motor_bindings=0, num_thruster_bindings=0)
+    with pytest.raises(ValueError, match="nothing to act on"):
+        make_network(small("mlp"), kx.make(nothing, observation="blind"))
+    tiny_picture = lambda state, params, spec: jnp.zeros((20, 20, 3))
+    with pytest.raises(ValueError, match="at least 36 x 36"):
+        make_network(small("cnn"), kx.make(TINY, observation=tiny_picture))
+    network = make_network(small("mlp"), kx.make(TINY, observation="blind"))
+    with pytest.raises(ValueError, match=r"\[time, batch\].*\(3,\)"):
+        network.apply(network.init(KEY), (), jnp.zeros((3, 1)), jnp.zeros(3, bool))
