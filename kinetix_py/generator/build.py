@@ -15,6 +15,8 @@ from kinetix_py.generator.table import Counts, Table
 from kinetix_py.levels.level import empty_level
 from kinetix_py.spec import BLUE, GREEN, EnvSpec
 
+FIRST_SHAPES = 3  # green, blue, and the control's
+
 
 def swap_roles(role: jax.Array, swap: jax.Array) -> jax.Array:
     """Green for blue and blue for green where asked: `[N, B], bool [B]`."""
@@ -82,9 +84,10 @@ def build_thrusters(
     counts: Counts,
 ) -> tuple[jax2d.Thrusters, jax.Array]:
     """Thrusters and their bindings: `[T, B]`, anchors `[T, 2, B]`."""
-    weights = jnp.where(table.active & table.movable, 1.0, 0.0)[:, None]
-    shape = (counts.bodies, *draws["body"].shape)
-    body = choose(jnp.broadcast_to(weights, shape), draws["body"])
+    # The forced thruster comes before the shapes that are added by chance, and so never on one of them.
+    eligible = (table.active & table.movable)[:, None]
+    eligible &= (orders.thrusters > 0)[None] | (table.age < FIRST_SHAPES)[:, None]
+    body = choose(jnp.where(eligible, 1.0, 0.0), draws["body"])
     chosen = lambda value: pick(body, value[:, None])
     inner = inner_box(chosen(table.num_vertices), counts.vertices)
     angle = 2 * jnp.pi * draws["y"]

@@ -96,6 +96,7 @@ class Table:
     role: jax.Array  # int [N, B]
     active: jax.Array  # bool [N, B]
     movable: jax.Array  # bool [N, B]
+    age: jax.Array  # int [N, B]    bodies that were there before it
     joints_on: jax.Array  # int [N, B]    joints of the body
     body_a: jax.Array  # int [J, B]    the older body, in 0 .. N - 1
     body_b: jax.Array  # int [J, B]    the newer body
@@ -116,7 +117,15 @@ def empty_table(counts: Counts, batch: int) -> Table:
     shapes |= dict.fromkeys(("num_polygons", "num_circles", "num_joints"), ())
     joint = ("body_a", "body_b", "anchor_ax", "anchor_ay", "anchor_bx", "anchor_by", "joined")
     shapes |= dict.fromkeys(joint, (j,))
-    integer = ("num_vertices", "role", "joints_on", "body_a", "body_b", *("num_polygons", "num_circles"))
+    integer = (
+        "num_vertices",
+        "role",
+        "age",
+        "joints_on",
+        "body_a",
+        "body_b",
+        *("num_polygons", "num_circles"),
+    )
     dtypes = dict.fromkeys((*integer, "num_joints"), jnp.int32)
     dtypes |= dict.fromkeys(("active", "movable", "joined"), jnp.bool_)
     names = [field.name for field in dataclasses.fields(Table)]
@@ -146,6 +155,7 @@ def insert(
         table,
         **changed,
         active=table.active | slot,
+        age=put(slot, table.age, table.num_polygons + table.num_circles),
         corner_x=put(slot[:polygons], table.corner_x, corners[0]),
         corner_y=put(slot[:polygons], table.corner_y, corners[1]),
         num_polygons=table.num_polygons + (filled & ~shape.is_circle),
