@@ -1,7 +1,7 @@
 """The permutation-invariant transformer: gated attention under four masks, messages along joints.
 
 Matthews et al., "Kinetix: investigating the training of general agents through open-ended physics-based
-control tasks" (2025), section 4 and appendix; gates and the place of the norms as in Parisotto et al.,
+control tasks" (2025); gates and the place of the norms as in Parisotto et al.,
 "Stabilizing transformers for reinforcement learning" (2020), section 3.
 """
 

@@ -31,7 +31,7 @@ READS = {
     "blind": ("mlp",),
     "pixels": ("cnn",),
 }
-SMALL = {"width": 16, "attention_features": 4, "head_width": 16, "head_layers": 2}
+SMALL = {"width": 16, "attention_features": 4, "head_width": 16, "head_layers": 1}
 TOLERANCE = 1e-5
 
 
@@ -85,13 +85,11 @@ def play(network, params, obs, mask=None):
     return policy.probs, value
 
 
-@jax.jit
-def rough(params, scale=0.1, key=KEY):
+def generic(network, seed=0):
     """Parameters that are nowhere 0, so that every input matters: the actor's last layer starts small."""
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(key, len(leaves))
-    noise = [jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
-    return jax.tree.unflatten(tree, [leaf + scale * n for leaf, n in zip(leaves, noise, strict=True)])
+    rng = np.random.default_rng(seed)
+    draw = lambda leaf: rng.normal(0, 0.7 / np.sqrt(leaf.shape[0]), leaf.shape).astype(np.float32)
+    return jax.tree.map(draw, jax.eval_shape(network.init, KEY))
 
 
 def permuted(obs, key):
@@ -120,7 +118,7 @@ def test_the_order_of_entities_has_no_meaning(kind):
     obs = env.observe(moving(env, machine()))
     assert obs.joint_mask.all() and obs.thruster_mask.all() and obs.attention[3].any()
     network = make_network(small(kind), env)
-    params = rough(network.init(KEY))
+    params = generic(network)
     run = functools.partial(play, network, params)
     probs, value = run(obs)
     for seed in range(4):
@@ -133,8 +131,8 @@ def test_the_order_of_entities_has_no_meaning(kind):
 
 @pytest.mark.parametrize("kind", SET_KINDS)
 def test_empty_slots_have_no_meaning(kind):
-    networks = [make_network(small(kind), kx.make(spec)) for spec in SIZES.values()]
-    params = rough(networks[0].init(KEY))
+    networks = [make_network(small(kind, layers=1), kx.make(size)) for size in ("s", "l")]
+    params = generic(networks[0])
     for level in (falling, car, rocket):
         found = []
         for network in networks:
@@ -150,7 +148,7 @@ def test_a_scene_without_entities_is_finite(kind):
     env = kx.make(kx.EnvSpec(num_polygons=5, num_circles=0, num_joints=0, num_thrusters=0))
     obs = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), env.observation_space.example)
     network = make_network(small(kind), env)
-    gradient = jax.grad(lambda params: play(network, params, obs)[1].sum())(network.init(KEY))
+    gradient = jax.grad(lambda params: play(network, params, obs)[1].sum())(generic(network))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
@@ -163,12 +161,20 @@ def random_like(leaf, key):
     return jax.random.normal(key, leaf.shape)
 
 
-@pytest.mark.parametrize("kind, observation", [(k, o) for o, kinds in READS.items() for k in kinds])
-@pytest.mark.parametrize("action", ACTION_TYPES)
-def test_gradients_reach_every_parameter(kind, observation, action):
+@pytest.mark.parametrize(
+    "kind, observation, action, recurrent",
+    [
+        ("transformer", "entity", "multi_discrete", False),
+        ("set_mlp", "entity", "discrete", False),
+        ("mlp", "flat", "continuous", False),
+        ("mlp", "blind", "multi_discrete", True),
+        ("cnn", "pixels", "multi_discrete", False),
+    ],
+)
+def test_gradients_reach_every_parameter(kind, observation, action, recurrent):
     env = kx.make(TINY, observation=observation, action=action)
-    network = make_network(small(kind, recurrent=True), env)
-    params = rough(network.init(KEY), 0.03)
+    network = make_network(small(kind, recurrent=recurrent), env)
+    params = generic(network)
     leaves, tree = jax.tree.flatten(env.observation_space.example)
     keys = jax.random.split(jax.random.key(1), len(leaves))
     wide = [jax.ShapeDtypeStruct((4, 3, *leaf.shape), leaf.dtype) for leaf in leaves]
@@ -202,12 +208,14 @@ def test_every_combination_runs(kind, observation, action):
         assert policy.log_prob(many).shape == (7, 3) and policy.mode().shape == actions.shape
         return value, both, also
 
-    value, both, also = act(network.init(KEY), obs, jax.vmap(env.action_mask)(state))
-    jax.tree.map(np.testing.assert_array_equal, both, also)
+    inputs = generic(network), obs, jax.vmap(env.action_mask)(state)
+    value, both, _ = jax.eval_shape(act, *inputs)
     assert value.shape == (3,) and value.dtype == jnp.float32
     assert both[0].shape == (3, *env.action_space.shape) and both[0].dtype == env.action_space.dtype
-    assert np.isfinite(both[1]).all()
-    env.actions.check(both[0][0])
+    if action == "multi_discrete" or kind == "mlp":  # the others meet no code that these do not
+        value, both, also = act(*inputs)
+        jax.tree.map(np.testing.assert_array_equal, both, also)
+        assert np.isfinite(value).all() and np.isfinite(both[1]).all()
 
 
 @pytest.mark.parametrize("observation", OBSERVATIONS)
@@ -223,8 +231,8 @@ def test_bfloat16_is_close_and_keeps_float32_at_both_ends(kind, recurrent):
     obs = env.observe(moving(env, machine()))
     full = make_network(small(kind, recurrent=recurrent), env)
     half = make_network(small(kind, recurrent=recurrent, dtype="bfloat16"), env)
-    params = half.init(KEY)
-    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(jax.eval_shape(half.init, KEY)))
+    params = generic(half)
     (probs, value), (near_probs, near_value) = (play(net, params, obs) for net in (full, half))
     assert near_probs.dtype == near_value.dtype == jnp.float32
     np.testing.assert_allclose(near_probs, probs, atol=0.01)
@@ -235,7 +243,7 @@ def test_bfloat16_is_close_and_keeps_float32_at_both_ends(kind, recurrent):
 def test_memory_is_forgotten_at_resets_and_goes_step_by_step():
     env = kx.make(TINY, observation="blind")
     network = make_network(small("mlp", recurrent=True), env)
-    params, steps, count = rough(network.init(KEY)), 6, 3
+    params, steps, count = generic(network), 6, 3
     obs = jax.random.normal(KEY, (steps, count, 1))
     reset = jnp.zeros((steps, count), bool).at[0].set(True).at[3, 1].set(True)
     old = jnp.ones_like(network.initial_carry(count))
@@ -322,7 +330,7 @@ def test_the_published_sizes_are_the_defaults_and_a_new_policy_is_nearly_uniform
     layer = shapes["encoder"]["TransformerLayer_1"]["MaskedAttention_0"]["qkv"]["kernel"]
     assert layer.shape == (128, 3 * 8 * 16) and "TransformerLayer_2" not in shapes["encoder"]
     assert len(shapes["actor"]) == len(shapes["critic"]) == 6
-    light = make_network(small(), env)
+    light = make_network(small("set_mlp"), env)
     probs, _ = play(light, light.init(KEY), env.reset(KEY, car(env.spec))[0])
     np.testing.assert_allclose(probs[0, 0, :4], 1 / 3, atol=0.03)
 
@@ -353,4 +361,4 @@ def test_wrong_calls_are_refused():
         make_network(small("cnn"), kx.make(TINY, observation=tiny_picture))
     network = make_network(small("mlp"), kx.make(TINY, observation="blind"))
     with pytest.raises(ValueError, match=r"\[time, batch\].*\(3,\)"):
-        network.apply(network.init(KEY), (), jnp.zeros((3, 1)), jnp.zeros(3, bool))
+        network.apply(generic(network), (), jnp.zeros((3, 1)), jnp.zeros(3, bool))
