@@ -4,7 +4,10 @@ from kinetix_py import wrappers
 from kinetix_py.actions import Actions
 from kinetix_py.env.environment import Environment, make
 from kinetix_py.env.types import EnvParams, EnvState
+from kinetix_py.generator.filters import noop_solves, sample_filtered_levels
 from kinetix_py.generator.mutations import mutate_level
+from kinetix_py.generator.params import GeneratorParams
+from kinetix_py.generator.sample import sample_level, sample_levels
 from kinetix_py.levels.checks import LevelError
 from kinetix_py.levels.content import LevelFile
 from kinetix_py.levels.files import (
@@ -32,6 +35,7 @@ __all__ = [
     "EnvSpec",
     "EnvState",
     "Environment",
+    "GeneratorParams",
     "Level",
     "LevelError",
     "LevelFile",
@@ -43,8 +47,12 @@ __all__ = [
     "load_level_file",
     "make",
     "mutate_level",
+    "noop_solves",
     "pad_level",
     "render_pixels",
+    "sample_filtered_levels",
+    "sample_level",
+    "sample_levels",
     "save_level",
     "stack_levels",
     "validate_level",

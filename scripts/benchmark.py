@@ -2,6 +2,7 @@
 
 python scripts/benchmark.py engine    --size {s,m,l} --num-envs N [--steps T] [--seed K]
 python scripts/benchmark.py env       --size {s,m,l} --num-envs N [--observation entity]
+python scripts/benchmark.py generator --size {s,m,l} --num-envs N [--filtered]
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def _common(what, name: str, help: str) -> argparse.ArgumentParser:
     """A subcommand with the options that all of them share."""
     parser = what.add_parser(name, help=help)
     parser.add_argument("--size", choices=("s", "m", "l"), required=True)
-    parser.add_argument("--num-envs", type=positive, required=True)
+    parser.add_argument("--num-envs", type=positive, required=True, help="environments (or levels) at once")
     parser.add_argument("--steps", type=positive, default=64, help="steps of one call (default 64)")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn at random (default 0)")
     parser.add_argument("--order", choices=("parallel", "kinetix"), default="parallel")
@@ -48,6 +49,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     env = _common(what, "env", "environment steps")
     env.add_argument("--observation", default="entity", help="entity, flat, flat_padded, pixels or blind")
     env.add_argument("--frame-skip", type=positive, default=2)
+    generator = _common(what, "generator", "random levels")
+    generator.add_argument("--filtered", action="store_true", help="without those that doing nothing solves")
     options = parser.parse_args(arguments)
     if options.num_envs % options.devices:
         parser.error(f"--num-envs {options.num_envs} is not a multiple of --devices {options.devices}")
@@ -110,8 +113,10 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     measure.use_host_devices(options.devices)
     from scripts.benchmark_env import env
+    from scripts.benchmark_generator import generator
 
-    print(json.dumps({"engine": engine, "env": env}[options.what](options)))
+    chosen = {"engine": engine, "env": env, "generator": generator}[options.what]
+    print(json.dumps(chosen(options)))
 
 
 if __name__ == "__main__":
