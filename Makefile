@@ -13,7 +13,7 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 test: lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/installed
 	$(RUN) -m pytest -m slow
@@ -24,7 +24,7 @@ lint: $(VENV)/installed
 	$(RUN) -m mypy
 
 test-oldest: .venv-oldest/installed
-	.venv-oldest/bin/python -m pytest -m 'not slow and not full'
+	.venv-oldest/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not full'
 
 .venv-oldest/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-oldest

@@ -11,9 +11,16 @@ from kinetix_py.spec import BLUE, GREEN, RED
 
 
 def contact_outcomes(role: jax.Array, spec: jax2d.SimSpec) -> jax.Array:
-    """What a touch in each contact slot means: int32 `[K]`, +1 solved, -1 lost, 0 nothing."""
+    """What a touch in each contact slot means: +1 solved, -1 lost, 0 nothing.
+
+    Args:
+      role: int32 `[..., N]`.
+
+    Returns:
+      int32 `[..., K]`.
+    """
     a, b = jax2d.contact_pairs(spec).T
-    role_a, role_b = role[a], role[b]
+    role_a, role_b = role[..., a], role[..., b]
     other = jnp.where(role_a == GREEN, role_b, jnp.where(role_b == GREEN, role_a, 0))
     return jnp.where(other == BLUE, 1, jnp.where(other == RED, -1, 0))
 
@@ -22,10 +29,13 @@ def outcome(active: jax.Array, meaning: jax.Array) -> jax.Array:
     """How a set of touches ends an episode: int32, +1 solved, -1 lost (which wins), 0 it goes on.
 
     Args:
-      active: bool `[K]`, overlapping contact slots.
-      meaning: int32 `[K]`, from `contact_outcomes`.
+      active: bool `[..., K]`, overlapping contact slots.
+      meaning: int32 `[..., K]`, from `contact_outcomes`.
+
+    Returns:
+      int32 `[...]`.
     """
-    lost, solved = (active & (meaning == -1)).any(), (active & (meaning == 1)).any()
+    lost, solved = (active & (meaning == -1)).any(-1), (active & (meaning == 1)).any(-1)
     return jnp.where(lost, -1, jnp.where(solved, 1, 0))
 
 

@@ -8,24 +8,11 @@ import jax
 import jax.numpy as jnp
 
 import jax2d
+from kinetix_py.env.game import contact_outcomes, outcome
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.sample import sample_levels
 from kinetix_py.levels.level import Level
-from kinetix_py.spec import BLUE, GREEN, RED, EnvSpec
-
-
-def ending_pairs(role: jax.Array, spec: EnvSpec) -> tuple[jax.Array, jax.Array]:
-    """Which contact slots end an episode when they are active.
-
-    Args:
-      role: `[..., N]`.
-
-    Returns:
-      bool `[..., K]` each: slots of green and blue (solved), of green and red (lost).
-    """
-    a, b = (role[..., end] for end in jax2d.contact_pairs(spec.sim).T)
-    meets = lambda other: ((a == GREEN) & (b == other)) | ((a == other) & (b == GREEN))
-    return meets(BLUE), meets(RED)
+from kinetix_py.spec import EnvSpec
 
 
 @functools.partial(jax.jit, static_argnames=("spec", "steps", "frame_skip"))
@@ -55,17 +42,15 @@ def noop_outcome(
         batch = jax.tree.map(lambda value: value[None], levels)
         return noop_outcome(batch, spec, sim_params, steps, frame_skip)[0]
     params = jax2d.SimParams() if sim_params is None else sim_params
-    solves, loses = ending_pairs(levels.role, spec)
+    meaning = contact_outcomes(levels.role, spec.sim)
     auto = levels.motor_auto.astype(jnp.float32)
     actions = jnp.concatenate([auto, jnp.zeros_like(levels.sim.thrusters.power)], axis=1)
     step = jax.vmap(lambda state, action: jax2d.step(state, action, params, spec.sim))
 
     def frame(_, carried):
-        states, outcome = carried
+        states, result = carried
         states, contacts = step(states, actions)
-        solved, lost = ((contacts.active & which).any(axis=1) for which in (solves, loses))
-        now = jnp.where(lost, -1, jnp.where(solved, 1, 0))
-        return states, jnp.where(outcome == 0, now, outcome)
+        return states, jnp.where(result == 0, outcome(contacts.active, meaning), result)
 
     start = levels.sim, jnp.zeros(levels.role.shape[:1], jnp.int32)
     return jax.lax.fori_loop(0, steps * frame_skip, frame, start)[1]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jax2d
-from kinetix_py.generator.filters import ending_pairs
+from kinetix_py.env.game import contact_outcomes, outcome
 from kinetix_py.spec import BLUE, GREEN, RED
 
 REFERENCE = pathlib.Path(__file__).resolve().parents[3] / "shared" / "reference"
@@ -59,18 +59,17 @@ def end_of_episodes(levels, actions, spec, steps=256):
     Returns:
       outcome int `[batch]` (1 solved, -1 lost, 0 neither) and the environment step of the end `[batch]`.
     """
-    solves, loses = ending_pairs(levels.role, spec)
+    meaning = contact_outcomes(levels.role, spec.sim)
     motors = jnp.take_along_axis(actions, levels.motor_binding[None], axis=2)
     thrusters = spec.num_motor_bindings + levels.thruster_binding
     values = jnp.concatenate([motors, jnp.take_along_axis(actions, thrusters[None], axis=2)], axis=2)
     step = jax.vmap(lambda s, a: jax2d.step(s, a, jax2d.SimParams(), spec.sim))
 
     def frame(index, carried):
-        states, outcome, end = carried
+        states, result, end = carried
         states, contacts = step(states, values[index // (2 * HOLD)])
-        solved, lost = ((contacts.active & which).any(axis=1) for which in (solves, loses))
-        now = jnp.where(outcome != 0, outcome, jnp.where(lost, -1, jnp.where(solved, 1, 0)))
-        return states, now, jnp.where((outcome == 0) & (now != 0), index // 2, end)
+        now = jnp.where(result != 0, result, outcome(contacts.active, meaning))
+        return states, now, jnp.where((result == 0) & (now != 0), index // 2, end)
 
     batch = levels.role.shape[:1]
     start = levels.sim, jnp.zeros(batch, jnp.int32), jnp.full(batch, steps, jnp.int32)
@@ -89,14 +88,14 @@ def play(levels, spec):
     """How often doing nothing and random actions solve or lose."""
     count = levels.role.shape[0]
     actions = random_actions(0, 256 // HOLD, count, spec)
-    outcome, end = map(np.asarray, end_of_episodes(levels, jnp.zeros_like(actions), spec))
-    kept = ~((outcome == 1) & (end < 64))
+    result, end = map(np.asarray, end_of_episodes(levels, jnp.zeros_like(actions), spec))
+    kept = ~((result == 1) & (end < 64))
     tried = np.asarray(end_of_episodes(levels, actions, spec)[0])[kept]
     return {
-        "noop_solves_64": float(((outcome == 1) & (end < 64)).mean()),
-        "noop_loses_64": float(((outcome == -1) & (end < 64)).mean()),
-        "noop_solves_256_of_kept": float((outcome[kept] == 1).mean()),
-        "noop_loses_256_of_kept": float((outcome[kept] == -1).mean()),
+        "noop_solves_64": float(((result == 1) & (end < 64)).mean()),
+        "noop_loses_64": float(((result == -1) & (end < 64)).mean()),
+        "noop_solves_256_of_kept": float((result[kept] == 1).mean()),
+        "noop_loses_256_of_kept": float((result[kept] == -1).mean()),
         "random_actions_solve_256_of_kept": float((tried == 1).mean()),
         "random_actions_lose_256_of_kept": float((tried == -1).mean()),
     }
