@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 
 from jax2d.checks import state_shapes
 from jax2d.geometry import circle_mass, polygon_mass
+from jax2d.host_arrays import empty_arrays, to_jax
 from jax2d.params import SimSpec
 from jax2d.types import Joints, SimState, Thrusters
 from jax2d.validation import (
@@ -87,10 +87,10 @@ class Scene:
 
     def __init__(self, spec: SimSpec):
         self.spec = spec
-        self._arrays = _empty(state_shapes(spec))
+        self._arrays = empty_arrays(state_shapes(spec))
         self._arrays["gravity"][:] = (0, -9.81)
-        self._joints = _empty(vars(self._arrays["joints"]))
-        self._thrusters = _empty(vars(self._arrays["thrusters"]))
+        self._joints = empty_arrays(vars(self._arrays["joints"]))
+        self._thrusters = empty_arrays(vars(self._arrays["thrusters"]))
 
     def add_polygon(
         self,
@@ -291,7 +291,7 @@ class Scene:
         joints, thrusters = Joints(**self._joints), Thrusters(**self._thrusters)
         state = SimState(**self._arrays | {"joints": joints, "thrusters": thrusters})
         validate(state, self.spec)
-        return _to_jax(state)
+        return to_jax(state)
 
     def _free_slot(self, kind: str, first: int, end: int) -> int:
         free = np.flatnonzero(~self._arrays["active"][first:end])
@@ -380,33 +380,3 @@ def _inverses(name, unit_mass, unit_inertia, density, mass, immovable) -> dict:
         "inverse_mass": 1 / (density * unit_mass),
         "inverse_inertia": 1 / (density * unit_inertia),
     }
-
-
-INTEGER_FIELDS = ("collision_mode", "num_vertices", "body_a", "body_b", "body")
-BOOLEAN_FIELDS = ("active", "fixed", "motor_on", "limits_on")
-
-
-def _dtype(name: str, exact: bool) -> type:
-    if name in INTEGER_FIELDS:
-        return np.int32
-    return bool if name in BOOLEAN_FIELDS else (np.float64 if exact else np.float32)
-
-
-def _empty(shapes) -> dict:
-    """Zeroed host arrays in double precision; parts of the state that are not arrays as they are."""
-    fields = shapes if isinstance(shapes, dict) else vars(shapes)
-    return {
-        name: np.zeros(shape, _dtype(name, exact=True)) if isinstance(shape, tuple) else shape
-        for name, shape in fields.items()
-    }
-
-
-def _to_jax(part):
-    """The host arrays of a state, or a part of it, as JAX arrays."""
-    fields = {
-        name: jnp.asarray(value, _dtype(name, exact=False))
-        if isinstance(value, np.ndarray)
-        else _to_jax(value)
-        for name, value in vars(part).items()
-    }
-    return type(part)(**fields)

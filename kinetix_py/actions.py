@@ -77,8 +77,8 @@ class Actions:
         """What an action asks of every binding: float `[num_bindings]`; out of range is clipped."""
         motors = self.spec.num_motor_bindings
         if self.kind == "continuous":
-            low, high = np.asarray(self.space.low, np.float32), np.float32(1)  # type: ignore[union-attr]
-            return jnp.clip(action, low, high)
+            low = np.where(np.arange(self.spec.num_bindings) < motors, np.float32(-1), np.float32(0))
+            return jnp.clip(action, low, np.float32(1))
         if self.kind == "multi_discrete":
             motor, thruster = action[:motors], action[motors:]
             chosen = jnp.where(motor == 1, 1.0, jnp.where(motor == 2, -1.0, 0.0))
