@@ -1,3 +1,4 @@
+# `make train` trains an agent on random levels for some minutes; its results are in a folder under `runs`.
 # `make test` runs the suite, `make test-oldest` its quick part on the oldest jax allowed,
 # `make lint` style and types. Each installs what it needs.
 PYTHON ?= python3.11
@@ -5,11 +6,23 @@ VENV ?= .venv
 OLDEST_JAX = 0.7.0
 RUN = $(VENV)/bin/python
 
-.PHONY: test test-slow test-oldest lint example
+# Hand-made levels to be judged on too, where they are at hand.
+HAND_MADE = $(wildcard ../shared/kinetix_levels/s)
+
+.PHONY: train test test-slow test-oldest lint example
 
 $(VENV)/installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --editable '.[test]'
+	touch $@
+
+train: $(VENV)/agents
+	$(RUN) scripts/train.py hardware=cpu output.name=make_train_$(shell date +%Y-%m-%d_%H-%M-%S) \
+		'evaluation.levels=[$(HAND_MADE)]'
+
+$(VENV)/agents: pyproject.toml
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --editable '.[agents]'
 	touch $@
 
 test: lint

@@ -7,7 +7,10 @@ import dataclasses
 import jax.numpy as jnp
 
 KINDS = ("transformer", "set_mlp", "mlp", "cnn")
+ACTORS = ("scene", "bindings")
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+# Kinds that read entity observations.
+ENTITY_KINDS = ("transformer", "set_mlp")
 # Attention masks of an entity observation: all, same component, joined, in contact.
 NUM_MASKS = 4
 COUNTS = ("width", "layers", "attention_heads", "attention_features", "head_width", "head_layers")
@@ -25,6 +28,11 @@ class NetworkConfig:
       attention_heads: of each attention layer, a quarter of them for each of the four masks.
       attention_features: of each attention head.
       head_width, head_layers: hidden layers of the actor and of the critic.
+      actor: `"scene"`: one head decides about all bindings from the embedding of the scene, as published;
+        `"bindings"`: one head for all motors and one for all thrusters, which hear the scene and what is
+        bound to each binding, so that what is learnt for one holds for all. Entity observations only.
+      geometry: tell entities where they are relative to green, blue and red, and where joints and thrusters
+        are and point in the world. Entity observations only.
       recurrent: a gated recurrent unit between the embedding and the heads.
       dtype: what layers compute in, `"float32"` or `"bfloat16"`; parameters, logits and values are float32.
 
@@ -39,19 +47,27 @@ class NetworkConfig:
     attention_features: int = 16
     head_width: int = 128
     head_layers: int = 5
+    actor: str = "scene"
+    geometry: bool = False
     recurrent: bool = False
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        for name, known in (("kind", KINDS), ("dtype", tuple(DTYPES))):
+        for name, known in (("kind", KINDS), ("actor", ACTORS), ("dtype", tuple(DTYPES))):
             if getattr(self, name) not in known:
                 raise ValueError(f"NetworkConfig.{name} must be one of {known}, got {getattr(self, name)!r}")
         for name in COUNTS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"NetworkConfig.{name} must be an integer of at least 1, got {value!r}")
-        if not isinstance(self.recurrent, bool):
-            raise ValueError(f"NetworkConfig.recurrent must be True or False, got {self.recurrent!r}")
+        for name in ("recurrent", "geometry"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"NetworkConfig.{name} must be True or False, got {getattr(self, name)!r}")
+        if self.kind not in ENTITY_KINDS and (self.actor == "bindings" or self.geometry):
+            raise ValueError(
+                f"NetworkConfig.actor 'bindings' and geometry need one of the kinds {ENTITY_KINDS}, "
+                f"got {self.kind!r}"
+            )
         if self.kind == "transformer" and self.attention_heads % NUM_MASKS:
             raise ValueError(
                 f"NetworkConfig.attention_heads must be a multiple of {NUM_MASKS}, one set for each mask, "

@@ -9,10 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kinetix_py.observations.entity import EntityObservation
+from agents.networks.config import DTYPES, NetworkConfig
+from kinetix_py.observations.entity import JOINT_COLUMNS, THRUSTER_COLUMNS, EntityObservation
 
 # Columns of `kinetix_py.observations.entity.shape_features`.
+POSITION_COLUMNS = slice(0, 2)
 MASS_COLUMNS = (4, 5)  # inverse mass and inverse inertia: 0, or anything from 0.1 to 1e5
+GOAL_ROLE_COLUMNS = slice(9, 12)  # green, blue, red
+ROTATION_COLUMNS = (12, 13)  # sine and cosine
 CIRCLE_COLUMN = 20
 MASS_SCALE = 0.25  # brings the logarithms of masses to the size of the other features
 
@@ -49,18 +53,62 @@ class Entities(NamedTuple):
     here: jax.Array  # [B, 2 J, N] one-hot, the body a joint's row starts from; 0 in unused rows
     there: jax.Array  # [B, 2 J, N] one-hot, the other body
     at: jax.Array  # [B, T, N] one-hot, a thruster's body
+    roles: jax.Array  # [B, N, 3] one-hot, green, blue, red
+    motor: jax.Array  # [B, 2 J, M] one-hot, the binding of a joint
+    thruster: jax.Array  # [B, T, K] one-hot, the binding of a thruster
+
+
+class EntityEmbedding(NamedTuple):
+    """What an entity network makes of scenes."""
+
+    scene: jax.Array  # [B, E]
+    bodies: jax.Array  # [B, N, W]
+    entities: Entities
+
+
+def turned(vector: jax.Array, sine: jax.Array, cosine: jax.Array) -> jax.Array:
+    """Vectors `[..., 2]` of bodies' frames in the world, by the bodies' rotations `[...]`."""
+    x, y = vector[..., 0], vector[..., 1]
+    return jnp.stack([cosine * x - sine * y, sine * x + cosine * y], axis=-1)
+
+
+def relative_positions(shapes: jax.Array, roles: jax.Array) -> jax.Array:
+    """From the mean place of green, blue and red shapes to each body; 0 if there are none: `[B, N, 6]` m."""
+    position = shapes[..., POSITION_COLUMNS]
+    count = roles.sum(axis=1)
+    place = jnp.einsum("bnr,bnx->brx", roles, position) / jnp.maximum(count, 1)[..., None]
+    away = position[:, :, None] - place[:, None]
+    away = jnp.where((count > 0)[:, None, :, None], away, 0)
+    return away.reshape(*position.shape[:2], -1)
+
+
+def joints_in_world(obs: EntityObservation, here: jax.Array, there: jax.Array) -> jax.Array:
+    """From both bodies' centres to a joint, in the world: `[B, 2 J, 4]` m."""
+    ends = []
+    for anchor, body in ((obs.joints[..., 0:2], here), (obs.joints[..., 2:4], there)):
+        sine, cosine = (jnp.einsum("brn,bn->br", body, obs.shapes[..., c]) for c in ROTATION_COLUMNS)
+        ends.append(turned(anchor, sine, cosine))
+    return jnp.concatenate(ends, axis=-1)
+
+
+def thrusters_in_world(obs: EntityObservation, at: jax.Array) -> jax.Array:
+    """From a body's centre to a thruster, and where it pushes, in the world: `[B, T, 4]`."""
+    sine, cosine = (jnp.einsum("btn,bn->bt", at, obs.shapes[..., c]) for c in ROTATION_COLUMNS)
+    push = jnp.stack([obs.thrusters[..., 3], obs.thrusters[..., 2]], axis=-1)  # cosine, sine
+    parts = [turned(vector, sine, cosine) for vector in (obs.thrusters[..., 0:2], push)]
+    return jnp.concatenate(parts, axis=-1)
 
 
 class EntityEncoder(nn.Module):
     """One dense layer for each kind of entity: polygons, circles, joints, thrusters."""
 
-    width: int
-    dtype: Any
+    config: NetworkConfig
 
     @nn.compact
     def __call__(self, obs: EntityObservation) -> Entities:
         """Entities of observations with one leading axis `[B]`."""
-        layer = lambda name, table: nn.relu(dense(self.width, self.dtype, name=name)(table))
+        config, dtype = self.config, DTYPES[self.config.dtype]
+        layer = lambda name, table: nn.relu(dense(config.width, dtype, name=name)(table))
         is_mass = np.isin(np.arange(obs.shapes.shape[-1]), MASS_COLUMNS)[None, None]
         shapes = jnp.where(is_mass, MASS_SCALE * symlog(obs.shapes), obs.shapes)
         circle = obs.shapes[..., CIRCLE_COLUMN, None] > 0
@@ -68,16 +116,31 @@ class EntityEncoder(nn.Module):
 
         def reference(index, mask):
             named = index[..., None] == jnp.arange(count)[None, None]
-            return (named & mask[..., None]).astype(self.dtype)
+            return (named & mask[..., None]).astype(dtype)
 
+        here = reference(obs.joint_bodies[..., 0], obs.joint_mask)
+        there = reference(obs.joint_bodies[..., 1], obs.joint_mask)
+        at = reference(obs.thruster_body, obs.thruster_mask)
+        roles = obs.shapes[..., GOAL_ROLE_COLUMNS]
+        joints, motor = jnp.split(obs.joints, [JOINT_COLUMNS], axis=-1)
+        thrusters, thruster = jnp.split(obs.thrusters, [THRUSTER_COLUMNS], axis=-1)
+        if config.actor == "scene":  # the other one hears of each binding by itself: its number is no matter
+            joints, thrusters = obs.joints, obs.thrusters
+        if config.geometry:
+            shapes = jnp.concatenate([shapes, relative_positions(obs.shapes, roles)], axis=-1)
+            joints = jnp.concatenate([joints, joints_in_world(obs, here, there)], axis=-1)
+            thrusters = jnp.concatenate([thrusters, thrusters_in_world(obs, at)], axis=-1)
         return Entities(
             bodies=jnp.where(circle, layer("circle", shapes), layer("polygon", shapes)),
-            joints=layer("joint", obs.joints),
-            thrusters=layer("thruster", obs.thrusters),
+            joints=layer("joint", joints),
+            thrusters=layer("thruster", thrusters),
             mask=obs.shape_mask,
-            here=reference(obs.joint_bodies[..., 0], obs.joint_mask),
-            there=reference(obs.joint_bodies[..., 1], obs.joint_mask),
-            at=reference(obs.thruster_body, obs.thruster_mask),
+            here=here,
+            there=there,
+            at=at,
+            roles=roles.astype(dtype),
+            motor=motor.astype(dtype),
+            thruster=thruster.astype(dtype),
         )
 
 

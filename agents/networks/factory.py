@@ -10,7 +10,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from agents.networks.config import DTYPES, NetworkConfig
+from agents.networks.bindings import BindingActor
+from agents.networks.config import DTYPES, ENTITY_KINDS, NetworkConfig
+from agents.networks.encoders import EntityEmbedding
 from agents.networks.heads import ACTOR_SCALE, Head, make_distribution, num_outputs
 from agents.networks.recurrent import ScannedGRU
 from agents.networks.simple import MIN_PICTURE, Cnn, FlatMlp, SetMlp
@@ -45,14 +47,20 @@ class ActorCritic(nn.Module):
         """As `Network.apply`."""
         config, dtype = self.config, DTYPES[self.config.dtype]
         rows = jax.tree.map(lambda leaf: leaf.reshape(reset.size, *leaf.shape[2:]), obs)
-        x = ENCODERS[config.kind](config, name="encoder")(rows)
+        embedding = ENCODERS[config.kind](config, name="encoder")(rows)
+        x = embedding.scene if isinstance(embedding, EntityEmbedding) else embedding
         x = x.reshape(*reset.shape, x.shape[-1])
         if config.recurrent:
             carry, x = ScannedGRU(config.width, dtype, name="memory")(carry, (x, reset))
         head = lambda outputs, scale, name: Head(
             outputs, scale, config.head_width, config.head_layers, dtype, name=name
         )(x)
-        outputs = head(num_outputs(self.actions), ACTOR_SCALE, "actor")
+        if config.actor == "bindings":
+            scene = x.reshape(reset.size, x.shape[-1])
+            outputs = BindingActor(config, self.actions, name="actor")(scene, embedding)
+            outputs = outputs.reshape(*reset.shape, outputs.shape[-1])
+        else:
+            outputs = head(num_outputs(self.actions), ACTOR_SCALE, "actor")
         value = head(1, 1.0, "critic")[..., 0]
         return carry, make_distribution(outputs, self._log_std(), self.actions, action_mask), value
 
@@ -128,7 +136,7 @@ class Network:
 
 def _fits(kind: str, example: Any) -> bool:
     """Whether a kind of network reads an observation, given as a pytree of shapes."""
-    if kind in ("transformer", "set_mlp"):
+    if kind in ENTITY_KINDS:
         return isinstance(example, EntityObservation)
     if not isinstance(example, jax.ShapeDtypeStruct):
         return False

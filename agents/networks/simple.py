@@ -7,7 +7,15 @@ import jax
 import jax.numpy as jnp
 
 from agents.networks.config import DTYPES, NetworkConfig
-from agents.networks.encoders import EntityEncoder, Messages, dense, masked_max, masked_mean, symlog
+from agents.networks.encoders import (
+    EntityEmbedding,
+    EntityEncoder,
+    Messages,
+    dense,
+    masked_max,
+    masked_mean,
+    symlog,
+)
 from kinetix_py.observations.entity import EntityObservation
 
 # Channels, window and stride of each convolution: Mnih et al., "Human-level control through deep
@@ -18,23 +26,25 @@ MIN_PICTURE = 36
 
 
 class SetMlp(nn.Module):
-    """Every entity for itself, messages along joints and thrusters, then mean and maximum over the bodies.
+    """Every entity for itself, messages along joints and thrusters, then pooling over the bodies.
 
-    Zaheer et al., "Deep sets" (2017), with the references between entities heard once.
+    Zaheer et al., "Deep sets" (2017), with the references between entities heard once. The pool holds the
+    mean and the maximum over all bodies, and the sums over green, over blue and over red ones.
     """
 
     config: NetworkConfig
 
     @nn.compact
-    def __call__(self, obs: EntityObservation) -> jax.Array:
-        """From observations with one leading axis `[B]` to `[B, 2 W]`."""
+    def __call__(self, obs: EntityObservation) -> EntityEmbedding:
+        """From observations with one leading axis `[B]` to scenes `[B, 5 W]` and bodies."""
         width, dtype = self.config.width, DTYPES[self.config.dtype]
-        entities = EntityEncoder(width, dtype)(obs)
+        entities = EntityEncoder(self.config)(obs)
         bodies = entities.bodies + Messages(width, dtype)(entities.bodies, entities)
         for _ in range(self.config.layers):
             bodies = nn.relu(dense(width, dtype)(bodies))
-        pooled = [masked_mean(bodies, entities.mask), masked_max(bodies, entities.mask)]
-        return jnp.concatenate(pooled, axis=-1).astype(dtype)
+        by_role = jnp.einsum("bnr,bnw->brw", entities.roles, bodies).reshape(bodies.shape[0], -1)
+        pooled = [masked_mean(bodies, entities.mask), masked_max(bodies, entities.mask), by_role]
+        return EntityEmbedding(jnp.concatenate(pooled, axis=-1).astype(dtype), bodies, entities)
 
 
 class FlatMlp(nn.Module):

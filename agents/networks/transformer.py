@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from agents.networks.config import DTYPES, NUM_MASKS, NetworkConfig
-from agents.networks.encoders import Entities, EntityEncoder, Messages, dense, masked_mean
+from agents.networks.encoders import Entities, EntityEmbedding, EntityEncoder, Messages, dense, masked_mean
 from kinetix_py.observations.entity import EntityObservation
 
 # How closed a gate is at first (Parisotto et al., section 3.2): the layer starts near the identity.
@@ -116,10 +116,10 @@ class EntityTransformer(nn.Module):
     config: NetworkConfig
 
     @nn.compact
-    def __call__(self, obs: EntityObservation) -> jax.Array:
-        """From observations with one leading axis `[B]` to `[B, 2 W]`."""
+    def __call__(self, obs: EntityObservation) -> EntityEmbedding:
+        """From observations with one leading axis `[B]` to scenes `[B, 2 W]` and bodies."""
         width, dtype = self.config.width, DTYPES[self.config.dtype]
-        entities = EntityEncoder(width, dtype)(obs)
+        entities = EntityEncoder(self.config)(obs)
         summary = self.param("summary", nn.initializers.normal(1.0), (width,)).astype(dtype)
         batch = obs.shape_mask.shape[0]
         tokens = jnp.concatenate(
@@ -130,4 +130,4 @@ class EntityTransformer(nn.Module):
             tokens = TransformerLayer(self.config)(tokens, mask, entities)
         tokens = nn.LayerNorm(dtype=dtype)(tokens)
         mean = masked_mean(tokens[:, :-1], entities.mask).astype(dtype)
-        return jnp.concatenate([mean, tokens[:, -1]], axis=-1)
+        return EntityEmbedding(jnp.concatenate([mean, tokens[:, -1]], axis=-1), tokens[:, :-1], entities)

@@ -70,7 +70,7 @@ def _one(tree):
     return jax.tree.map(lambda value: value[None], tree)
 
 
-def _where(flags: jax.Array, new, old):
+def where_rows(flags: jax.Array, new, old):
     """Chooses per environment between two pytrees with a leading axis `[B]`."""
     wide = lambda value: flags.reshape(flags.shape + (1,) * (value.ndim - 1))
     return jax.tree.map(lambda a, b: jnp.where(wide(a), a, b), new, old)
@@ -109,7 +109,7 @@ def rollout(
         log_prob = distribution.log_prob(action)
         keys = jax.random.split(env_key, batch)
         obs, state, reward, done, info = step_env(keys, actors.env, action[0], params)
-        aside = _where(info["truncated"], (info["final_observation"], memory, mask), aside)
+        aside = where_rows(info["truncated"], (info["final_observation"], memory, mask), aside)
         seen = {
             "obs": actors.obs,
             "reset": actors.reset,

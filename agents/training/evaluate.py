@@ -11,10 +11,64 @@ import jax.numpy as jnp
 import numpy as np
 
 import kinetix_py as kx
-from agents.ppo.rollout import Policy
+from agents.ppo.rollout import Policy, where_rows
 
 
-@functools.partial(jax.jit, static_argnames=("policy", "env", "attempts", "num_steps", "initial_carry"))
+@functools.partial(jax.jit, static_argnames=("policy", "env", "num_steps", "initial_carry", "keep_states"))
+def episodes(
+    key: jax.Array,
+    policy: Policy,
+    params: Any,
+    env: kx.Environment,
+    levels: kx.Level,
+    env_params: kx.EnvParams,
+    num_steps: int = 256,
+    initial_carry: Callable[[int], Any] = lambda batch: (),
+    keep_states: bool = False,
+) -> tuple[jax.Array, jax.Array, kx.EnvState | None]:
+    """Plays one episode of every level.
+
+    Args:
+      env: without auto-reset.
+      levels: `[B]`, of the environment's size.
+      num_steps: environment steps after which an episode that goes on counts as unsolved; static.
+      keep_states: also return what happened; static.
+
+    Returns:
+      bool `[B]`, solved; int32 `[B]`, environment steps until the end; and the states `[num_steps + 1, B]`,
+      which stay as they are once an episode has ended, or None.
+
+    Raises:
+      ValueError: the environment resets itself.
+    """
+    if env.auto_reset:
+        raise ValueError("whole episodes need an environment without auto_reset")
+    count = levels.role.shape[0]
+    obs, start = jax.vmap(env.reset, (None, 0, None))(jax.random.key(0), levels, env_params)
+
+    def step(carried, key):
+        obs, state, memory, first, running, solved, length = carried
+        mask = jax.vmap(env.action_mask)(state)
+        one = jax.tree.map(lambda value: value[None], (obs, first, mask))
+        memory, distribution, _ = policy(params, memory, *one)
+        action = distribution.sample(seed=key)[0]
+        play = lambda state, action: env.step(jax.random.key(0), state, action, env_params)
+        obs, after, _, done, info = jax.vmap(play)(state, action)
+        solved = solved | (running & info["solved"])
+        length = length + running
+        if keep_states:
+            after = where_rows(running, after, state)
+        carried = (obs, after, memory, jnp.zeros_like(first), running & ~done, solved, length)
+        return carried, after if keep_states else None
+
+    true = jnp.ones(count, bool)
+    carried = (obs, start, initial_carry(count), true, true, ~true, jnp.zeros(count, jnp.int32))
+    carried, states = jax.lax.scan(step, carried, jax.random.split(key, num_steps))
+    if keep_states:
+        states = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, states)
+    return carried[5], carried[6], states
+
+
 def attempt(
     key: jax.Array,
     policy: Policy,
@@ -26,43 +80,18 @@ def attempt(
     num_steps: int = 256,
     initial_carry: Callable[[int], Any] = lambda batch: (),
 ) -> tuple[jax.Array, jax.Array]:
-    """Plays every level several times until its episode ends.
+    """Plays every level several times, as `episodes` does.
 
     Args:
-      env: without auto-reset.
-      levels: `[L]`, of the environment's size.
+      levels: `[L]`.
       attempts: episodes of each level; static.
-      num_steps: environment steps after which an episode that goes on counts as unsolved; static.
 
     Returns:
       bool `[L, attempts]`, solved; and int32 `[L, attempts]`, environment steps until the end.
-
-    Raises:
-      ValueError: the environment resets itself.
     """
-    if env.auto_reset:
-        raise ValueError("attempt needs an environment without auto_reset")
-    count = levels.role.shape[0] * attempts
     many = jax.tree.map(lambda value: jnp.repeat(value, attempts, axis=0), levels)
-    obs, state = jax.vmap(env.reset, (None, 0, None))(jax.random.key(0), many, env_params)
-
-    def step(carried, key):
-        obs, state, memory, first, running, solved, length = carried
-        mask = jax.vmap(env.action_mask)(state)
-        one = jax.tree.map(lambda value: value[None], (obs, first, mask))
-        memory, distribution, _ = policy(params, memory, *one)
-        action = distribution.sample(seed=key)[0]
-        play = lambda state, action: env.step(jax.random.key(0), state, action, env_params)
-        obs, state, _, done, info = jax.vmap(play)(state, action)
-        solved = solved | (running & info["solved"])
-        length = length + running
-        return (obs, state, memory, jnp.zeros_like(first), running & ~done, solved, length), None
-
-    true = jnp.ones(count, bool)
-    carried = (obs, state, initial_carry(count), true, true, ~true, jnp.zeros(count, jnp.int32))
-    carried, _ = jax.lax.scan(step, carried, jax.random.split(key, num_steps))
-    shape = (-1, attempts)
-    return carried[5].reshape(shape), carried[6].reshape(shape)
+    solved, length, _ = episodes(key, policy, params, env, many, env_params, num_steps, initial_carry)
+    return solved.reshape(-1, attempts), length.reshape(-1, attempts)
 
 
 def mean_with_interval(

@@ -13,6 +13,7 @@ import optax
 
 import kinetix_py as kx
 from agents.curricula.protocol import Curriculum
+from agents.ppo.normalise import NormalisedPolicy
 from agents.ppo.rollout import Policy, rollout, start
 from agents.ppo.update import PPOConfig, learn
 
@@ -62,6 +63,7 @@ class Trainer:
         """The state of a run before the first update."""
         curriculum_key, key = jax.random.split(key)
         curriculum = self.curriculum.init(curriculum_key)
+        params = jax.tree.map(jnp.copy, params)  # `updates` reuses the memory of its state
         return TrainState(params, self.optimizer.init(params), curriculum, key, jnp.int32(0))
 
     def update(self, state: TrainState, env_params: kx.EnvParams) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -80,6 +82,8 @@ class Trainer:
         params, opt_state, terms = learn(
             learn_key, self.policy, state.params, state.opt_state, self.optimizer, seen, carry, self.ppo
         )
+        if isinstance(self.policy, NormalisedPolicy):  # last: ratios of the loss begin at 1
+            params = self.policy.observe(params, seen.obs)
         curriculum, metrics = self.curriculum.observe(curriculum, batch, seen)
         metrics = metrics | {f"loss/{name}": value for name, value in terms._asdict().items()}
         metrics["not_finite"] = seen.info["not_finite"].sum()

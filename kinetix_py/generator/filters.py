@@ -93,6 +93,7 @@ def sample_filtered_levels(
     frame_skip: int = 2,
     round_size: int | None = None,
     max_rounds: int = 256,
+    wanted: jax.Array | int | None = None,
 ) -> tuple[Level, jax.Array]:
     """Draws levels that doing nothing does not solve, in rounds until there are enough.
 
@@ -103,11 +104,12 @@ def sample_filtered_levels(
       sim_params, steps, frame_skip: as for `noop_outcome`.
       round_size: levels drawn and played at once; static, a quarter of `n` if None.
       max_rounds: bound on the rounds, for distributions of which (almost) nothing is kept; static.
+      wanted: stop as soon as so many of the `n` rows are filled; traced, all of them if None.
 
     Returns:
       levels with a leading axis `[n]`, and bool `[n]`: True for levels that passed. All do unless
-      `max_rounds` was reached; check it where the distribution is not the default one. Rows that are
-      False hold no level (all zeros).
+      `max_rounds` was reached or fewer are wanted; check it where the distribution is not the default one.
+      Rows that are False hold no level (all zeros).
 
     Raises:
       ValueError: `n`, `round_size` or `max_rounds` below 1, or the spec has no room for a game.
@@ -126,7 +128,8 @@ def sample_filtered_levels(
 
     shapes = jax.eval_shape(lambda key: sample_levels(key, n, spec, params), key)
     empty = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
-    more = lambda carried: (carried[0] < max_rounds) & (carried[1] < n)
+    enough = n if wanted is None else jnp.minimum(wanted, n)
+    more = lambda carried: (carried[0] < max_rounds) & (carried[1] < enough)
     start = jnp.int32(0), jnp.int32(0), empty
     _, count, kept = jax.lax.while_loop(more, one_round, start)
     return kept, jnp.arange(n) < count

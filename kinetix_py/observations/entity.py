@@ -14,6 +14,10 @@ from kinetix_py.spec import NUM_ROLES, EnvSpec
 
 # Angular velocities go through tanh(w / ANGULAR_VELOCITY_SCALE) [rad/s].
 ANGULAR_VELOCITY_SCALE = 10.0
+# Columns of `shape_features` that say polygon or circle: from, to.
+KIND_COLUMNS = (19, 21)
+# Columns of `joint_features` and `thruster_features` before the one-hot of the binding.
+JOINT_COLUMNS, THRUSTER_COLUMNS = 15, 5
 
 
 @jax.tree_util.register_dataclass

@@ -1,0 +1,120 @@
+"""From a config to what a run is made of."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+import jax
+
+import kinetix_py as kx
+from agents.config import ConfigError, TrainConfig
+from agents.curricula import SFL, Curriculum, DomainRandomisation, FixedLevels
+from agents.networks.factory import Network, make_network
+from agents.ppo.normalise import NormalisedPolicy
+from agents.ppo.update import make_optimizer
+from agents.training.update import Trainer
+
+
+def level_files(paths: Sequence[str]) -> list[str]:
+    """Level files and folders of them, as a list of files (or names, which the library knows).
+
+    Raises:
+      ConfigError: a folder without level files.
+    """
+    files: list[str] = []
+    for path in paths:
+        if not pathlib.Path(path).is_dir():
+            files.append(path)
+            continue
+        found = sorted(str(file) for file in pathlib.Path(path).glob("**/*.json"))
+        if not found:
+            raise ConfigError(f"{path}: a folder without level files (*.json)")
+        files += found
+    return files
+
+
+def load_levels(paths: Sequence[str], spec: kx.EnvSpec) -> tuple[list[str], kx.Level]:
+    """Reads level files and pads them to a size.
+
+    Args:
+      paths: files, folders, or names of the library; at least one.
+
+    Returns:
+      a name for each level, and the levels with a leading axis.
+
+    Raises:
+      ConfigError: a file that cannot be read or does not fit, or no file.
+    """
+    files = level_files(paths)
+    if not files:
+        raise ConfigError("no level files were named")
+    levels = []
+    for file in files:
+        try:
+            levels.append(kx.pad_level(kx.load_level(file), spec))
+        except ValueError as error:
+            text = str(error)
+            raise ConfigError(text if file in text else f"{file}: {text}") from None
+    return [pathlib.Path(file).stem for file in files], kx.stack_levels(levels)
+
+
+def make_policy(config: TrainConfig) -> tuple[Network, NormalisedPolicy | None]:
+    """The network, and its wrapper if observations are normalised."""
+    try:
+        network = make_network(config.network, config.env.make())
+    except ValueError as error:
+        raise ConfigError(f"config: {error}") from None
+    return network, NormalisedPolicy(network) if config.training.normalise_observations else None
+
+
+def make_curriculum(config: TrainConfig, env: kx.Environment, network: Network) -> Curriculum:
+    """The curriculum that a config describes."""
+    chosen, num_envs = config.curriculum, config.training.num_envs
+    if chosen.kind == "domain_randomisation":
+        return DomainRandomisation(env.spec, num_envs)
+    if chosen.kind == "levels":
+        return FixedLevels(load_levels(chosen.levels, env.spec)[1], num_envs)
+    return SFL(
+        env,
+        config.env.params,
+        num_envs,
+        network.initial_carry,
+        num_candidates=chosen.num_candidates,
+        attempts=chosen.attempts,
+        buffer_size=chosen.buffer_size,
+        num_steps=config.training.rollout_length,
+        refresh_every=chosen.refresh_every,
+        buffer_share=chosen.buffer_share,
+    )
+
+
+def make_trainer(config: TrainConfig) -> Trainer:
+    """The training program that a config describes.
+
+    Raises:
+      ConfigError: levels that cannot be read, a network that cannot read the observations, or numbers of
+        the curriculum that do not fit together.
+    """
+    env = config.env.make(auto_reset=True)
+    network, normalised = make_policy(config)
+    try:
+        curriculum = make_curriculum(config, env, network)
+    except ValueError as error:
+        raise error if isinstance(error, ConfigError) else ConfigError(f"config: {error}") from None
+    return Trainer(
+        env=env,
+        policy=network.apply if normalised is None else normalised,
+        curriculum=curriculum,
+        optimizer=make_optimizer(config.ppo, config.training.num_updates),
+        ppo=config.ppo,
+        num_envs=config.training.num_envs,
+        rollout_length=config.training.rollout_length,
+        initial_carry=network.initial_carry,
+    )
+
+
+def initial_params(config: TrainConfig, key: jax.Array):
+    """Parameters of a run that starts anew: what `Trainer.policy` takes."""
+    network, normalised = make_policy(config)
+    return network.init(key) if normalised is None else normalised.init(key)

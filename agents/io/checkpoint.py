@@ -1,0 +1,139 @@
+"""Checkpoints of a run: everything that the next update needs, each written whole or not at all."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from agents.training.update import TrainState
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is missing or does not fit."""
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _plain(tree: Any) -> Any:
+    """A tree whose random keys are plain numbers."""
+    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
+
+
+def _typed(tree: Any, like: Any) -> Any:
+    """The opposite of `_plain`."""
+    return jax.tree.map(
+        lambda leaf, model: jax.random.wrap_key_data(leaf) if _is_key(model) else leaf, tree, like
+    )
+
+
+def _named(tree: Any) -> dict[str, Any]:
+    """Leaves by their path: what is written does not depend on classes."""
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
+
+
+class Checkpoints:
+    """The checkpoints in a folder, by the update after which they were taken.
+
+    Parameters are an item of their own, so that evaluation can read them without knowing the rest.
+    """
+
+    def __init__(self, folder: pathlib.Path, keep: int | None = None, create: bool = False):
+        """Opens a folder.
+
+        Raises:
+          CheckpointError: there is none, and `create` is False.
+        """
+        if not create and not folder.is_dir():
+            raise CheckpointError(f"{folder}: no such folder of checkpoints")
+        self.folder = folder.resolve()
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, create=create, enable_async_checkpointing=False
+        )
+        self._manager = ocp.CheckpointManager(self.folder, options=options, item_names=("params", "rest"))
+
+    @property
+    def latest(self) -> int:
+        """The newest one.
+
+        Raises:
+          CheckpointError: there is none.
+        """
+        step = self._manager.latest_step()
+        if step is None:
+            raise CheckpointError(f"{self.folder}: holds no finished checkpoint")
+        return int(step)
+
+    def save(self, state: TrainState) -> None:
+        """Writes the state of a run; a kill in between leaves the older checkpoints as they were."""
+        step = int(state.update)
+        if step in self._manager.all_steps():
+            return
+        rest = (state.opt_state, state.curriculum, state.key, state.update)
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                params=ocp.args.StandardSave(_named(_plain(state.params))),
+                rest=ocp.args.StandardSave(_named(_plain(rest))),
+            ),
+        )
+        self._manager.wait_until_finished()
+
+    def _restore(self, step: int, item: str, like: Any) -> Any:
+        """One item of a checkpoint, in the structure of `like` (arrays or their shapes)."""
+        plain = jax.eval_shape(_plain, like)
+        wanted = _named(plain)
+        saved = self._manager.item_metadata(step)[item].tree
+        self._check_same(wanted, saved, f"{self.folder / str(step)}: {item}")
+        place = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        shapes = {k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=place) for k, v in wanted.items()}
+        found = self._manager.restore(
+            step, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(shapes)})
+        )[item]
+        tree = jax.tree.unflatten(jax.tree.structure(plain), [found[name] for name in wanted])
+        return _typed(tree, like)
+
+    def _check_same(self, wanted: dict[str, Any], saved: dict[str, Any], where: str) -> None:
+        if set(wanted) != set(saved):
+            name = sorted(set(wanted) ^ set(saved))[0]
+            which = "lacks" if name in wanted else "has, unlike this run,"
+            raise CheckpointError(f"{where} {which} {name}: it is of a run with another config")
+        for name, leaf in wanted.items():
+            if tuple(saved[name].shape) != leaf.shape:
+                raise CheckpointError(
+                    f"{where}{name} has shape {tuple(saved[name].shape)}, this run needs {leaf.shape}"
+                )
+
+    def restore_params(self, like: Any, step: int | None = None) -> Any:
+        """Parameters alone.
+
+        Args:
+          like: parameters of the same structure, or their shapes.
+          step: the newest checkpoint if None.
+
+        Raises:
+          CheckpointError: there is no such checkpoint, or it does not fit.
+        """
+        return self._restore(self._existing(step), "params", like)
+
+    def restore(self, like: TrainState, step: int | None = None) -> TrainState:
+        """The whole state; arguments and errors as for `restore_params`."""
+        step = self._existing(step)
+        rest = (like.opt_state, like.curriculum, like.key, like.update)
+        params = self._restore(step, "params", like.params)
+        return TrainState(params, *self._restore(step, "rest", rest))
+
+    def _existing(self, step: int | None) -> int:
+        steps = sorted(self._manager.all_steps())
+        chosen = self.latest if step is None else step
+        if chosen not in steps:
+            raise CheckpointError(f"{self.folder}: has no checkpoint {chosen}, there are {steps}")
+        return chosen
+
+    def close(self) -> None:
+        """Lets go of the folder."""
+        self._manager.close()
