@@ -1,112 +1,176 @@
-"""Pixels in pure JAX: shapes by their roles, joints and thrusters as marks, no window toolkit."""
+"""Pixels in pure JAX: shapes by their roles, joints and thrusters as marks, no window toolkit.
+
+A picture is a single elementwise expression over its pixels, laid out from the topmost shape down, so that
+XLA makes one kernel of it: nothing but the picture is written to memory, and no pixel is read back. Whatever
+needs a division, a root or a table is worked out per shape beforehand.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jax2d import SimState
 from kinetix_py.env.types import EnvState
+from kinetix_py.rendering.style import (
+    FIXED_JOINT,
+    IMMOVABLE_DARKENING,
+    MARK_RADIUS,
+    MOTOR_COLOURS,
+    OUTLINE,
+    PLAIN_JOINT,
+    ROLE_COLOURS,
+    THRUSTER_COLOURS,
+)
 from kinetix_py.spec import ROOM
 
-BACKGROUND = (1.0, 1.0, 1.0)
-# Roles none, green, blue, red: of different lightness too, for eyes that tell no colours apart.
-ROLE_COLOURS = ((0.62, 0.62, 0.62), (0.35, 0.85, 0.45), (0.15, 0.35, 0.85), (0.75, 0.1, 0.15))
-IMMOVABLE_DARKENING = 0.55  # factor on the colour of shapes without a role that cannot move
-OUTLINE = (0.15, 0.15, 0.15)
-MARK_RADIUS = 0.06  # m, of joints and thrusters
-MOTOR_COLOURS = ((0.95, 0.75, 0.1), (0.9, 0.4, 0.8), (0.2, 0.8, 0.85), (0.95, 0.5, 0.15))
-PLAIN_JOINT = (0.1, 0.1, 0.1)
-FIXED_JOINT = (1.0, 1.0, 1.0)
-THRUSTER_COLOURS = ((0.95, 0.55, 0.1), (0.55, 0.2, 0.75))
+# Added to the depth of what must not be seen [pixels].
+FAR_OUTSIDE = -1e6
+
+
+class _Edges(NamedTuple):
+    """Half-planes of polygons: `along_x * x + along_y * y + offset` is the depth inside an edge [pixels]."""
+
+    along_x: jax.Array  # float [P, V] 1
+    along_y: jax.Array  # float [P, V] 1
+    offset: jax.Array  # float [P, V] pixels
+
+
+class _Rings(NamedTuple):
+    """Circles and marks: `height - slope * (squared distance)` is 0 and 1 one pixel apart about a radius."""
+
+    x: jax.Array  # float [M] pixels
+    y: jax.Array  # float [M] pixels
+    cover: tuple[jax.Array, jax.Array]  # height and slope about the outer edge
+    fill: tuple[jax.Array, jax.Array]  # about the outline's inner edge, a pixel further in
+
+
+def _look_up(table, index: jax.Array) -> jax.Array:
+    """Rows of a small table `[n, ...]`, without a gather: `[rows, ...]`."""
+    table = jnp.asarray(table)
+    chosen = (index[:, None] == jnp.arange(table.shape[0])[None]).astype(jnp.float32)
+    return jnp.tensordot(chosen, table, 1, precision=jax.lax.Precision.HIGHEST)
 
 
 def _colours(state: EnvState) -> jax.Array:
     """Fill colour of every body: float `[N, 3]`."""
-    colour = jnp.asarray(ROLE_COLOURS)[state.role]
     dark = (state.sim.inverse_mass == 0) & (state.role == 0)
-    return colour * jnp.where(dark, IMMOVABLE_DARKENING, 1.0)[:, None]
+    return _look_up(ROLE_COLOURS, state.role) * jnp.where(dark, IMMOVABLE_DARKENING, 1.0)[:, None]
 
 
-def _grid(size: int) -> tuple[jax.Array, jax.Array]:
-    """Centres of the pixels in the world, row 0 on top: `[size, 1]` and `[1, size]` m (y, x)."""
-    centre = (jnp.arange(size) + 0.5) * (ROOM / size)
-    return centre[::-1, None], centre[None]
-
-
-def _polygon_depth(sim, i, y, x):
-    """How far pixels are inside polygon i, negative outside (a bound there): `[size, size]` m."""
-    cos, sin = jnp.cos(sim.rotation[i]), jnp.sin(sim.rotation[i])
-    away_x, away_y = x - sim.position[i, 0], y - sim.position[i, 1]
-    local_x, local_y = cos * away_x + sin * away_y, cos * away_y - sin * away_x
-    depth = jnp.full(local_x.shape, jnp.inf)
-    size = sim.vertices.shape[1]
-    for v in range(size):
-        count = sim.num_vertices[i]
-        here, there = sim.vertices[i, v], sim.vertices[i, jnp.where(v + 1 == count, 0, (v + 1) % size)]
-        edge = there - here
-        length = jnp.maximum(jnp.sqrt((edge**2).sum()), 1e-6)
-        # Vertices run clockwise: the inside is to the right of an edge.
-        inward = (edge[1] * (local_x - here[0]) - edge[0] * (local_y - here[1])) / length
-        depth = jnp.where(v < count, jnp.minimum(depth, inward), depth)
-    return depth
-
-
-def _paint(picture, depth, colour, active, pixel):
-    """Lays a shape over a picture, its edge softened over one pixel, with a dark outline inside it."""
-    cover = jnp.clip(depth / pixel + 0.5, 0, 1) * active
-    rim = jnp.clip(1.5 - depth / pixel, 0, 1)
-    ink = rim[..., None] * jnp.asarray(OUTLINE)[None, None] + (1 - rim[..., None]) * colour[None, None]
-    return picture + cover[..., None] * (ink - picture)
-
-
-def _dot(picture, x, y, place, colour, active, pixel):
-    distance = jnp.sqrt((x - place[0]) ** 2 + (y - place[1]) ** 2)
-    return _paint(picture, MARK_RADIUS - distance, colour, active, pixel)
-
-
-def _world(sim, body, anchor):
-    """A point of a body's frame in the world, per row: `[rows, 2]` m."""
-    cos, sin = jnp.cos(sim.rotation[body]), jnp.sin(sim.rotation[body])
-    turned = [cos * anchor[:, 0] - sin * anchor[:, 1], sin * anchor[:, 0] + cos * anchor[:, 1]]
-    return sim.position[body] + jnp.stack(turned, axis=1)
+def _turned(rotation: jax.Array, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    cos, sin = jnp.cos(rotation), jnp.sin(rotation)
+    return cos * x - sin * y, sin * x + cos * y
 
 
 def _marks(state: EnvState) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Joints, then thrusters: places `[J + T, 2]`, colours `[J + T, 3]`, in use `[J + T]`."""
-    sim = state.sim
-    joints, thrusters = sim.joints, sim.thrusters
-    driven = joints.motor_on & ~joints.fixed
-    motor = jnp.asarray(MOTOR_COLOURS)[state.motor_binding % len(MOTOR_COLOURS)]
+    """Joints, then thrusters: places `[J + T, 2]` m, colours `[J + T, 3]`, in use `[J + T]`."""
+    sim, joints, thrusters = state.sim, state.sim.joints, state.sim.thrusters
+    driven = (joints.motor_on & ~joints.fixed)[:, None]
     still = jnp.where(joints.fixed[:, None], jnp.asarray(FIXED_JOINT)[None], jnp.asarray(PLAIN_JOINT)[None])
-    colours = [
-        jnp.where(driven[:, None], motor, still),
-        jnp.asarray(THRUSTER_COLOURS)[state.thruster_binding % len(THRUSTER_COLOURS)],
-    ]
-    places = [_world(sim, joints.body_a, joints.anchor_a), _world(sim, thrusters.body, thrusters.anchor)]
-    active = jnp.concatenate([joints.active, thrusters.active]).astype(jnp.float32)
-    return jnp.concatenate(places), jnp.concatenate(colours), active
+    motor = _look_up(MOTOR_COLOURS, state.motor_binding % len(MOTOR_COLOURS))
+    thrust = _look_up(THRUSTER_COLOURS, state.thruster_binding % len(THRUSTER_COLOURS))
+    body = jnp.concatenate([joints.body_a, thrusters.body])
+    anchor = jnp.concatenate([joints.anchor_a, thrusters.anchor])
+    arm = _turned(_look_up(sim.rotation, body), anchor[:, 0], anchor[:, 1])
+    colours = jnp.concatenate([jnp.where(driven, motor, still), thrust])
+    active = jnp.concatenate([joints.active, thrusters.active])
+    return _look_up(sim.position, body) + jnp.stack(arm, axis=1), colours, active
+
+
+def _edges(sim: SimState, scale: float) -> _Edges:
+    """Half-planes of the polygons in pixels; unused edges and bodies never decide what is inside.
+
+    Args:
+      scale: pixels per metre.
+    """
+    polygons, corners = sim.vertices.shape[:2]
+    x, y = _turned(sim.rotation[:polygons, None], sim.vertices[..., 0], sim.vertices[..., 1])
+    x, y = x + sim.position[:polygons, 0, None], y + sim.position[:polygons, 1, None]
+    index, count = jnp.arange(corners)[None], sim.num_vertices[:, None]
+    to = lambda values: jnp.where(index + 1 == count, values[:, :1], jnp.roll(values, -1, axis=1)) - values
+    edge_x, edge_y = to(x), to(y)
+    length = jnp.maximum(jnp.sqrt(edge_x**2 + edge_y**2), 1e-6)
+    # Vertices run clockwise: the inside is to the right of an edge.
+    along_x, along_y = edge_y / length, -edge_x / length
+    used = index < count
+    offset = jnp.where(used, -(along_x * x + along_y * y) * scale, -FAR_OUTSIDE)
+    offset = jnp.where(sim.active[:polygons, None], offset, FAR_OUTSIDE)
+    return _Edges(jnp.where(used, along_x, 0), jnp.where(used, along_y, 0), offset)
+
+
+def _ring(radius: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Height and slope in the squared distance, which needs no root at every pixel.
+
+    `height - slope * d^2`, clipped to 0 .. 1, falls from 1 to 0 where `d^2` is within `radius` of
+    `radius^2` - over one pixel - and its sum over all pixels is the circle's area, `pi * radius^2`.
+    """
+    slope = 0.5 / jnp.maximum(radius, 1e-3)
+    return slope * (radius**2 + radius), slope
+
+
+def _rings(places: jax.Array, radius: jax.Array, active: jax.Array, scale: float) -> _Rings:
+    height, slope = _ring(radius * scale)
+    cover = (jnp.where(active, height, FAR_OUTSIDE), slope)
+    return _Rings(places[:, 0] * scale, places[:, 1] * scale, cover, _ring(radius * scale - 1))
+
+
+def _polygon(edges: _Edges, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """How much of every pixel a polygon covers, and how much of that is not its outline."""
+    inward = lambda v: edges.along_x[i, v] * x + (edges.along_y[i, v] * y + edges.offset[i, v])
+    depth = inward(0)
+    for v in range(1, edges.offset.shape[1]):
+        depth = jnp.minimum(depth, inward(v))
+    return jnp.clip(depth + 0.5, 0, 1), jnp.clip(depth - 0.5, 0, 1)
+
+
+def _circle(rings: _Rings, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """As `_polygon`, for a circle or mark."""
+    squared = (x - rings.x[i]) ** 2 + (y - rings.y[i]) ** 2
+    within = lambda ring: jnp.clip(ring[0][i] - ring[1][i] * squared, 0, 1)
+    return within(rings.cover), within(rings.fill)
 
 
 def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
-    """A picture of the room, 5 m x 5 m: float `[size, size, 3]` in 0 .. 1, row 0 on top."""
-    sim, colours, pixel = state.sim, _colours(state), ROOM / size
-    y, x = _grid(size)
-    active = sim.active.astype(jnp.float32)
+    """A picture of the room, 5 m x 5 m, on white.
+
+    Every shape is in the colour of its role (`kinetix_py.rendering.style`), its edge softened over one
+    pixel, with a dark outline of one pixel inside it. Polygons lie at the bottom, then circles, joints
+    (coloured by motor binding) and thrusters, each in slot order.
+
+    Args:
+      state: one state; `vmap` over a batch of them.
+      size: pixels along each side, at least 1; static.
+
+    Returns:
+      float `[size, size, 3]` in 0 .. 1, row 0 on top.
+
+    Raises:
+      ValueError: the size is no integer or below 1.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"size must be an integer of at least 1, got {size!r}")
+    sim, scale = state.sim, size / ROOM
     polygons = sim.vertices.shape[0]
-
-    def polygon(i, picture):
-        return _paint(picture, _polygon_depth(sim, i, y, x), colours[i], active[i], pixel)
-
-    def circle(i, picture):
-        place = sim.position[polygons + i]
-        distance = jnp.sqrt((x - place[0]) ** 2 + (y - place[1]) ** 2)
-        depth = sim.radius[i] - distance
-        return _paint(picture, depth, colours[polygons + i], active[polygons + i], pixel)
-
     places, inks, used = _marks(state)
-    mark = lambda i, picture: _dot(picture, x, y, places[i], inks[i], used[i], pixel)
-    picture = jnp.broadcast_to(jnp.asarray(BACKGROUND), (size, size, 3))
-    for draw, count in ((polygon, polygons), (circle, sim.radius.shape[0]), (mark, used.shape[0])):
-        if count:
-            picture = jax.lax.fori_loop(0, count, draw, picture)
-    return picture
+    edges = _edges(sim, scale)
+    rings = _rings(
+        jnp.concatenate([sim.position[polygons:], places]),
+        jnp.concatenate([sim.radius, jnp.full(used.shape, MARK_RADIUS)]),
+        jnp.concatenate([sim.active[polygons:], used]),
+        scale,
+    )
+    colours = jnp.concatenate([_colours(state), inks]) - OUTLINE
+    shape = (size, size, 3)
+    x = jax.lax.broadcasted_iota(jnp.float32, shape, 1) + 0.5
+    y = size - 0.5 - jax.lax.broadcasted_iota(jnp.float32, shape, 0)
+    picture, seen = jnp.zeros(shape), jnp.ones(shape)  # seen: what the shapes above leave open
+    for i in reversed(range(len(colours))):
+        paint = _polygon(edges, i, x, y) if i < polygons else _circle(rings, i - polygons, x, y)
+        here = seen * paint[0]
+        seen = seen - here
+        picture = picture + here * paint[1] * colours[i][None, None]
+    # What is covered and not a fill is outline; what is not covered is white.
+    return jnp.clip(picture + OUTLINE + (1 - OUTLINE) * seen, 0, 1)
