@@ -26,11 +26,13 @@ from kinetix_py.levels.level import (
     validate_level,
 )
 from kinetix_py.rendering.pixels import render_pixels
+from kinetix_py.rendering.svg import Drawing, render_svg
 from kinetix_py.spec import SIZES, EnvSpec
 
 __all__ = [
     "SIZES",
     "Actions",
+    "Drawing",
     "EnvParams",
     "EnvSpec",
     "EnvState",
@@ -50,6 +52,7 @@ __all__ = [
     "noop_solves",
     "pad_level",
     "render_pixels",
+    "render_svg",
     "sample_filtered_levels",
     "sample_level",
     "sample_levels",

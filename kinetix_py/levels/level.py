@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,9 @@ import numpy as np
 
 import jax2d
 from kinetix_py.spec import SIZES, EnvSpec
+
+if TYPE_CHECKING:
+    from kinetix_py.rendering.svg import Drawing
 
 # Arrays of a scene with one row per body, whatever its shape.
 BODY_FIELDS = (
@@ -55,6 +58,26 @@ class Level:
             "num_thrusters": sim.thrusters.active.shape[-1],
             "max_vertices": sim.vertices.shape[-2],
         }
+
+    def show(self, **options: Any) -> Drawing:
+        """A drawing, which a notebook shows; of a batch, of the first few levels.
+
+        Args:
+          options: of `kinetix_py.render_svg`, such as `legend=True`.
+
+        Raises:
+          ValueError: an option out of its bounds, or a level inside `jit` or `vmap`.
+        """
+        from kinetix_py.rendering.svg import render_svg  # which needs this module
+
+        return render_svg(self, **options)
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows of a level; None, for the usual text, if its arrays cannot be drawn."""
+        try:
+            return self.show()._repr_html_()
+        except (AttributeError, TypeError, ValueError):
+            return None
 
 
 def empty_level(spec: EnvSpec, gravity: tuple[float, float] = (0.0, -9.81)) -> Level:

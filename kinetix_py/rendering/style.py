@@ -12,6 +12,14 @@ PLAIN_JOINT = (0.1, 0.1, 0.1)
 FIXED_JOINT = (1.0, 1.0, 1.0)
 THRUSTER_COLOURS = ((0.95, 0.55, 0.1), (0.55, 0.2, 0.75))
 
+# Drawings only: units of a drawing per metre, and their names and letters for roles.
+UNITS = 100.0
+ROLE_LETTERS = ("", "G", "B", "R")
+INK = "#262626"
+PAPER = "#ffffff"
+CONTACT_COLOUR = "#ff2fd0"
+FLAME_COLOURS = ("#ff7a00", "#ffe14d")
+
 
 def hex_colour(colour: tuple[float, ...], factor: float = 1.0) -> str:
     """A colour of three parts in 0 .. 1, times a factor, as CSS writes it: `"#rrggbb"`."""

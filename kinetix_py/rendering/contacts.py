@@ -1,0 +1,109 @@
+"""Where touching shapes touch, about: for drawings, which know from a state only that they do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jax2d import contact_pairs
+from kinetix_py.rendering.host import outline, polygon_depth, turned
+from kinetix_py.spec import EnvSpec
+
+# Points of a touch that are this close to the deepest one share in its mark [m].
+EVEN = 0.01
+
+
+def touching_pairs(contact: np.ndarray, spec: EnvSpec) -> dict[tuple[int, int], np.ndarray]:
+    """When each pair of bodies touched.
+
+    Args:
+      contact: bool `[T, K]`, as in `EnvState.contact`.
+
+    Returns:
+      By body indices (a, b) the frames, in order; pairs that never touched are left out.
+    """
+    found: dict[tuple[int, int], np.ndarray] = {}
+    pairs = contact_pairs(spec.sim)
+    for slot in np.flatnonzero(contact.any(0)):
+        pair = (int(pairs[slot, 0]), int(pairs[slot, 1]))
+        frames = np.flatnonzero(contact[:, slot])
+        found[pair] = np.union1d(found[pair], frames) if pair in found else frames
+    return found
+
+
+def _candidates(scene: Any, body: int, position, rotation, others: np.ndarray) -> np.ndarray:
+    """Points of a body that may be the deepest in another, whose corners are `others [T, n, 2]`: `[T, m, 2]`."""
+    polygons = scene.sim.vertices.shape[0]
+    if body < polygons:
+        return position[:, None] + turned(rotation[:, None], outline(scene, body)[None])
+    away = others - position[:, None]
+    if others.shape[1] > 1:  # straight towards the edges of a polygon, and towards its corners
+        edge = np.roll(others, -1, axis=1) - others
+        inward = np.stack([edge[..., 1], -edge[..., 0]], axis=-1)
+        away = np.concatenate([inward, away], axis=1)
+    away = away / np.maximum(np.linalg.norm(away, axis=-1, keepdims=True), 1e-9)
+    return position[:, None] + scene.sim.radius[body - polygons] * away
+
+
+def _depth(scene: Any, body: int, position, rotation, points: np.ndarray) -> np.ndarray:
+    """How deep points `[T, m, 2]` of the world are in a body: `[T, m]` m."""
+    polygons = scene.sim.vertices.shape[0]
+    if body < polygons:
+        return polygon_depth(
+            position[:, None] + turned(rotation[:, None], outline(scene, body)[None]), points
+        )
+    return scene.sim.radius[body - polygons] - np.linalg.norm(points - position[:, None], axis=-1)
+
+
+def touch(scene: Any, a: int, b: int, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """The middle of the points of either body that are deepest in the other.
+
+    Args:
+      scene: one level or state on the host, for the shapes.
+      position, rotation: `[T, N, 2]` m and `[T, N]` rad, where the bodies are.
+
+    Returns:
+      float `[T, 2]` m.
+    """
+    polygons = scene.sim.vertices.shape[0]
+    place = {body: (position[:, body], rotation[:, body]) for body in (a, b)}
+    corners = lambda body: (
+        place[body][0][:, None]
+        + (
+            turned(place[body][1][:, None], outline(scene, body)[None])
+            if body < polygons
+            else np.zeros((1, 2))
+        )
+    )
+    points_a = _candidates(scene, a, *place[a], corners(b))
+    points_b = _candidates(scene, b, *place[b], corners(a))
+    depth = [_depth(scene, b, *place[b], points_a), _depth(scene, a, *place[a], points_b)]
+    points, depths = np.concatenate([points_a, points_b], axis=1), np.concatenate(depth, axis=1)
+    even = (depths >= depths.max(1, keepdims=True) - EVEN)[..., None]
+    return (points * even).sum(1) / even.sum(1)
+
+
+def contact_history(
+    scene: Any, position: np.ndarray, rotation: np.ndarray, contact: np.ndarray, spec: EnvSpec
+) -> list[np.ndarray]:
+    """Where shapes touch in every frame.
+
+    Args:
+      scene: one state on the host, for the shapes.
+      position, rotation, contact: `[T, N, 2]` m, `[T, N]` rad, bool `[T, K]`.
+
+    Returns:
+      For each frame float `[m, 2]` m, one point for each pair that touches.
+    """
+    found: list[list[np.ndarray]] = [[] for _ in contact]
+    for (a, b), frames in touching_pairs(contact, spec).items():
+        for frame, point in zip(frames, touch(scene, a, b, position[frames], rotation[frames]), strict=True):
+            found[frame].append(point)
+    return [np.array(points).reshape(-1, 2) for points in found]
+
+
+def contact_points(scene: Any, spec: EnvSpec) -> np.ndarray:
+    """Where shapes of one state touch: float `[m, 2]` m."""
+    sim = scene.sim
+    return contact_history(scene, sim.position[None], sim.rotation[None], scene.contact[None], spec)[0]

@@ -1,0 +1,133 @@
+"""What explains a drawing: a list of its marks, and the length of a metre."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kinetix_py.rendering.parts import ARC, FLAME, MARK, NOZZLE, TURN, number
+from kinetix_py.rendering.style import (
+    CONTACT_COLOUR,
+    FLAME_COLOURS,
+    INK,
+    MOTOR_COLOURS,
+    PAPER,
+    THRUSTER_COLOURS,
+    UNITS,
+    hex_colour,
+)
+
+LEGEND_WIDTH = 205.0
+ROW = 25.0
+SCALE_HEIGHT = 30.0
+
+
+def _swatch(fill: str, immovable: bool, letter: str = "") -> str:
+    box = '<rect x="-14" y="-8" width="34" height="16"'
+    drawn = f'{box} fill="url(#{fill})" stroke="{INK}" stroke-width="{4 if immovable else 1.6}"/>'
+    if immovable:
+        drawn += f'{box} fill="none" stroke="{PAPER}" stroke-width="1.2"/>'
+    return drawn + (_letter(letter, 13, -5) if letter else "")
+
+
+def _letter(text: str, size: float, x: float = 0) -> str:
+    return (
+        f'<text x="{x:g}" font-size="{size:g}" font-weight="bold" text-anchor="middle" fill="{INK}" '
+        f'stroke="{PAPER}" stroke-width="{size / 4:g}" paint-order="stroke">{text}</text>'
+    )
+
+
+def _disc(colour: str, text: str, dashes: str = "") -> str:
+    return f'<circle r="{MARK:g}" fill="{colour}" {_LINE}{dashes}/>' + _letter(text, 10)
+
+
+_LINE = f'stroke="{INK}" stroke-width="1.8"'
+
+
+def _nozzle(colour: str, text: str) -> str:
+    corners = " ".join(f"{a + 8},{b}" for a, b in NOZZLE)
+    return f'<polygon points="{corners}" fill="{colour}" {_LINE}/>' + _letter(text, 10, -1.5)
+
+
+def _shape_rows(prefix: str) -> list[tuple[str, str]]:
+    return [
+        (_swatch(f"{prefix}green", False, "G"), "green: should touch blue"),
+        (_swatch(f"{prefix}blue", False, "B"), "blue: the goal"),
+        (_swatch(f"{prefix}red", False, "R"), "red: green must not touch it"),
+        (_swatch(f"{prefix}none", False), "no role"),
+        (_swatch(f"{prefix}fixed", True), "cannot move (double outline)"),
+        (f'<circle r="9" fill="none" {_LINE}/><path d="M4,0H9" {_LINE}/>', "tick: how a shape is turned"),
+    ]
+
+
+def _joint_rows(scenes: list[Any]) -> list[tuple[str, str]]:
+    bindings = sorted({int(b) for one in scenes for b in one.motor_binding[_driven(one) & ~one.motor_auto]})
+    has = lambda test: any(bool(np.any(test(one))) for one in scenes)
+    rows = []
+    if has(lambda one: one.sim.joints.active & ~one.sim.joints.fixed & ~one.sim.joints.motor_on):
+        rows.append((f'<circle r="6" fill="{PAPER}" {_LINE}/><circle r="1.5" fill="{INK}"/>', "free joint"))
+    if has(lambda one: one.sim.joints.active & one.sim.joints.fixed):
+        box = f'<rect x="-6" y="-6" width="12" height="12" fill="{PAPER}" {_LINE}/>'
+        rows.append((f'{box}<path d="M-6,-6L6,6M-6,6L6,-6" {_LINE}/>', "fixed joint"))
+    for b in bindings:
+        disc = _disc(hex_colour(MOTOR_COLOURS[b % len(MOTOR_COLOURS)]), str(b))
+        rows.append((disc, f"motor of binding {b}"))
+    if has(lambda one: _driven(one) & one.motor_auto):
+        rows.append((_disc(PAPER, "A", ' stroke-dasharray="3 2"'), "motor that runs by itself"))
+    if has(lambda one: one.sim.joints.active & one.sim.joints.limits_on & ~one.sim.joints.fixed):
+        arc = f'<path d="M-11,5A{ARC:g},{ARC:g} 0 0 1 11,5M0,8V-3" fill="none" {_LINE}/>'
+        rows.append((arc, "limits of a joint, and its hand"))
+    return rows
+
+
+def _driven(one: Any) -> np.ndarray:
+    joints = one.sim.joints
+    return joints.active & joints.motor_on & ~joints.fixed
+
+
+def _thruster_rows(scenes: list[Any]) -> list[tuple[str, str]]:
+    bindings = sorted({int(b) for one in scenes for b in one.thruster_binding[one.sim.thrusters.active]})
+    return [
+        (_nozzle(hex_colour(THRUSTER_COLOURS[b % len(THRUSTER_COLOURS)]), str(b)), f"thruster of binding {b}")
+        for b in bindings
+    ]
+
+
+def _action_rows(scenes: list[Any]) -> list[tuple[str, str]]:
+    rows = []
+    if any(_driven(one).any() for one in scenes):
+        rows.append(
+            (f'<path d="{TURN}" fill="none" transform="scale(.75)" {_LINE}/>', "motor is on, this way")
+        )
+    if any(one.sim.thrusters.active.any() for one in scenes):
+        fire = f'<path d="{FLAME}" fill="{FLAME_COLOURS[0]}" transform="translate(12 0) scale(.8)" {_LINE}/>'
+        rows.append((fire, "thruster is firing"))
+    diamond = f'<path d="M0,-6L6,0L0,6L-6,0Z" fill="{CONTACT_COLOUR}" stroke="{PAPER}" stroke-width="1.5"/>'
+    return [*rows, (diamond, "shapes touch")]
+
+
+def legend_rows(scenes: list[Any], prefix: str, left: float) -> str:
+    """A list of the marks that scenes have, `LEGEND_WIDTH` wide.
+
+    Args:
+      scenes: levels or states, on the host.
+      prefix: of the names of `parts.definitions`.
+      left: where it starts [units].
+    """
+    rows = _shape_rows(prefix) + _joint_rows(scenes) + _thruster_rows(scenes) + _action_rows(scenes)
+    pitch = min(ROW, 500 / len(rows))
+    lines = [
+        f'<g transform="translate({number(left + 18)} {number(pitch * (i + 0.6))})">{mark}'
+        f'<text x="28" font-size="11.5" fill="{INK}">{text}</text></g>'
+        for i, (mark, text) in enumerate(rows)
+    ]
+    return f'<g class="legend" font-family="sans-serif" dominant-baseline="central">{"".join(lines)}</g>'
+
+
+def scale_bar_row(top: float) -> str:
+    """The length of 1 m, below the pictures, which end at `top` [units]."""
+    y = top + 12
+    bar = f'<path d="M1,{number(y - 4)}v8m0,-4h{UNITS:g}m0,-4v8" {_LINE}/>'
+    text = f'<text x="{UNITS + 8:g}" y="{number(y)}" font-size="14" fill="{INK}">1 m</text>'
+    return f'<g class="scale" font-family="sans-serif" dominant-baseline="central">{bar}{text}</g>'

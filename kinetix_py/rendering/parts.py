@@ -1,0 +1,249 @@
+"""Pieces of a drawing: shapes, joints and thrusters, each in the frame of the body it is fixed to.
+
+A drawing has `UNITS` units per metre and its second axis points down: a point (x, y) of a body's frame is at
+(100 x, -100 y). Roles, bindings and kinds differ in hatching, outline and letters, not only in colour.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kinetix_py.rendering.host import outline, shape_depth, turned
+from kinetix_py.rendering.style import (
+    FLAME_COLOURS,
+    IMMOVABLE_DARKENING,
+    INK,
+    MOTOR_COLOURS,
+    PAPER,
+    ROLE_COLOURS,
+    ROLE_LETTERS,
+    THRUSTER_COLOURS,
+    UNITS,
+    hex_colour,
+)
+from kinetix_py.spec import ROLES, ROOM
+
+MARK = 7.0  # radius of a joint's mark
+ARC = 15.0  # radius of the arc that shows a joint's limits
+NOZZLE = ((0, -4), (0, 4), (-15, 9), (-15, -9))  # a thruster that pushes along the first axis
+FLAME = "M0,-7 L-9,-5 L-14,-8 L-20,-3 L-30,0 L-20,3 L-14,8 L-9,5 L0,7 Z"
+CORE = "M0,-3.5 L-8,-2 L-16,0 L-8,2 L0,3.5 Z"
+# An arrow three quarters around a motor, counter-clockwise; its head at the end.
+TURN = "M0,11 A11,11 0 1 0 -11,0 M-15.5,-1.5 L-11,4.5 L-6.5,-1.5"
+LETTER_SIZES = (8.0, 22.0)
+
+
+class Text(NamedTuple):
+    """A letter that stays upright at a point of a body's frame."""
+
+    body: int
+    x: float  # units of the drawing
+    y: float
+    text: str
+    size: float
+
+
+def number(value: float) -> str:
+    """A number as short as two decimals allow."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def points(vertices: Any) -> str:
+    """Points of a body's frame [m] as an SVG `points` attribute."""
+    return " ".join(f"{number(UNITS * x)},{number(-UNITS * y)}" for x, y in vertices)
+
+
+def definitions(prefix: str) -> str:
+    """Fills of the roles: plain, striped, dotted and cross-hatched tiles."""
+    lines = {
+        "none": ("", 10),
+        "fixed": ("", 10),
+        "green": ('<path d="M0,0V14" stroke="#0b6b2b" stroke-width="4"/>', 14),
+        "blue": ('<circle cx="6" cy="6" r="2.4" fill="#dbe6ff"/>', 12),
+        "red": ('<path d="M0,6H12M6,0V12" stroke="#ffc9c9" stroke-width="1.8"/>', 12),
+    }
+    colours = dict(zip(ROLES, map(hex_colour, ROLE_COLOURS), strict=True))
+    colours["fixed"] = hex_colour(ROLE_COLOURS[0], IMMOVABLE_DARKENING)
+    tiles = [
+        f'<pattern id="{prefix}{name}" width="{size}" height="{size}" patternUnits="userSpaceOnUse" '
+        f'patternTransform="rotate(45)"><rect width="{size}" height="{size}" fill="{colours[name]}"/>'
+        f"{line}</pattern>"
+        for name, (line, size) in lines.items()
+    ]
+    return f"<defs>{''.join(tiles)}</defs>"
+
+
+def fill_name(role: int, immovable: bool) -> str:
+    """Which tile of `definitions` a shape is filled with."""
+    return "fixed" if role == 0 and immovable else ROLES[role]
+
+
+def _reach(scene: Any, body: int) -> float:
+    """Distance from a body's centre to its edge along the first axis of its frame [units]."""
+    polygons = scene.sim.vertices.shape[0]
+    if body >= polygons:
+        return UNITS * float(scene.sim.radius[body - polygons])
+    steps = np.linspace(0, 1, 65)[:, None] * [np.abs(outline(scene, body)).max() * 1.5, 0]
+    inside = shape_depth(scene, body, steps) >= 0
+    return UNITS * float(steps[inside][-1, 0]) if inside.any() else 0.0
+
+
+def _rotation_mark(reach: float) -> str:
+    """A tick from the edge towards the centre, along the first axis of the body's frame."""
+    line = f"M{number(0.62 * reach)},0H{number(reach)}"
+    strokes = ((PAPER, 4), (INK, 2))
+    return "".join(f'<path d="{line}" stroke="{colour}" stroke-width="{wide}"/>' for colour, wide in strokes)
+
+
+def shape(scene: Any, body: int, prefix: str) -> str:
+    """A body: role as fill, thick and double outline if immovable, else a tick that shows its rotation."""
+    sim = scene.sim
+    polygons = sim.vertices.shape[0]
+    immovable = bool(sim.inverse_mass[body] == 0)
+    fill = fill_name(int(scene.role[body]), immovable)
+    if body < polygons:
+        what = f'<polygon points="{points(outline(scene, body))}"'
+    else:
+        what = f'<circle r="{number(UNITS * sim.radius[body - polygons])}"'
+    drawn = f'{what} fill="url(#{prefix}{fill})" stroke="{INK}" stroke-width="{5 if immovable else 1.6}"/>'
+    if immovable:
+        drawn += f'{what} fill="none" stroke="{PAPER}" stroke-width="1.4"/>'
+    elif sim.inverse_inertia[body] > 0:
+        drawn += _rotation_mark(_reach(scene, body))
+    return drawn
+
+
+def joint(scene: Any, index: int, turning: float | None) -> tuple[str, Text | None]:
+    """A joint's mark at its anchor in body a's frame, and the letter in it.
+
+    Args:
+      turning: what its motor does, in -1 .. 1; None if that is not known.
+    """
+    joints = scene.sim.joints
+    x, y = UNITS * joints.anchor_a[index] * [1, -1]
+    place, line = f'transform="translate({number(x)} {number(y)})"', f'stroke="{INK}" stroke-width="1.8"'
+    if joints.fixed[index]:
+        cross = '<path d="M-6,-6L6,6M-6,6L6,-6"/>'
+        box = f'<rect x="-6" y="-6" width="12" height="12" fill="{PAPER}"/>'
+        return f"<g {place} {line}>{box}{cross}</g>", None
+    if not joints.motor_on[index]:
+        ring = f'<circle r="6" fill="{PAPER}"/><circle r="1.5" fill="{INK}"/>'
+        return f"<g {place} {line}>{ring}</g>", None
+    binding, auto = int(scene.motor_binding[index]), bool(scene.motor_auto[index])
+    colour = PAPER if auto else hex_colour(MOTOR_COLOURS[binding % len(MOTOR_COLOURS)])
+    dashes = ' stroke-dasharray="3 2"' if auto else ""
+    disc = f'<circle r="{MARK:g}" fill="{colour}"{dashes}/>'
+    letter = Text(int(joints.body_a[index]), float(x), float(y), "A" if auto else str(binding), 10)
+    arrow = "" if turning is None else turn_arrow(index, turning)
+    return f"<g {place} {line}>{disc}{arrow}</g>", letter
+
+
+def turn_arrow(index: int, turning: float) -> str:
+    """An arrow about a motor the way it turns body b; hidden while it is off."""
+    flip = ' transform="scale(-1 1)"' if turning < 0 else ""
+    shown = "" if turning else ' visibility="hidden"'
+    return f'<path class="turn" data-turn="{index}" d="{TURN}" fill="none"{flip}{shown}/>'
+
+
+def limits(scene: Any, index: int) -> tuple[str, str]:
+    """A joint's limits: an arc in body a's frame, and a hand in body b's frame that stays within it.
+
+    The hand points from the joint to the centre of body b, or along its first axis if that is the joint.
+    """
+    joints = scene.sim.joints
+    away = -joints.anchor_b[index]
+    hand = float(np.arctan2(away[1], away[0])) if np.hypot(*away) > 0.01 else 0.0
+    zero = float(joints.reference_rotation[index]) + hand
+    low, high = zero + float(joints.min_rotation[index]), zero + float(joints.max_rotation[index])
+    line = f'fill="none" stroke="{INK}" stroke-width="1.6"'
+    x, y = UNITS * joints.anchor_a[index] * [1, -1]
+    place = f'transform="translate({number(x)} {number(y)})"'
+    at = lambda angle, radius: ",".join(map(number, (radius * np.cos(angle), -radius * np.sin(angle))))
+    if high - low >= 2 * np.pi:
+        arc = f'<circle r="{ARC:g}"/>'
+    else:
+        large = int(high - low > np.pi)
+        ends = "".join(f"M{at(a, ARC - 5)}L{at(a, ARC + 4)}" for a in (low, high))
+        arc = f'<path d="M{at(low, ARC)}A{ARC:g},{ARC:g} 0 {large} 0 {at(high, ARC)}{ends}"/>'
+    x_b, y_b = UNITS * joints.anchor_b[index] * [1, -1]
+    place_b = f'transform="translate({number(x_b)} {number(y_b)})"'
+    needle = f'<path {place_b} {line} stroke-dasharray="2 1.5" d="M{at(hand, MARK)}L{at(hand, ARC + 2)}"/>'
+    return f'<g class="limits" {place} {line}>{arc}</g>', needle
+
+
+def thruster(scene: Any, index: int, push: float | None) -> tuple[str, Text]:
+    """A nozzle at its anchor, open against the way it pushes, with a flame while it fires.
+
+    Args:
+      push: what it does, in 0 .. 1; None if that is not known.
+    """
+    part = scene.sim.thrusters
+    x, y = UNITS * part.anchor[index] * [1, -1]
+    angle, binding = float(part.direction[index]), int(scene.thruster_binding[index])
+    colour = hex_colour(THRUSTER_COLOURS[binding % len(THRUSTER_COLOURS)])
+    corners = " ".join(f"{a},{b}" for a, b in NOZZLE)
+    nozzle = f'<polygon points="{corners}" fill="{colour}"/>'
+    burning = "" if push is None else flame(index, push)
+    place = f"translate({number(x)} {number(y)}) rotate({number(-np.degrees(angle))})"
+    text_x, text_y = np.array([x, y]) + turned(angle, np.array([-9.5, 0.0])) * [1, -1]
+    letter = Text(int(part.body[index]), float(text_x), float(text_y), str(binding), 10)
+    drawn = f'<g transform="{place}" stroke="{INK}" stroke-width="1.6" stroke-linejoin="round">'
+    return f"{drawn}{burning}{nozzle}</g>", letter
+
+
+def flame(index: int, push: float) -> str:
+    """A flame as long as a thruster pushes; hidden while it does not."""
+    shown = "" if push else ' visibility="hidden"'
+    outer, inner = FLAME_COLOURS
+    shapes = f'<path d="{FLAME}" fill="{outer}"/><path d="{CORE}" fill="{inner}" stroke="none"/>'
+    scale = f"translate(-15 0) scale({number(push)} 1)"
+    return f'<g class="flame" data-flame="{index}" transform="{scale}"{shown}>{shapes}</g>'
+
+
+def _obstacles(scene: Any, body: int) -> np.ndarray:
+    """What joints, thrusters and the tick cover of a body: `[m, 3]` m, points of its frame and radii."""
+    joints, thrusters = scene.sim.joints, scene.sim.thrusters
+    mark = lambda anchor: [*anchor, MARK / UNITS + 0.01]
+    found = [mark(joints.anchor_a[j]) for j in np.flatnonzero(joints.active & (joints.body_a == body))]
+    found += [mark(joints.anchor_b[j]) for j in np.flatnonzero(joints.active & (joints.body_b == body))]
+    for t in np.flatnonzero(thrusters.active & (thrusters.body == body)).tolist():
+        middle = thrusters.anchor[t] - 0.08 * np.array(
+            [np.cos(thrusters.direction[t]), np.sin(thrusters.direction[t])]
+        )
+        found.append([*middle, 0.12])
+    if scene.sim.inverse_inertia[body] > 0:
+        reach = _reach(scene, body) / UNITS
+        found += [[0.72 * reach, 0, 0.02], [0.9 * reach, 0, 0.02]]
+    return np.array(found).reshape(-1, 3)
+
+
+def role_letter(scene: Any, body: int) -> Text | None:
+    """The letter of a body's role, where it covers no mark and can be seen; None if there is no room."""
+    letter = ROLE_LETTERS[int(scene.role[body])]
+    if not letter:
+        return None
+    sim, polygons = scene.sim, scene.sim.vertices.shape[0]
+    radius = None if body < polygons else float(sim.radius[body - polygons])
+    extent = np.array([[-1, -1], [1, 1]]) * radius if radius is not None else outline(scene, body)
+    world = sim.position[body] + (extent if radius is not None else turned(sim.rotation[body], extent))
+    low, high = np.maximum(world.min(0), 0), np.minimum(world.max(0), ROOM)
+    if (low >= high).any():
+        return None
+    grid = np.stack(np.meshgrid(*np.linspace(low, high, 25).T), axis=-1).reshape(-1, 2)
+    local = turned(-sim.rotation[body], grid - sim.position[body])
+    room = np.minimum(shape_depth(scene, body, local), np.minimum(grid, ROOM - grid).min(1))
+    for other in np.flatnonzero(sim.active).tolist():
+        if other > body:  # drawn over this one
+            above = turned(-sim.rotation[other], grid - sim.position[other])
+            room = np.minimum(room, -shape_depth(scene, other, above))
+    for x, y, size in _obstacles(scene, body):
+        room = np.minimum(room, np.hypot(local[:, 0] - x, local[:, 1] - y) - size)
+    # Of places that are about as roomy the one nearest the middle.
+    best = np.argmax(room - 0.02 * np.linalg.norm(grid - (low + high) / 2, axis=1))
+    size = min(LETTER_SIZES[1], 1.5 * UNITS * float(room[best]))
+    if size < LETTER_SIZES[0]:
+        return None
+    return Text(body, UNITS * float(local[best, 0]), -UNITS * float(local[best, 1]), letter, size)
