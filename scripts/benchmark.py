@@ -3,6 +3,7 @@
 python scripts/benchmark.py engine    --size {s,m,l} --num-envs N [--steps T] [--seed K]
 python scripts/benchmark.py env       --size {s,m,l} --num-envs N [--observation entity]
 python scripts/benchmark.py generator --size {s,m,l} --num-envs N [--filtered]
+python scripts/benchmark.py train     --size {s,m,l} --num-envs N [--steps T] [--compile-only] [CONFIG ...]
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     env.add_argument("--frame-skip", type=positive, default=2)
     generator = _common(what, "generator", "random levels")
     generator.add_argument("--filtered", action="store_true", help="without those that doing nothing solves")
+    train = _common(what, "train", "whole updates, on one device; --steps is the length of a rollout")
+    train.add_argument("--compile-only", action="store_true", help="memory and compile time, nothing is run")
+    train.add_argument("config", nargs="*", help="as for scripts/train.py: hardware=gpu ppo.num_epochs=1 ...")
+    train.set_defaults(devices=1)
     options = parser.parse_args(arguments)
     if options.num_envs % options.devices:
         parser.error(f"--num-envs {options.num_envs} is not a multiple of --devices {options.devices}")
@@ -114,8 +119,9 @@ def main(arguments: list[str] | None = None) -> None:
     measure.use_host_devices(options.devices)
     from scripts.benchmark_env import env
     from scripts.benchmark_generator import generator
+    from scripts.benchmark_train import train
 
-    chosen = {"engine": engine, "env": env, "generator": generator}[options.what]
+    chosen = {"engine": engine, "env": env, "generator": generator, "train": train}[options.what]
     print(json.dumps(chosen(options)))
 
 

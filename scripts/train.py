@@ -13,14 +13,14 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from agents.config import ConfigError, defaults, read_config
+from agents.config import ConfigError, read_config
 from agents.io.checkpoint import CheckpointError
 from agents.io.run_folder import RunFolder, new_run
 from agents.training.loop import NotFiniteError, check, train
 from scripts.cache import use_compilation_cache
+from scripts.configs import CONFIGS, register_defaults
 
 
 def _run(folder: RunFolder, resume: bool) -> None:
@@ -30,11 +30,10 @@ def _run(folder: RunFolder, resume: bool) -> None:
         print(f"stopped; go on with: python scripts/train.py --resume {folder.path}")
 
 
-CONFIGS = str(pathlib.Path(__file__).resolve().parent.parent / "configs")
 COMPOSED: list[DictConfig] = []  # several with --multirun
 
 
-@hydra.main(version_base=None, config_path=CONFIGS, config_name="train")
+@hydra.main(version_base=None, config_path=str(CONFIGS), config_name="train")
 def _compose(given: DictConfig) -> None:
     # Hydra reports what it finds wrong by itself; what runs outside of it reports its own errors.
     COMPOSED.append(given)
@@ -52,8 +51,7 @@ def _start() -> None:
 def main(arguments: list[str]) -> None:
     """Starts or continues a run."""
     use_compilation_cache()
-    # Every field has a value before configs/ changes some, so that any can be set by its name.
-    ConfigStore.instance().store("defaults", defaults())
+    register_defaults()
     try:
         if "--resume" not in arguments:
             _start()

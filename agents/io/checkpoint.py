@@ -54,7 +54,9 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=create, enable_async_checkpointing=False
         )
-        self._manager = ocp.CheckpointManager(self.folder, options=options, item_names=("params", "rest"))
+        handlers = {name: ocp.StandardCheckpointHandler() for name in ("params", "rest")}
+        handlers["shapes"] = ocp.JsonCheckpointHandler()
+        self._manager = ocp.CheckpointManager(self.folder, options=options, item_handlers=handlers)
 
     @property
     def latest(self) -> int:
@@ -74,11 +76,14 @@ class Checkpoints:
         if step in self._manager.all_steps():
             return
         rest = (state.opt_state, state.curriculum, state.key, state.update)
+        items = {"params": _named(_plain(state.params)), "rest": _named(_plain(rest))}
+        shapes = {name: {k: list(v.shape) for k, v in item.items()} for name, item in items.items()}
         self._manager.save(
             step,
             args=ocp.args.Composite(
-                params=ocp.args.StandardSave(_named(_plain(state.params))),
-                rest=ocp.args.StandardSave(_named(_plain(rest))),
+                params=ocp.args.StandardSave(items["params"]),
+                rest=ocp.args.StandardSave(items["rest"]),
+                shapes=ocp.args.JsonSave(shapes),
             ),
         )
         self._manager.wait_until_finished()
@@ -87,8 +92,8 @@ class Checkpoints:
         """One item of a checkpoint, in the structure of `like` (arrays or their shapes)."""
         plain = jax.eval_shape(_plain, like)
         wanted = _named(plain)
-        saved = self._manager.item_metadata(step)[item].tree
-        self._check_same(wanted, saved, f"{self.folder / str(step)}: {item}")
+        shapes = self._manager.restore(step, args=ocp.args.Composite(shapes=ocp.args.JsonRestore()))["shapes"]
+        self._check_same(wanted, shapes[item], f"{self.folder / str(step)}: {item}")
         place = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         shapes = {k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=place) for k, v in wanted.items()}
         found = self._manager.restore(
@@ -97,15 +102,15 @@ class Checkpoints:
         tree = jax.tree.unflatten(jax.tree.structure(plain), [found[name] for name in wanted])
         return _typed(tree, like)
 
-    def _check_same(self, wanted: dict[str, Any], saved: dict[str, Any], where: str) -> None:
+    def _check_same(self, wanted: dict[str, Any], saved: dict[str, list[int]], where: str) -> None:
         if set(wanted) != set(saved):
             name = sorted(set(wanted) ^ set(saved))[0]
             which = "lacks" if name in wanted else "has, unlike this run,"
             raise CheckpointError(f"{where} {which} {name}: it is of a run with another config")
         for name, leaf in wanted.items():
-            if tuple(saved[name].shape) != leaf.shape:
+            if tuple(saved[name]) != leaf.shape:
                 raise CheckpointError(
-                    f"{where}{name} has shape {tuple(saved[name].shape)}, this run needs {leaf.shape}"
+                    f"{where}{name} has shape {tuple(saved[name])}, this run needs {leaf.shape}"
                 )
 
     def restore_params(self, like: Any, step: int | None = None) -> Any:

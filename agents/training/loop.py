@@ -27,6 +27,7 @@ from agents.training.evaluate import episodes
 from agents.training.judge import Judgement, LevelSet, UniformPolicy, judge, random_levels, table
 from agents.training.update import Trainer, TrainState
 
+EVALUATION = "evaluation.json"
 AGENT, START, RANDOM = "agent", "at the start", "random"
 
 
@@ -141,7 +142,8 @@ def train(config: TrainConfig, folder: RunFolder, resume: bool = False, quiet: b
         log.close()
         checkpoints.close()
     done = int(state.update) >= config.training.num_updates
-    finish(config, folder, state.params, params if done else None)
+    if not (done and resume and (folder.path / EVALUATION).exists()):
+        finish(config, folder, state.params, params if done else None)
     return done
 
 
@@ -258,7 +260,7 @@ def finish(config: TrainConfig, folder: RunFolder, params: Any, start: Any | Non
     ]
     if judgements:
         print(table(judgements))
-        write_whole(folder.path / "evaluation.json", json.dumps([j.as_dict() for j in judgements], indent=1))
+        write_whole(folder.path / EVALUATION, json.dumps([j.as_dict() for j in judgements], indent=1))
         plot_judgements(judgements, folder.path / "evaluation.png", folder.path.name)
     if judgements and config.output.num_animations:
         animate(config, folder.path / "solved.gif", policy, params, network.initial_carry, sets, judgements)

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from agents.build import load_levels
 from agents.config import ConfigError, TrainConfig, as_yaml, defaults, read_config
 from kinetix_py.spec import SIZES
+from scripts.configs import CONFIGS, compose_config
 
-CONFIGS = pathlib.Path(__file__).resolve().parent.parent.parent / "configs"
 GROUPS = {
     group.name: sorted(file.stem for file in group.glob("*.yaml"))
     for group in CONFIGS.iterdir()
     if group.is_dir()
 }
-
-
-def composed(*overrides):
-    """What `scripts/train.py` makes of its arguments."""
-    ConfigStore.instance().store("defaults", defaults())
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        return compose("train", list(overrides))
 
 
 def test_defaults_are_a_config():
@@ -37,15 +27,15 @@ def test_defaults_are_a_config():
 @pytest.mark.parametrize("group, choice", [(g, c) for g, choices in GROUPS.items() for c in choices])
 def test_every_choice_is_a_config(group, choice):
     more = ["curriculum.levels=[some.json]"] if choice == "levels" else []
-    config = read_config(composed(f"{group}={choice}", *more))
+    config = compose_config(f"{group}={choice}", *more)
     assert read_config(OmegaConf.create(as_yaml(config))) == config
 
 
 def test_a_choice_on_the_command_line_wins_over_the_hardware():
-    config = read_config(composed("hardware=cpu", "network=transformer", "size=l", "env.frame_skip=4"))
+    config = compose_config("hardware=cpu", "network=transformer", "size=l", "env.frame_skip=4")
     assert config.network.kind == "transformer" and config.network.width == 128
     assert config.env.size == "l" and config.env.frame_skip == 4
-    assert read_config(composed("hardware=gpu")).training.num_envs == 2048
+    assert compose_config("hardware=gpu").training.num_envs == 2048
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""`scripts/benchmark.py train`: whole updates, and where their time goes."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from typing import Any
+
+from scripts import measure
+
+
+def _seconds(function, *arguments, repeats: int = 3) -> tuple[float, Any]:
+    """Median time of a call of a jitted function, after one to warm up, and its result."""
+    import jax
+    import numpy as np
+
+    out = jax.block_until_ready(function(*arguments))
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        out = jax.block_until_ready(function(*arguments))
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times)), out
+
+
+def _parts(trainer, state, env_params, levels) -> dict[str, float]:
+    """Seconds of the parts of an update: playing without and with the network, and learning."""
+    import jax
+
+    from agents.ppo.rollout import rollout, start
+    from agents.ppo.update import learn
+    from agents.training.judge import UniformPolicy
+
+    env, length, carry = trainer.env, trainer.rollout_length, trainer.initial_carry(trainer.num_envs)
+
+    def play(policy, carry):
+        def run(params, levels):
+            actors = start(env, levels, env_params, carry)
+            return rollout(jax.random.key(1), policy, params, actors, env, env_params, length)[1]
+
+        return jax.jit(run)
+
+    random = jax.jit(lambda levels: play(UniformPolicy(env), ())((), levels).reward)
+    physics, _ = _seconds(random, levels)
+    playing, seen = _seconds(play(trainer.policy, carry), state.params, levels)
+    learning = jax.jit(
+        lambda state, seen: learn(
+            jax.random.key(2),
+            trainer.policy,
+            state.params,
+            state.opt_state,
+            trainer.optimizer,
+            seen,
+            carry,
+            trainer.ppo,
+        )[0]
+    )
+    return {"physics": physics, "network": playing - physics, "update": _seconds(learning, state, seen)[0]}
+
+
+def _whole(program, state, env_params, refresh_every: int) -> tuple[float, Any]:
+    """Seconds of an update, the rare ones that refresh the levels shared out among all."""
+    import jax
+    import numpy as np
+
+    times = []
+    for _ in range(min(refresh_every, 4)):
+        begin = time.perf_counter()
+        state, _ = jax.block_until_ready(program(state, env_params))
+        times.append(time.perf_counter() - begin)
+    usual = float(np.median(times[1:])) if len(times) > 1 else times[0]
+    return (times[0] + (refresh_every - 1) * usual) / refresh_every, state
+
+
+def train(options: argparse.Namespace) -> dict:
+    """Times whole updates of a config, one update a call."""
+    import jax
+
+    from agents.build import initial_params, make_trainer
+    from agents.training.update import Trainer
+    from scripts.configs import compose_config
+
+    config = compose_config(
+        f"size={options.size}",
+        *options.config,
+        f"training.num_envs={options.num_envs}",
+        f"training.rollout_length={options.steps}",
+        f"training.seed={options.seed}",
+        f"env.contact_order={options.order}",
+    )
+    trainer, env_params = make_trainer(config), config.env.params
+    key = jax.random.key(options.seed)
+    begin = time.perf_counter()
+    state = jax.eval_shape(lambda key: trainer.init(key, initial_params(config, key)), key)
+    lowered = Trainer.updates.lower(trainer, state, env_params, 1)
+    traced = time.perf_counter()
+    program = lowered.compile()
+    done = time.perf_counter()
+    memory = program.memory_analysis()
+    report = {
+        "benchmark": "train",
+        "size": options.size,
+        "num_envs": options.num_envs,
+        "rollout_length": options.steps,
+        "seed": options.seed,
+        "network": dataclasses.asdict(config.network),
+        "num_epochs": config.ppo.num_epochs,
+        "num_minibatches": config.ppo.num_minibatches,
+        "curriculum": config.curriculum.kind,
+        "trace_seconds": round(traced - begin, 1),
+        "compile_seconds": round(done - traced, 1),
+        "program_bytes": memory.temp_size_in_bytes + memory.argument_size_in_bytes,
+    }
+    if not options.compile_only:
+        state = trainer.init(key, initial_params(config, key))
+        refresh = config.curriculum.refresh_every if config.curriculum.kind == "sfl" else 1
+        whole, state = _whole(program, state, env_params, refresh)
+        _, batch = jax.jit(
+            lambda key, state: trainer.curriculum.propose(key, trainer.policy, state.params, state.curriculum)
+        )(key, state)
+        parts = _parts(trainer, state, env_params, batch.start)
+        report |= {
+            "steps_per_second": round(options.num_envs * options.steps / whole),
+            "seconds_per_update": round(whole, 3),
+            "share": {name: round(value / whole, 2) for name, value in parts.items()},
+        }
+        report["share"]["levels"] = round(1 - sum(parts.values()) / whole, 2)
+    return report | measure.machine()
