@@ -27,6 +27,7 @@ from kinetix_py.levels.level import (
 )
 from kinetix_py.rendering.pixels import render_pixels
 from kinetix_py.rendering.svg import Drawing, render_svg
+from kinetix_py.rendering.video import save_video
 from kinetix_py.spec import SIZES, EnvSpec
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "sample_level",
     "sample_levels",
     "save_level",
+    "save_video",
     "stack_levels",
     "validate_level",
     "wrappers",

@@ -33,7 +33,7 @@ def touching_pairs(contact: np.ndarray, spec: EnvSpec) -> dict[tuple[int, int], 
 
 
 def _candidates(scene: Any, body: int, position, rotation, others: np.ndarray) -> np.ndarray:
-    """Points of a body that may be the deepest in another, whose corners are `others [T, n, 2]`: `[T, m, 2]`."""
+    """Points of a body that may be the deepest in one with corners `others [T, n, 2]`: `[T, m, 2]` m."""
     polygons = scene.sim.vertices.shape[0]
     if body < polygons:
         return position[:, None] + turned(rotation[:, None], outline(scene, body)[None])

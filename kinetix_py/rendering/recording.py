@@ -1,0 +1,172 @@
+"""Episodes as host arrays: states along time, and what was done, earned and thought of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from kinetix_py.env.types import EnvState
+from kinetix_py.rendering.contacts import contact_history
+from kinetix_py.rendering.host import controls, row, spec_of, to_host
+from kinetix_py.spec import EnvSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Episode:
+    """One episode on the host; `F` frames, the first of them the episode's start."""
+
+    scene: Any  # the first frame's EnvState, of numpy arrays
+    position: np.ndarray  # float [F, N, 2] m
+    rotation: np.ndarray  # float [F, N] rad
+    contacts: list[np.ndarray]  # for each frame float [m, 2] m, where shapes touch
+    controls: np.ndarray | None  # float [F, J + T], what led to each frame; the first may be zeros
+    reward: np.ndarray | None  # float [F], earned on the way to each frame
+    value: np.ndarray | None  # float [F], of each frame; NaN where it is not known
+    solved: bool | None  # None if that is not known
+
+    @property
+    def length(self) -> int:
+        """Environment steps that were played."""
+        return len(self.position) - 1
+
+
+def check_states(states: Any) -> Any:
+    """States with a time axis on the host, with a second axis for episodes: `[T, L, ...]`.
+
+    Raises:
+      ValueError: no `EnvState`, no time axis, more than two axes, or none of something.
+    """
+    if not isinstance(states, EnvState):
+        raise ValueError(f"states must be an EnvState with a leading time axis, got {type(states).__name__}")
+    host = to_host(states)
+    axes = host.role.shape[:-1]
+    if len(axes) not in (1, 2) or not all(axes):
+        raise ValueError(f"states must have axes [T] or [T, L], each at least 1, got {axes}")
+    return host if len(axes) == 2 else row(host, (slice(None), None))
+
+
+def per_episode(name: str, values: Any, episodes: int, default: Any) -> list[Any]:
+    """One number for each episode, of an array `[L]` or a number.
+
+    Raises:
+      ValueError: not as many as episodes.
+    """
+    if values is None:
+        return [default] * episodes
+    array = np.asarray(values).reshape(-1)
+    if len(array) != episodes:
+        raise ValueError(f"{name} must have one entry for each of {episodes} episodes, got {len(array)}")
+    return array.tolist()
+
+
+def lengths(length: Any, frames: int, episodes: int) -> list[int]:
+    """Environment steps of every episode; up to the last state if None.
+
+    Raises:
+      ValueError: not as many as episodes, or one that is not in 0 .. frames - 1.
+    """
+    found = per_episode("length", length, episodes, frames - 1)
+    for value in found:
+        if not 0 <= value < frames:
+            raise ValueError(f"length must be in 0 .. {frames - 1} with {frames} states, got {value}")
+    return [int(value) for value in found]
+
+
+def _along_time(name: str, values: Any, frames: int, grouped: bool) -> np.ndarray | None:
+    """Data of a rollout as `[T or T - 1, L, ...]`."""
+    if values is None:
+        return None
+    array = np.asarray(values)
+    array = array if grouped else array[:, None]
+    if len(array) not in (frames, frames - 1):
+        raise ValueError(
+            f"{name} must have as many entries as there are states, {frames}, or one less, got {len(array)}"
+        )
+    return array
+
+
+def _arrived(values: np.ndarray, frames: int) -> np.ndarray:
+    """What led to each frame; one entry less than frames means that the first frame is a start."""
+    return values if len(values) == frames else np.concatenate([np.zeros_like(values[:1]), values])
+
+
+def _check_one_level(states: Any, index: int) -> None:
+    sim = states.sim
+    same = {
+        "role": states.role,
+        "active": sim.active,
+        "vertices": sim.vertices,
+        "radius": sim.radius,
+        "joints": sim.joints.active,
+        "thrusters": sim.thrusters.active,
+    }
+    for name, values in same.items():
+        changed = np.flatnonzero((values != values[:1]).reshape(len(values), -1).any(1))
+        if len(changed):
+            raise ValueError(f"episode {index}: {name} changes at frame {changed[0]}: it is of two levels")
+    for name in ("position", "rotation"):
+        wrong = np.flatnonzero(~np.isfinite(getattr(sim, name)).reshape(len(sim.position), -1).all(1))
+        if len(wrong):
+            raise ValueError(f"episode {index}: {name} at frame {wrong[0]} is not finite")
+
+
+def collect(
+    states: EnvState,
+    *,
+    actions: Any = None,
+    rewards: Any = None,
+    values: Any = None,
+    solved: Any = None,
+    length: Any = None,
+    spec: EnvSpec | None = None,
+) -> list[Episode]:
+    """Episodes of a rollout.
+
+    Args: as for `kinetix_py.save_video`.
+
+    Raises:
+      ValueError: data that do not fit the states, states of more than one level in an episode, a spec
+        that is not theirs, or a position that is not finite.
+    """
+    host = check_states(states)
+    grouped = np.asarray(states.role).ndim == 3
+    frames, count = host.role.shape[:2]
+    spec = spec_of(row(host, (0, 0)), spec)
+    ends = lengths(length, frames, count)
+    outcome = per_episode("solved", solved, count, None)
+    done, reward, value = (
+        _along_time(name, data, frames, grouped)
+        for name, data in (("actions", actions), ("rewards", rewards), ("values", values))
+    )
+    for name, data in (("actions", done), ("rewards", reward), ("values", value)):
+        if data is not None and (data.ndim < 2 or data.shape[1] != count):
+            raise ValueError(f"{name} must be of {count} episodes, got an array {data.shape}")
+    return [
+        _episode(row(host, (slice(end + 1), i)), i, done, reward, value, outcome[i], frames, spec)
+        for i, end in enumerate(ends)
+    ]
+
+
+def _episode(states: Any, i: int, actions, rewards, values, solved, frames: int, spec: EnvSpec) -> Episode:
+    _check_one_level(states, i)
+    sim, scene, shown = states.sim, row(states, 0), len(states.role)
+    acts = None
+    if actions is not None:
+        acts = _arrived(controls(scene, actions[:, i], spec, axes=1), frames)[:shown]
+    value = None
+    if values is not None:
+        known = values[:, i].astype(float)
+        value = np.concatenate([known, np.full(frames - len(known), np.nan)])[:shown]
+    reward = None if rewards is None else _arrived(rewards[:, i].astype(float), frames)[:shown]
+    return Episode(
+        scene=scene,
+        position=sim.position,
+        rotation=sim.rotation,
+        contacts=contact_history(scene, sim.position, sim.rotation, states.contact, spec),
+        controls=acts,
+        reward=reward,
+        value=value,
+        solved=None if solved is None else bool(solved),
+    )

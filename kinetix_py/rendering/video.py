@@ -1,0 +1,194 @@
+"""Episodes as a film: `.gif` and `.mp4` of pixels, `.html` as a page that plays them."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kinetix_py.env.types import EnvState
+from kinetix_py.rendering.pixels import render_pixels
+from kinetix_py.rendering.player import player_page
+from kinetix_py.rendering.recording import check_states, collect, lengths, per_episode
+from kinetix_py.spec import EnvSpec
+
+FORMATS = (".gif", ".mp4", ".html")
+CHUNK = 32  # frames drawn at once
+GAP = 4  # pixels between pictures
+SOLVED, OVER, RUNNING = (40, 150, 60), (60, 60, 60), (150, 150, 150)
+LONG = 2000  # pictures from which on progress is shown unless told otherwise
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def _pictures(states: EnvState, size: int) -> jax.Array:
+    """Pictures of states `[t, L]`: uint8 `[t, L, size, size, 3]`."""
+    draw = jax.vmap(jax.vmap(lambda state: render_pixels(state, size)))
+    return (draw(states) * 255 + 0.5).astype(jnp.uint8)
+
+
+def _frame_border(picture: np.ndarray, over: bool, solved: bool) -> None:
+    """Draws a picture's border in place: green and wide once solved, dashed once over otherwise."""
+    wide, colour = (1, RUNNING) if not over else (5, SOLVED if solved else OVER)
+    index = np.arange(len(picture))
+    edge = (index < wide) | (index >= len(picture) - wide)
+    border = edge[:, None] | edge[None]
+    if over and not solved:
+        border &= ((index[:, None] + index[None]) // 8) % 2 == 0
+    picture[border] = colour
+
+
+def _tiled(pictures: np.ndarray, columns: int) -> np.ndarray:
+    """Pictures `[L, s, s, 3]` side by side on white, with sides of even length as codecs want them."""
+    count, size = pictures.shape[:2]
+    rows, step = -(-count // columns), size + GAP
+    height, width = rows * step - GAP, columns * step - GAP
+    frame = np.full((height + height % 2, width + width % 2, 3), 255, np.uint8)
+    for i, picture in enumerate(pictures):
+        top, left = step * (i // columns), step * (i % columns)
+        frame[top : top + size, left : left + size] = picture
+    return frame
+
+
+def _frames(
+    states: Any, ends: list[int], solved: list[bool], size: int, columns: int
+) -> Iterator[np.ndarray]:
+    """The frames of a film, up to the end of the longest episode: uint8 `[height, width, 3]` each."""
+    last = max(ends)
+    for start in range(0, last + 1, CHUNK):
+        # Whole chunks only, so that one compiled function draws them all.
+        index = np.minimum(np.arange(start, start + CHUNK), last)
+        drawn = np.array(_pictures(jax.tree.map(lambda value, index=index: value[index], states), size))
+        for frame in range(start, min(start + CHUNK, last + 1)):
+            pictures = drawn[frame - start]
+            for picture, end, good in zip(pictures, ends, solved, strict=True):
+                _frame_border(picture, frame >= end, good)
+            yield _tiled(pictures, columns)
+
+
+def _need(module: str, what: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{what}: pip install {module.split('.')[0]}") from error
+
+
+def _write_gif(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> None:
+    imageio = _need("imageio.v2", f"writing {path.name} needs imageio")
+    with imageio.get_writer(path, format="GIF", duration=1000 / fps, loop=0) as writer:
+        for frame in frames:
+            writer.append_data(frame)
+
+
+def _write_mp4(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> None:
+    what = f"writing {path.name} needs imageio with imageio-ffmpeg or av (PyAV)"
+    imageio = _need("imageio.v2", what)
+    if importlib.util.find_spec("imageio_ffmpeg"):
+        with imageio.get_writer(path, format="FFMPEG", fps=fps, macro_block_size=2) as writer:
+            for frame in frames:
+                writer.append_data(frame)
+    elif importlib.util.find_spec("av"):
+        with importlib.import_module("imageio.v3").imopen(path, "w", plugin="pyav") as writer:
+            writer.init_video_stream("libx264", fps=fps)
+            for frame in frames:
+                writer.write_frame(frame)
+    else:
+        raise ImportError(f"{what}: pip install imageio-ffmpeg")
+
+
+def _counted(frames: Iterator[np.ndarray], total: int, show: bool) -> Iterator[np.ndarray]:
+    """The same frames, with a progress bar if asked for and tqdm is installed."""
+    if not show or not importlib.util.find_spec("tqdm"):
+        return frames
+    bar: Callable[..., Iterator[np.ndarray]] = importlib.import_module("tqdm").tqdm
+    return bar(frames, total=total, unit="frame")
+
+
+def save_video(
+    states: EnvState,
+    path: str | pathlib.Path,
+    *,
+    actions: Any = None,
+    rewards: Any = None,
+    values: Any = None,
+    solved: Any = None,
+    length: Any = None,
+    titles: list[str] | None = None,
+    size: int = 300,
+    fps: float = 30,
+    columns: int = 4,
+    hold: float = 1.0,
+    progress: bool | None = None,
+    spec: EnvSpec | None = None,
+) -> pathlib.Path:
+    """Writes episodes as a film or as a page that plays them.
+
+    Args:
+      states: with a leading time axis `[T]`, or `[T, L]` for L episodes side by side, such as
+        `agents.training.evaluate.episodes(keep_states=True)` returns.
+      path: ends in `.gif`, `.mp4` or `.html`. Films are made of pixels and need imageio (`.mp4` also
+        imageio-ffmpeg or PyAV); a page needs nothing, and shows the data below.
+      actions: `[T, (L,) ...]` of any kind of `kinetix_py.actions.Actions`; entry t led to state t. With
+        `T - 1` entries, entry t led from state t to state t + 1. Pages only.
+      rewards: `[T, (L)]` or `[T - 1, (L)]`, likewise. Pages only.
+      values: `[T, (L)]` or `[T - 1, (L)]`, entry t is the value of state t. Pages only.
+      solved: bool `[L]` (or one), whether each episode ended well.
+      length: int `[L]` (or one), environment steps until each episode's end; up to the last state if None.
+      titles: one for each episode; `"episode 0"` and so on if None.
+      size: side of one picture in a film [pixels], 16 .. 2,000.
+      fps: frames per second; 30 is real time with a frame skip of 2.
+      columns: pictures in a row of a film.
+      hold: how long a film stays at its last frame [s].
+      progress: show a bar (of tqdm, if installed); for long films if None.
+      spec: the size, if it differs from the named ones in walls or bindings. Pages only.
+
+    Returns:
+      The path.
+
+    Raises:
+      ValueError: an unknown ending, a number out of its bounds, data that do not fit the states; for a
+        page also states of two levels in one episode, or a position that is not finite.
+      ImportError: a library for this format is missing; the message says how to install it.
+    """
+    path = pathlib.Path(path)
+    if path.suffix not in FORMATS:
+        raise ValueError(f"path must end in one of {FORMATS}, got {path.name!r}")
+    for name, value, low, high in (
+        ("size", size, 16, 2000),
+        ("columns", columns, 1, 100),
+        ("fps", fps, 0.1, 1000),
+        ("hold", hold, 0, 60),
+    ):
+        if not low <= value <= high:
+            raise ValueError(f"{name} must be in {low} .. {high}, got {value!r}")
+    host = check_states(states)
+    frames, count = host.role.shape[:2]
+    names = [f"episode {i}" for i in range(count)] if titles is None else list(titles)
+    if len(names) != count:
+        raise ValueError(f"titles must have one entry for each of {count} episodes, got {len(names)}")
+    if path.suffix == ".html":
+        data = {"actions": actions, "rewards": rewards, "values": values, "solved": solved, "length": length}
+        page = player_page(collect(states, spec=spec, **data), titles=names, fps=fps)
+        path.write_text(page, encoding="utf-8")
+        return path
+    ends, outcome = lengths(length, frames, count), per_episode("solved", solved, count, False)
+    film = _held(_frames(host, ends, outcome, size, min(columns, count)), round(hold * fps))
+    total = max(ends) + 1 + round(hold * fps)
+    show = total * count > LONG if progress is None else progress
+    write = _write_gif if path.suffix == ".gif" else _write_mp4
+    write(path, _counted(film, total, show), fps)
+    return path
+
+
+def _held(frames: Iterator[np.ndarray], more: int) -> Iterator[np.ndarray]:
+    """The frames, the last one repeated."""
+    for frame in frames:
+        yield frame
+    for _ in range(more):
+        yield frame
