@@ -130,13 +130,9 @@ def player_page(episodes: list[Episode], *, titles: list[str], fps: float) -> st
     page = importlib.resources.files("kinetix_py.rendering").joinpath("player.html").read_text("utf-8")
     definitions = f'<svg class="definitions" aria-hidden="true">{parts.definitions(PREFIX)}</svg>'
     cards = "".join(f'<article class="episode">{drawn}</article>' for drawn in pictures)
-    for mark, content in (
-        ("<!--DEFINITIONS-->", definitions),
-        ("<!--EPISODES-->", cards),
-        ("/*RECORDS*/", text),
-    ):
-        before, found, after = page.partition(mark)
-        page = before + content + after
+    # The records come last: only they hold text of the caller's, which might name another mark.
+    for mark, content in (("DEFINITIONS", definitions), ("EPISODES", cards), ("RECORDS", text)):
+        page = page.replace(f"<!--{mark}-->", content, 1)
     return page
 
 
