@@ -8,16 +8,29 @@ import numpy as np
 
 from jax2d import contact_pairs
 from kinetix_py.rendering.host import outline, polygon_depth, turned
-from kinetix_py.spec import EnvSpec
+from kinetix_py.spec import BLUE, GREEN, RED, EnvSpec
 
 # Points of a touch that are this close to the deepest one share in its mark [m].
 EVEN = 0.01
 
 
-def touching_pairs(contact: np.ndarray, spec: EnvSpec) -> dict[tuple[int, int], np.ndarray]:
+def worth_showing(scene: Any, pairs: np.ndarray) -> np.ndarray:
+    """Which pairs of bodies a mark is for: bool `[K]`.
+
+    Bodies that joints link overlap all the time and do not push each other, so they have none, unless their
+    touching ends the episode.
+    """
+    a, b = pairs.T
+    roles = np.sort(np.stack([scene.role[a], scene.role[b]]), axis=0)
+    decides = (roles[0] == GREEN) & ((roles[1] == BLUE) | (roles[1] == RED))
+    return decides | (scene.component[a] != scene.component[b])
+
+
+def touching_pairs(scene: Any, contact: np.ndarray, spec: EnvSpec) -> dict[tuple[int, int], np.ndarray]:
     """When each pair of bodies touched.
 
     Args:
+      scene: one state on the host.
       contact: bool `[T, K]`, as in `EnvState.contact`.
 
     Returns:
@@ -25,7 +38,7 @@ def touching_pairs(contact: np.ndarray, spec: EnvSpec) -> dict[tuple[int, int], 
     """
     found: dict[tuple[int, int], np.ndarray] = {}
     pairs = contact_pairs(spec.sim)
-    for slot in np.flatnonzero(contact.any(0)):
+    for slot in np.flatnonzero(contact.any(0) & worth_showing(scene, pairs)):
         pair = (int(pairs[slot, 0]), int(pairs[slot, 1]))
         frames = np.flatnonzero(contact[:, slot])
         found[pair] = np.union1d(found[pair], frames) if pair in found else frames
@@ -97,7 +110,7 @@ def contact_history(
       For each frame float `[m, 2]` m, one point for each pair that touches.
     """
     found: list[list[np.ndarray]] = [[] for _ in contact]
-    for (a, b), frames in touching_pairs(contact, spec).items():
+    for (a, b), frames in touching_pairs(scene, contact, spec).items():
         for frame, point in zip(frames, touch(scene, a, b, position[frames], rotation[frames]), strict=True):
             found[frame].append(point)
     return [np.array(points).reshape(-1, 2) for points in found]

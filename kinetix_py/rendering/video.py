@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.util
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -72,42 +71,44 @@ def _frames(
             yield _tiled(pictures, columns)
 
 
-def _need(module: str, what: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(f"{what}: pip install {module.split('.')[0]}") from error
-
-
 def _write_gif(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    imageio = _need("imageio.v2", f"writing {path.name} needs imageio")
+    try:
+        import imageio.v2 as imageio
+    except ImportError as error:
+        raise ImportError(f"writing {path.name} needs imageio: pip install imageio") from error
     with imageio.get_writer(path, format="GIF", duration=1000 / fps, loop=0) as writer:
         for frame in frames:
             writer.append_data(frame)
 
 
 def _write_mp4(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    what = f"writing {path.name} needs imageio with imageio-ffmpeg or av (PyAV)"
-    imageio = _need("imageio.v2", what)
-    if importlib.util.find_spec("imageio_ffmpeg"):
-        with imageio.get_writer(path, format="FFMPEG", fps=fps, macro_block_size=2) as writer:
+    found = {name: importlib.util.find_spec(name) for name in ("imageio", "imageio_ffmpeg", "av")}
+    if not (found["imageio"] and (found["imageio_ffmpeg"] or found["av"])):
+        raise ImportError(
+            f"writing {path.name} needs imageio, and imageio-ffmpeg or av: pip install imageio imageio-ffmpeg"
+        )
+    if found["imageio_ffmpeg"]:
+        import imageio.v2
+
+        with imageio.v2.get_writer(path, format="FFMPEG", fps=fps, macro_block_size=2) as writer:
             for frame in frames:
                 writer.append_data(frame)
-    elif importlib.util.find_spec("av"):
-        with importlib.import_module("imageio.v3").imopen(path, "w", plugin="pyav") as writer:
-            writer.init_video_stream("libx264", fps=fps)
-            for frame in frames:
-                writer.write_frame(frame)
     else:
-        raise ImportError(f"{what}: pip install imageio-ffmpeg")
+        import imageio.v3
+
+        with imageio.v3.imopen(path, "w", plugin="pyav") as stream:
+            stream.init_video_stream("libx264", fps=fps)
+            for frame in frames:
+                stream.write_frame(frame)
 
 
 def _counted(frames: Iterator[np.ndarray], total: int, show: bool) -> Iterator[np.ndarray]:
     """The same frames, with a progress bar if asked for and tqdm is installed."""
     if not show or not importlib.util.find_spec("tqdm"):
         return frames
-    bar: Callable[..., Iterator[np.ndarray]] = importlib.import_module("tqdm").tqdm
-    return bar(frames, total=total, unit="frame")
+    import tqdm
+
+    return iter(tqdm.tqdm(frames, total=total, unit="frame"))
 
 
 def save_video(
