@@ -71,14 +71,18 @@ def _frames(
             yield _tiled(pictures, columns)
 
 
+def _append(writer: Any, frames: Iterator[np.ndarray]) -> None:
+    with writer:
+        for frame in frames:
+            writer.append_data(frame)
+
+
 def _write_gif(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> None:
     try:
         import imageio.v2 as imageio
     except ImportError as error:
         raise ImportError(f"writing {path.name} needs imageio: pip install imageio") from error
-    with imageio.get_writer(path, format="GIF", duration=1000 / fps, loop=0) as writer:
-        for frame in frames:
-            writer.append_data(frame)
+    _append(imageio.get_writer(path, format="GIF", duration=1000 / fps, loop=0), frames)
 
 
 def _write_mp4(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> None:
@@ -90,9 +94,7 @@ def _write_mp4(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> 
     if found["imageio_ffmpeg"]:
         import imageio.v2
 
-        with imageio.v2.get_writer(path, format="FFMPEG", fps=fps, macro_block_size=2) as writer:
-            for frame in frames:
-                writer.append_data(frame)
+        _append(imageio.v2.get_writer(path, format="FFMPEG", fps=fps, macro_block_size=2), frames)
     else:
         import imageio.v3
 
