@@ -117,19 +117,29 @@ def _rings(places: jax.Array, radius: jax.Array, active: jax.Array, scale: float
     return _Rings(places[:, 0] * scale, places[:, 1] * scale, cover, _ring(radius * scale - 1))
 
 
+def _least(a: jax.Array, b: jax.Array | float) -> jax.Array:
+    """The smaller one: a single instruction, where `jnp.minimum` takes three to keep NaN."""
+    return jnp.where(a < b, a, b)
+
+
+def _unit(value: jax.Array) -> jax.Array:
+    """A value clipped to 0 .. 1; NaN becomes 0, so that a lost body is not drawn."""
+    return _least(jnp.where(value > 0, value, 0.0), 1.0)
+
+
 def _polygon(edges: _Edges, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """How much of every pixel a polygon covers, and how much of that is not its outline."""
     inward = lambda v: edges.along_x[i, v] * x + (edges.along_y[i, v] * y + edges.offset[i, v])
     depth = inward(0)
     for v in range(1, edges.offset.shape[1]):
-        depth = jnp.minimum(depth, inward(v))
-    return jnp.clip(depth + 0.5, 0, 1), jnp.clip(depth - 0.5, 0, 1)
+        depth = _least(depth, inward(v))
+    return _unit(depth + 0.5), _unit(depth - 0.5)
 
 
 def _circle(rings: _Rings, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """As `_polygon`, for a circle or mark."""
     squared = (x - rings.x[i]) ** 2 + (y - rings.y[i]) ** 2
-    within = lambda ring: jnp.clip(ring[0][i] - ring[1][i] * squared, 0, 1)
+    within = lambda ring: _unit(ring[0][i] - ring[1][i] * squared)
     return within(rings.cover), within(rings.fill)
 
 
@@ -164,8 +174,10 @@ def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
     )
     colours = jnp.concatenate([_colours(state), inks]) - OUTLINE
     shape = (size, size, 3)
-    x = jax.lax.broadcasted_iota(jnp.float32, shape, 1) + 0.5
-    y = size - 0.5 - jax.lax.broadcasted_iota(jnp.float32, shape, 0)
+    centre = jnp.arange(size) + 0.5
+    # Whole arrays from the start: XLA would compute what it has to widen more than once.
+    x = jnp.broadcast_to(centre[None, :, None], shape)
+    y = jnp.broadcast_to(centre[::-1, None, None], shape)
     picture, seen = jnp.zeros(shape), jnp.ones(shape)  # seen: what the shapes above leave open
     for i in reversed(range(len(colours))):
         paint = _polygon(edges, i, x, y) if i < polygons else _circle(rings, i - polygons, x, y)
@@ -173,4 +185,4 @@ def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
         seen = seen - here
         picture = picture + here * paint[1] * colours[i][None, None]
     # What is covered and not a fill is outline; what is not covered is white.
-    return jnp.clip(picture + OUTLINE + (1 - OUTLINE) * seen, 0, 1)
+    return _least(picture + OUTLINE + (1 - OUTLINE) * seen, 1.0)  # rounding may be a bit above
