@@ -82,6 +82,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     checkpoints = open_checkpoints(run)
     step = checkpoints.latest if step is None else step
     params = checkpoints.restore_params(initial_params(config, keys.network), step)
+    checkpoints.close()
     if options.random:
         sets.append(random_levels(keys.levels, options.random, env.spec))
     network, normalised = make_policy(config)

@@ -23,6 +23,7 @@ from agents.io.plots import smooth
 from agents.io.run_folder import RunFolder, find_checkpoint, new_run
 from agents.training.judge import Judgement, LevelSet, UniformPolicy, judge, table
 from agents.training.loop import NotFiniteError, check, finish, start_params, train
+from scripts import evaluate
 from tests.kinetix_py.small_levels import falling, rocket
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -154,6 +155,43 @@ def test_a_finished_run_is_not_trained_again(finished):
     assert train(config, folder, resume=True, quiet=True)
     assert folder.metrics.read_text() == before
     assert sorted(path.name for path in folder.checkpoints.iterdir()) == checkpoints
+
+
+def test_evaluation_of_a_checkpoint_gives_tables_and_pictures(finished, level_file, tmp_path, capsys):
+    _, folder = finished
+    first = str(folder.checkpoints / "38")
+    options = ["--levels", str(level_file.parent), "--attempts", "64", "--out", str(tmp_path / "out")]
+    evaluate.main([first, *options])
+    out = capsys.readouterr().out
+    assert "rocket" in out and "agent" in out and "random" in out
+    report = {row["policy"]: row for row in json.loads((tmp_path / "out" / "evaluation.json").read_text())}
+    assert report["agent"]["attempts"] == 64 and report["agent"]["levels"][0]["level"] == "rocket"
+    assert report["agent"]["interval_95"][0] > report["random"]["interval_95"][1]
+    for name in ("evaluation.png", "given_levels.png"):
+        assert (tmp_path / "out" / name).stat().st_size > 5_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--attempts", "0"], "must be at least 1, got 0"),
+        (["--random", "-1"], "must be at least 0, got -1"),
+        (["--random", "0"], "nothing to evaluate"),
+        (["--size", "xl"], "invalid choice: 'xl'"),
+    ],
+)
+def test_evaluation_refuses_what_it_cannot_do(arguments, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        evaluate.main(["nowhere", *arguments])
+    assert caught.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_evaluation_names_what_it_cannot_find(finished, tmp_path):
+    _, folder = finished
+    with pytest.raises(SystemExit, match=r"^evaluate\.py: nowhere: neither a run folder nor a checkpoint"):
+        evaluate.main(["nowhere"])
+    with pytest.raises(SystemExit, match=r"no\.json"):
+        evaluate.main([str(folder.path), "--levels", str(tmp_path / "no.json")])
 
 
 def test_fine_tuning_starts_from_the_parameters(finished, level_file, tmp_path):
