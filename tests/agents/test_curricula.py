@@ -61,17 +61,26 @@ def test_given_levels_are_shared_out():
         FixedLevels(levels, 1)
 
 
-def test_random_levels_are_fresh_and_need_an_agent():
-    curriculum = DomainRandomisation(TINY, 24)
-    propose = jax.jit(lambda key: curriculum.propose(key, uniform, None, ())[1])
-    first, second = propose(jax.random.key(1)), propose(jax.random.key(2))
-    assert not np.array_equal(first.start.sim.position, second.start.sim.position)
-    assert (first.source == -1).all() and not noop_solves(first.start, TINY).any()
-
-
 def sfl(env, kind=SFL, **changes):
     numbers = {"num_candidates": 12, "attempts": 16, "buffer_size": 4, "num_steps": 20, "refresh_every": 3}
     return kind(env, PARAMS, 6, **(numbers | changes))
+
+
+def test_random_levels_are_fresh_and_need_an_agent(env):
+    """One program draws the levels of a rollout alone, or those and the candidates of a refresh."""
+    draw = jax.jit(sfl(env).draw)
+    first, second = draw(jax.random.key(1), 15), draw(jax.random.key(2), 3)
+    assert not np.array_equal(first.sim.position[:3], second.sim.position[:3])
+    for levels, count in ((first, 15), (second, 3)):
+        some = jax.tree.map(lambda value, count=count: value[:count], levels)
+        assert (some.role == 1).any(1).all() and (some.role == 2).any(1).all()
+    assert not noop_solves(first, TINY).any()
+
+
+def test_domain_randomisation_proposes_fresh_levels_only():
+    curriculum = DomainRandomisation(TINY, 24)
+    state, batch = jax.eval_shape(lambda key: curriculum.propose(key, uniform, None, ()), KEY)
+    assert state == () and batch.source.shape == (24,) and batch.start.role.shape == (24, 7)
 
 
 class Given(SFL):
@@ -139,6 +148,7 @@ def test_wrong_numbers_are_refused(env):
             sfl(env, **change)
 
 
+@pytest.mark.slow
 def test_a_whole_update_is_one_trace(env):
     """Propose, play, learn, observe: three updates, two of which refresh the buffer with random levels."""
     curriculum = sfl(env, num_steps=8, refresh_every=2)

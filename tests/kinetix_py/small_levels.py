@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import jax2d
 import kinetix_py as kx
@@ -52,7 +55,7 @@ def car(spec=TINY, auto=False):
 
 def batch(level, count=3):
     """Copies of a level."""
-    return jax.tree.map(lambda value: jnp.stack([value] * count), level)
+    return jax.tree.map(lambda value: np.repeat(np.asarray(value)[None], count, 0), level)
 
 
 def play(env, level, steps, params=None, policy=None):
@@ -60,10 +63,13 @@ def play(env, level, steps, params=None, policy=None):
     params = env.default_params if params is None else params
     policy = policy or (lambda key: env.noop_action)
 
-    @jax.jit
-    def run(level, params):
+    # Small batches for a few steps: compiling is what takes time, so LLVM is told not to optimise. The key
+    # is an argument because XLA would fold what follows from a constant one, slowly.
+    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+    def run(key, level, params):
         count = level.role.shape[0]
-        keys = jax.random.split(jax.random.key(0), count)
+        reset_key, scan_key = jax.random.split(key)
+        keys = jax.random.split(reset_key, count)
         _, state = jax.vmap(env.reset, (0, 0, None))(keys, level, params)
 
         def step(state, key):
@@ -73,6 +79,6 @@ def play(env, level, steps, params=None, policy=None):
             obs, state, reward, done, info = step_env(step_keys, state, actions, params)
             return state, (obs, state, reward, done, info)
 
-        return jax.lax.scan(step, state, jax.random.split(jax.random.key(1), steps))[1]
+        return jax.lax.scan(step, state, jax.random.split(scan_key, steps))[1]
 
-    return run(level, params)
+    return run(jax.random.key(0), level, params)

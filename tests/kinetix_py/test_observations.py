@@ -24,7 +24,15 @@ def observe(level, name="entity", spec=TINY):
     return kx.make(spec, observation=name).reset(KEY, level)
 
 
-@pytest.mark.parametrize("observation, action", list(itertools.product(OBSERVATIONS, ACTION_TYPES)))
+# Each observation and each action type in the default run; all pairs in the slow one, as each is a program.
+USUAL = {*((name, "multi_discrete") for name in OBSERVATIONS), ("flat", "continuous"), ("blind", "discrete")}
+PAIRS = [
+    pytest.param(*pair, marks=() if pair in USUAL else pytest.mark.slow)
+    for pair in itertools.product(OBSERVATIONS, ACTION_TYPES)
+]
+
+
+@pytest.mark.parametrize("observation, action", PAIRS)
 def test_every_combination_runs_a_whole_episode(observation, action):
     env = kx.make(TINY, observation=observation, action=action, auto_reset=True)
     levels = kx.stack_levels([falling(), car(), rocket()])
