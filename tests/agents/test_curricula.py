@@ -17,6 +17,8 @@ from agents.training.update import Trainer
 from kinetix_py.generator.filters import noop_solves
 from tests.kinetix_py.small_levels import TINY, falling, rocket
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 KEY = jax.random.key(0)
 PARAMS = kx.EnvParams(max_timesteps=40)
 

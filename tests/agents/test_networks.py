@@ -23,6 +23,8 @@ from kinetix_py.observations.registry import OBSERVATIONS
 from kinetix_py.spec import SIZES
 from tests.kinetix_py.small_levels import TINY, car, falling, rocket
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 KEY = jax.random.key(0)
 SET_KINDS = ("transformer", "set_mlp")
 READS = {
@@ -37,7 +39,14 @@ TOLERANCE = 1e-5
 # Entity networks as published, and with what makes them learn from few steps.
 BINDINGS = {"actor": "bindings", "geometry": True}
 SET_NETWORKS = [("transformer", {}), ("set_mlp", {}), ("set_mlp", BINDINGS), ("transformer", BINDINGS)]
-set_networks = pytest.mark.parametrize("kind, changes", SET_NETWORKS)
+DEFAULT_RUN = (0, 2)
+set_networks = pytest.mark.parametrize(
+    "kind, changes",
+    [
+        pytest.param(*x, marks=() if i in DEFAULT_RUN else pytest.mark.slow)
+        for i, x in enumerate(SET_NETWORKS)
+    ],
+)
 
 
 def small(kind="transformer", **changes):
@@ -148,7 +157,10 @@ def test_empty_slots_have_no_meaning(kind, changes):
             np.testing.assert_allclose(value, found[0][1], atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("action", ACTION_TYPES)
+@pytest.mark.parametrize(
+    "action",
+    [pytest.param(name, marks=() if name == "multi_discrete" else pytest.mark.slow) for name in ACTION_TYPES],
+)
 def test_exchanging_bindings_exchanges_their_part_of_the_policy(action):
     """Motors 0 and 2 change places, and both thrusters: so do their choices, and nothing else changes."""
     env = kx.make("m", action=action)

@@ -7,6 +7,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import kinetix_py as kx
 from agents.curricula import FixedLevels
@@ -17,6 +18,8 @@ from agents.ppo.update import PPOConfig, make_optimizer
 from agents.training.update import Trainer
 from kinetix_py.observations.entity import KIND_COLUMNS
 from tests.kinetix_py.small_levels import car, rocket
+
+pytestmark = pytest.mark.usefixtures("compiled_fast")
 
 
 def test_moments_are_those_of_all_rows_in_use():

@@ -17,6 +17,8 @@ from agents.ppo.rollout import rollout, start
 from agents.ppo.update import PPOConfig, learn, make_optimizer
 from tests.kinetix_py.small_levels import TINY, batch, falling, rocket
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 KEY = jax.random.key(0)
 
 

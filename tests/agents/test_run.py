@@ -26,6 +26,8 @@ from agents.training.loop import NotFiniteError, check, finish, start_params, tr
 from scripts import evaluate
 from tests.kinetix_py.small_levels import falling, rocket
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CACHE = str(ROOT / ".cache" / "jax")
 
@@ -66,7 +68,8 @@ def flat(config, prefix=""):
 def begin(*arguments):
     command = [sys.executable, "scripts/train.py", *arguments]
     options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, env={**os.environ, "JAX_COMPILATION_CACHE_DIR": CACHE}, **options)
+    quick = {"JAX_COMPILATION_CACHE_DIR": CACHE, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    return subprocess.Popen(command, env={**os.environ, **quick}, **options)
 
 
 def wait_for_update(folder, update, process, limit=180):

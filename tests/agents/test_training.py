@@ -15,6 +15,8 @@ from agents.training.evaluate import attempt, mean_with_interval
 from agents.training.update import Trainer
 from tests.kinetix_py.small_levels import TINY, falling, rocket
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 PARAMS = kx.EnvParams(max_timesteps=20)
 
 

@@ -6,7 +6,6 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import jax2d
 import kinetix_py as kx
@@ -55,30 +54,43 @@ def car(spec=TINY, auto=False):
 
 def batch(level, count=3):
     """Copies of a level."""
-    return jax.tree.map(lambda value: np.repeat(np.asarray(value)[None], count, 0), level)
+    return jax.tree.map(lambda value: jnp.broadcast_to(value, (count, *jnp.shape(value))), level)
 
 
-def play(env, level, steps, params=None, policy=None):
-    """Plays a batch of levels under jit and vmap: observations, states and so on, `[steps, batch, ...]`."""
+# Compiling is what takes time in tests: each environment gets one program here, of so many steps, of which
+# those asked for are cut out.
+CHUNK = 96
+
+
+def play(env, level, steps, params=None, policy=None, action=None):
+    """Plays a batch of levels under jit and vmap: observations, states and so on, `[steps, batch, ...]`.
+
+    By `policy` (a function of a key), or always by `action` (nothing done if neither is given).
+    """
     params = env.default_params if params is None else params
-    policy = policy or (lambda key: env.noop_action)
+    action = env.noop_action if action is None else action
+    run = _program(env, policy, -(-steps // CHUNK) * CHUNK if level.role.shape[0] < 10 else steps)
+    return jax.tree.map(
+        lambda value: value[:steps], jax.device_get(run(jax.random.key(0), level, params, action))
+    )
 
-    # Small batches for a few steps: compiling is what takes time, so LLVM is told not to optimise. The key
-    # is an argument because XLA would fold what follows from a constant one, slowly.
-    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-    def run(key, level, params):
-        count = level.role.shape[0]
+
+@functools.lru_cache
+def _program(env, policy, steps):
+    # The key is an argument because XLA folds what follows from a constant one, slowly.
+    @jax.jit
+    def run(key, level, params, action):
         reset_key, scan_key = jax.random.split(key)
-        keys = jax.random.split(reset_key, count)
-        _, state = jax.vmap(env.reset, (0, 0, None))(keys, level, params)
+        count = level.role.shape[0]
+        _, state = jax.vmap(env.reset, (0, 0, None))(jax.random.split(reset_key, count), level, params)
 
         def step(state, key):
             act_keys, step_keys = jax.random.split(key, (2, count))
-            actions = jax.vmap(policy)(act_keys)
+            actions = jax.vmap(policy or (lambda key: action))(act_keys)
             step_env = jax.vmap(env.step, (0, 0, 0, None))
             obs, state, reward, done, info = step_env(step_keys, state, actions, params)
             return state, (obs, state, reward, done, info)
 
         return jax.lax.scan(step, state, jax.random.split(scan_key, steps))[1]
 
-    return run(jax.random.key(0), level, params)
+    return run

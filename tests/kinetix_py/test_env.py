@@ -14,6 +14,8 @@ import pytest
 import kinetix_py as kx
 from tests.kinetix_py.small_levels import TINY, batch, car, falling, play, rocket
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 KEY = jax.random.key(0)
 # Falling 1 m takes sqrt(2 / 9.81) = 0.4515 s: touched in physics step 28, environment step 14 (0-based 13).
 TOUCH = 13
@@ -150,11 +152,11 @@ def test_the_first_frame_that_ends_the_episode_decides():
 
 def test_actions_reach_thrusters_and_motors(env):
     thrust = jnp.array([0, 0, 0, 0, 1, 0])
-    _, _, _, done, info = play(env, batch(rocket()), 80, policy=lambda key: thrust)
+    _, _, _, done, info = play(env, batch(rocket()), 80, action=thrust)
     assert done.any() and info["solved"].any()
     _, _, _, done, _ = play(env, batch(rocket()), 80)
     assert not done.any()
-    turn = lambda action: play(env, batch(car()), 10, policy=lambda key: action)[1].sim.angular_velocity
+    turn = lambda action: play(env, batch(car()), 10, action=action)[1].sim.angular_velocity
     forwards, backwards = turn(jnp.array([1, 0, 0, 0, 0, 0])), turn(jnp.array([2, 0, 0, 0, 0, 0]))
     assert forwards[-1, 0, 5] > 2 and backwards[-1, 0, 5] < -2
     assert abs(turn(jnp.array([0, 1, 1, 1, 1, 1]))[-1, 0, 5]) < 0.1

@@ -22,6 +22,8 @@ from kinetix_py.levels.level import validate_level
 from kinetix_py.spec import BLUE, GREEN, RED, SIZES, EnvSpec
 from tests.kinetix_py import generator_statistics as statistics
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 needs_reference = pytest.mark.skipif(not statistics.REFERENCE.exists(), reason="no reference figures")
 COUNTS = {"s": 2048, "m": 2048, "l": 512}
 

@@ -14,6 +14,8 @@ from kinetix_py.generator.mutations import EDITS, mutate_level
 from kinetix_py.generator.params import GeneratorParams
 from tests.kinetix_py.small_levels import TINY, car, falling, rocket
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 SPEC = kx.SIZES["m"]
 PARAMS = GeneratorParams()
 

@@ -15,6 +15,8 @@ from kinetix_py.observations.registry import OBSERVATIONS
 from kinetix_py.rendering.pixels import render_pixels
 from tests.kinetix_py.small_levels import TINY, batch, car, falling, play, rocket
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 KEY = jax.random.key(0)
 BALL = TINY.num_polygons
 

@@ -14,6 +14,8 @@ from kinetix_py import wrappers
 from kinetix_py.wrappers.gymnasium import GymnasiumEnv, GymnasiumVectorEnv
 from tests.kinetix_py.small_levels import TINY, batch, falling, play, rocket
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 # The action an environment gets, as far as an observation can tell: the thruster's work on the ball.
 speed = lambda state, params, spec: state.sim.velocity[TINY.num_polygons, 0]
 ON = jnp.array([0, 0, 0, 0, 1, 0])
@@ -26,7 +28,7 @@ def env():
 
 def speeds(env, steps, limit=256, action=ON):
     params = kx.EnvParams(max_timesteps=limit)
-    return play(env, batch(rocket(), 2), steps, params, policy=lambda key: action)
+    return play(env, batch(rocket(), 2), steps, params, action=action)
 
 
 def gained(obs):
@@ -44,7 +46,7 @@ def test_delayed_actions_come_late_in_every_episode(env):
 def test_sticky_actions_repeat_what_was_done(env):
     always, never = (speeds(wrappers.StickyActions(env, chance), 4)[0] for chance in (1.0, 0.0))
     assert not any(gained(always)) and all(gained(never))
-    many = play(wrappers.StickyActions(env, 0.25), batch(rocket(), 400), 2, policy=lambda key: ON)[0]
+    many = play(wrappers.StickyActions(env, 0.25), batch(rocket(), 400), 2, action=ON)[0]
     assert (np.asarray(many[0]) > 1e-6).mean() == pytest.approx(0.75, abs=0.07)
 
 
@@ -73,8 +75,8 @@ def test_action_history(env):
 def test_action_noise_has_its_scale():
     still = kx.make(TINY, observation=speed, action="continuous")
     half = jnp.array([0, 0, 0, 0, 0.5, 0])
-    obs = play(wrappers.ActionNoise(still, 0.1), batch(rocket(), 2000), 1, policy=lambda key: half)[0][0]
-    exact = play(still, batch(rocket(), 1), 1, policy=lambda key: half)[0][0, 0]
+    obs = play(wrappers.ActionNoise(still, 0.1), batch(rocket(), 2000), 1, action=half)[0][0]
+    exact = play(still, batch(rocket(), 1), 1, action=half)[0][0, 0]
     ratio = np.asarray(obs) / float(exact)
     assert ratio.mean() == pytest.approx(1, abs=0.02) and ratio.std() == pytest.approx(0.2, rel=0.1)
 
