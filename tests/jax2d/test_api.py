@@ -17,6 +17,8 @@ import jax2d
 from jax2d.pairs import contact_pairs, num_contacts
 from scripts.scenes import SIZES, random_actions, random_scenes
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 SPEC = SIZES["s"]
 PARAMS = jax2d.SimParams()
 

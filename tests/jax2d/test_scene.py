@@ -13,6 +13,8 @@ import pytest
 import jax2d
 from jax2d import edit
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 SPEC = jax2d.SimSpec(num_polygons=7, num_circles=2, num_joints=2, num_thrusters=1)
 SQUARE = [(0.5, 0.5), (0.5, -0.5), (-0.5, -0.5), (-0.5, 0.5)]
 

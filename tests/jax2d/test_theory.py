@@ -27,6 +27,8 @@ from tests.jax2d.theory import (
     regular_polygon,
 )
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 
 @pytest.mark.parametrize("velocity", [(0, 0), (1.5, 2.0)])
 @pytest.mark.parametrize("shape", ["circle", "box"])

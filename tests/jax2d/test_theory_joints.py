@@ -8,6 +8,8 @@ import pytest
 from tests.jax2d.simulate import run
 from tests.jax2d.theory import DT, G, anchor_gaps, drive, inertias, new_scene, of
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 
 @pytest.mark.parametrize("lean", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("load", [1.0, 10.0])
