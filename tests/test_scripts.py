@@ -55,6 +55,7 @@ def test_the_benchmark_prints_one_json_line():
     assert {"device", "jax", "trace_seconds", "compile_seconds", "peak_memory_bytes"} <= report.keys()
 
 
+@pytest.mark.slow
 def test_the_environment_benchmark_compares_with_the_physics_inside():
     out = run("scripts/benchmark.py", "env", "--size", "s", "--num-envs", "4", "--steps", "3")
     assert out.returncode == 0, out.stderr

@@ -14,6 +14,8 @@ import pytest
 import jax2d
 from tests.jax2d.simulate import SPEC, run
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 DT = 1 / 60
 FINE = 1 / 600
 SLOP = 0.01

@@ -44,8 +44,7 @@ def test_delayed_actions_come_late_in_every_episode(env):
 
 
 def test_sticky_actions_repeat_what_was_done(env):
-    always, never = (speeds(wrappers.StickyActions(env, chance), 4)[0] for chance in (1.0, 0.0))
-    assert not any(gained(always)) and all(gained(never))
+    assert not any(gained(speeds(wrappers.StickyActions(env, 1.0), 4)[0]))
     many = play(wrappers.StickyActions(env, 0.25), batch(rocket(), 400), 2, action=ON)[0]
     assert (np.asarray(many[0]) > 1e-6).mean() == pytest.approx(0.75, abs=0.07)
 
