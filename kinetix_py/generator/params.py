@@ -76,7 +76,7 @@ class GeneratorParams:
     bottom_margin: Number = 0.4
     """How far free shapes stay from the scene's bottom edge, beyond their extent [m]."""
     own_half_chance: Number = 0.5
-    """Chance that green starts in the left half; another one that blue starts in the right half."""
+    """Chance that green starts in the left half, clear of the other; and that blue does in the right half."""
     immovable_chance: Number = 0.02
     """Chance that a free shape without mass would be immovable ..."""
     immovable_chance_per_mass: Number = 4.0

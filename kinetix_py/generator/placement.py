@@ -83,8 +83,8 @@ def free_place(proposal: Proposals, request: Request, params: GeneratorParams) -
     extent_x = jnp.where(request.is_circle, proposal.radius, proposal.extent_x)
     extent_y = jnp.where(request.is_circle, proposal.radius, proposal.extent_y)
     low = request.low & ~is_movable(proposal, request) & (request.role != NONE)
-    left = jnp.where(request.side > 0, ROOM / 2, extent_x)
-    right = jnp.where(request.side < 0, ROOM / 2, ROOM - extent_x)
+    left = jnp.where(request.side > 0, ROOM / 2, 0) + extent_x
+    right = jnp.where(request.side < 0, ROOM / 2, ROOM) - extent_x
     bottom = extent_y + params.bottom_margin
     top = jnp.maximum(jnp.where(low, ROOM / 2, ROOM - extent_y), bottom)
     return lerp(proposal.x, left, right), lerp(proposal.y, bottom, top)
