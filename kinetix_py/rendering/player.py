@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import html
 import importlib.resources
 import json
 import re
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,26 @@ def _record(episode: Episode, title: str) -> dict[str, Any]:
     }
 
 
+def page_frame(template: Traversable) -> str:
+    """The text of a page, with the definitions and the code that its pictures need.
+
+    Args:
+      template: has the marks `<!--DEFINITIONS-->` in its body and `/*DRAWING*/` in its script.
+    """
+    code = importlib.resources.files("kinetix_py.rendering").joinpath("drawing.js").read_text("utf-8")
+    definitions = f'<svg class="definitions" aria-hidden="true">{parts.definitions(PREFIX)}</svg>'
+    page = template.read_text("utf-8").replace("<!--DEFINITIONS-->", definitions, 1)
+    return page.replace("/*DRAWING*/", code, 1)
+
+
+def room_picture(scene: Any, act: np.ndarray | None, places: np.ndarray | None) -> str:
+    """A picture for a page: arguments as for `svg.picture`."""
+    return (
+        f'<svg class="picture" viewBox="0 0 {SIDE:g} {SIDE:g}" role="img" aria-label="the room, drawn">'
+        f"{framed(picture(scene, PREFIX, act, places))}</svg>"
+    )
+
+
 def player_page(episodes: list[Episode], *, titles: list[str], fps: float) -> str:
     """The page: data, pictures of the first frames and the player's code in one HTML document.
 
@@ -112,11 +132,7 @@ def player_page(episodes: list[Episode], *, titles: list[str], fps: float) -> st
     pictures = []
     for episode in episodes:
         acts = None if episode.controls is None else np.zeros(count)
-        drawn = framed(picture(episode.scene, PREFIX, acts, episode.contacts[0]))
-        pictures.append(
-            f'<svg class="picture" viewBox="0 0 {SIDE:g} {SIDE:g}" role="img" '
-            f'aria-label="{html.escape("the room, drawn")}">{drawn}</svg>'
-        )
+        pictures.append(room_picture(episode.scene, acts, episode.contacts[0]))
     records = [_record(episode, title) for episode, title in zip(episodes, titles, strict=True)]
     data = {
         "version": VERSION,
@@ -127,11 +143,10 @@ def player_page(episodes: list[Episode], *, titles: list[str], fps: float) -> st
         "episodes": records,
     }
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # nothing ends the script early
-    page = importlib.resources.files("kinetix_py.rendering").joinpath("player.html").read_text("utf-8")
-    definitions = f'<svg class="definitions" aria-hidden="true">{parts.definitions(PREFIX)}</svg>'
+    page = page_frame(importlib.resources.files("kinetix_py.rendering").joinpath("player.html"))
     cards = "".join(f'<article class="episode">{drawn}</article>' for drawn in pictures)
     # The records come last: only they hold text of the caller's, which might name another mark.
-    for mark, content in (("DEFINITIONS", definitions), ("EPISODES", cards), ("RECORDS", text)):
+    for mark, content in (("EPISODES", cards), ("RECORDS", text)):
         page = page.replace(f"<!--{mark}-->", content, 1)
     return page
 

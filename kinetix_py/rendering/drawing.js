@@ -1,0 +1,42 @@
+// Moves a picture that kinetix_py/rendering/svg.py drew: 100 units per metre, the second axis points down.
+const ROOM = 500, UNITS = 100;
+const short = (x) => String(Math.round(x * 100) / 100 || 0);
+
+// The parts of a picture that move, with those of the given bodies in the order of these.
+function movingParts(picture, bodies) {
+  const all = (selector) => [...picture.querySelectorAll(selector)];
+  return { bodies: bodies.map((body) => ({ frames: all(`[data-body="${body}"]`), texts: all(`[data-text="${body}"]`) })),
+    contacts: picture.querySelector(".contacts"), turns: all("[data-turn]"), flames: all("[data-flame]") };
+}
+
+// at(i) is where the i-th body is: [x in m, y in m, rotation in rad].
+function placeBodies(parts, at) {
+  parts.bodies.forEach((body, i) => {
+    const [x, y, rotation] = at(i), turn = rotation * 180 / Math.PI;
+    const where = `translate(${short(x * UNITS)} ${short(ROOM - y * UNITS)}) rotate(${short(-turn)})`;
+    for (const part of body.frames) part.setAttribute("transform", where);
+    for (const text of body.texts)
+      text.setAttribute("transform", `${where} translate(${text.dataset.x} ${text.dataset.y}) rotate(${short(turn)})`);
+  });
+}
+
+// Points [x, y] in m where shapes touch.
+function markContacts(parts, points) {
+  const spot = ([x, y]) => `${short(x * UNITS)} ${short(ROOM - y * UNITS)}`;
+  parts.contacts.innerHTML = points.map((point) =>
+    `<path d="M0,-6L6,0L0,6L-6,0Z" transform="translate(${spot(point)})"/>`).join("");
+}
+
+// control(k) is what joint k does in -1 .. 1, or, from k = joints on, a thruster in 0 .. 1.
+function showControls(parts, joints, control) {
+  for (const arrow of parts.turns) {
+    const v = control(+arrow.dataset.turn);
+    arrow.setAttribute("visibility", v ? "visible" : "hidden");
+    arrow.setAttribute("transform", v < 0 ? "scale(-1 1)" : "scale(1 1)");
+  }
+  for (const flame of parts.flames) {
+    const v = control(joints + +flame.dataset.flame);
+    flame.setAttribute("visibility", v ? "visible" : "hidden");
+    flame.setAttribute("transform", `translate(-15 0) scale(${short(v)} 1)`);
+  }
+}
