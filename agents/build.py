@@ -14,24 +14,7 @@ from agents.networks.factory import Network, make_network
 from agents.ppo.normalise import NormalisedPolicy
 from agents.ppo.update import make_optimizer
 from agents.training.update import Trainer
-
-
-def level_files(paths: Sequence[str]) -> list[str]:
-    """Level files and folders of them, as a list of files (or names, which the library knows).
-
-    Raises:
-      ConfigError: a folder without level files.
-    """
-    files: list[str] = []
-    for path in paths:
-        if not pathlib.Path(path).is_dir():
-            files.append(path)
-            continue
-        found = sorted(str(file) for file in pathlib.Path(path).glob("**/*.json"))
-        if not found:
-            raise ConfigError(f"{path}: a folder without level files (*.json)")
-        files += found
-    return files
+from kinetix_py.levels.files import find_level_files
 
 
 def load_levels(paths: Sequence[str], spec: kx.EnvSpec) -> tuple[list[str], kx.Level]:
@@ -46,7 +29,10 @@ def load_levels(paths: Sequence[str], spec: kx.EnvSpec) -> tuple[list[str], kx.L
     Raises:
       ConfigError: a file that cannot be read or does not fit, or no file.
     """
-    files = level_files(paths)
+    try:
+        files = find_level_files(paths)
+    except kx.LevelError as error:
+        raise ConfigError(str(error)) from None
     if not files:
         raise ConfigError("no level files were named")
     levels = []

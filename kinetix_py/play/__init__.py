@@ -1,0 +1,1 @@
+"""Levels played live in a browser, by hand or by an agent."""

@@ -1,0 +1,90 @@
+"""Which key drives which binding.
+
+Keys are known by their place on the keyboard (`KeyboardEvent.code`), so that WASD is the same square of keys
+under every layout. The first key of a motor's pair asks for +1, which turns the motor's second body
+counter-clockwise about its first: a wheel on a chassis then rolls to the left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from kinetix_py.rendering.style import MOTOR_COLOURS, THRUSTER_COLOURS, hex_colour
+from kinetix_py.spec import EnvSpec
+
+# For motor bindings 0, 1, ...: the keys for +1 and -1. Bindings beyond have no keys.
+MOTOR_KEYS = (
+    (("ArrowLeft", "←"), ("ArrowRight", "→")),
+    (("ArrowUp", "↑"), ("ArrowDown", "↓")),
+    (("KeyA", "A"), ("KeyD", "D")),
+    (("KeyW", "W"), ("KeyS", "S")),
+)
+NUM_THRUSTER_KEYS = 9  # 1 .. 9, also of the number pad
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """A key of the keyboard, and what it asks of a binding while it is held."""
+
+    code: str  # KeyboardEvent.code
+    label: str
+    binding: int  # place in an action: motor bindings first, then thruster bindings
+    value: float
+
+
+def keys_of(spec: EnvSpec) -> tuple[Key, ...]:
+    """The keys of a size's bindings, in the order of these."""
+    motors, thrusters = spec.num_motor_bindings, spec.num_thruster_bindings
+    found = [
+        Key(code, label, binding, value)
+        for binding, pair in enumerate(MOTOR_KEYS[:motors])
+        for (code, label), value in zip(pair, (1.0, -1.0), strict=True)
+    ]
+    for thruster in range(min(thrusters, NUM_THRUSTER_KEYS)):
+        digit = str(thruster + 1)
+        found += [Key(f"{row}{digit}", digit, motors + thruster, 1.0) for row in ("Digit", "Numpad")]
+    return tuple(found)
+
+
+def asked_values(held: Collection[str], spec: EnvSpec) -> np.ndarray:
+    """What held keys ask of every binding; both keys of a motor together ask for nothing.
+
+    Args:
+      held: codes of keys; others than those of `keys_of` are ignored.
+
+    Returns:
+      float32 `[num_bindings]`, a continuous action.
+    """
+    values = np.zeros(spec.num_bindings, np.float32)
+    for key in keys_of(spec):
+        if key.code in held:
+            values[key.binding] += key.value
+    return np.clip(values, -1, 1)
+
+
+def key_hints(spec: EnvSpec, used: Collection[int]) -> list[dict[str, Any]]:
+    """For a page: every binding with its name, colour, keys, and whether a level listens to it.
+
+    Args:
+      used: bindings that some motor or thruster of the level listens to, by their place in an action.
+    """
+    rows = []
+    for binding in range(spec.num_bindings):
+        motor = binding < spec.num_motor_bindings
+        kind, index = ("motor", binding) if motor else ("thruster", binding - spec.num_motor_bindings)
+        colours: tuple[tuple[float, ...], ...] = MOTOR_COLOURS if motor else THRUSTER_COLOURS
+        keys = [key for key in keys_of(spec) if key.binding == binding and not key.code.startswith("Numpad")]
+        rows.append(
+            {
+                "name": f"{kind} {index}",
+                "kind": kind,
+                "colour": hex_colour(colours[index % len(colours)]),
+                "keys": [{"code": key.code, "label": key.label, "value": key.value} for key in keys],
+                "used": binding in used,
+            }
+        )
+    return rows

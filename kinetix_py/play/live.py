@@ -1,0 +1,170 @@
+"""The game in real time: 60 physics frames a second while a page looks on."""
+
+from __future__ import annotations
+
+import collections
+import time
+from typing import Any
+
+import numpy as np
+
+from kinetix_py.play.game import NO_LIMIT, Game
+from kinetix_py.play.keys import key_hints, keys_of
+from kinetix_py.play.session import Session
+from kinetix_py.rendering.player import room_picture
+
+LATE = 0.1  # s behind its time: what is more is given up, not made up in a burst
+IDLE = 1.0  # s, how long nothing may be said before the loop looks whether it is to end
+
+
+class Pace:
+    """Frames at their times, and how many a second there really are."""
+
+    def __init__(self, seconds: float):
+        """Begins now.
+
+        Args:
+          seconds: of one frame.
+        """
+        self.seconds, self._due = seconds, time.perf_counter()
+        self._times: collections.deque[float] = collections.deque(maxlen=round(1 / seconds) + 1)
+
+    def wait(self) -> None:
+        """Sleeps until the next frame is due."""
+        self._due += self.seconds
+        now = time.perf_counter()
+        if self._due < now - LATE:
+            self._due = now
+        time.sleep(max(self._due - now, 0))
+        self._times.append(time.perf_counter())
+
+    def pause(self) -> None:
+        """Time stood still until now."""
+        self._due = time.perf_counter()
+        self._times.clear()
+
+    @property
+    def rate(self) -> float | None:
+        """Frames a second, over the last second; None before there are two."""
+        if len(self._times) < 2:
+            return None
+        return (len(self._times) - 1) / (self._times[-1] - self._times[0])
+
+
+class Live:
+    """A game, the pages that show it, and whether it runs.
+
+    A new level waits for the first key, so that there is time to look at it; begun again, it runs at once.
+    """
+
+    def __init__(self, game: Game, session: Session):
+        """Shows the first level."""
+        self.game, self.session = game, session
+        self._keys = frozenset(key.code for key in keys_of(game.env.spec))
+        self._phase = self._start()  # ready, running or paused
+        self._pace, self._cost = Pace(game.frame_seconds), 0.0
+        self._publish({}, new_level=True)
+
+    def _start(self) -> str:
+        return "running" if self.game.watching else "ready"
+
+    @property
+    def phase(self) -> str:
+        """ready, running, paused, or how the episode ended (`game.OUTCOMES`)."""
+        return self.game.outcome or self._phase
+
+    def run(self) -> None:
+        """Plays until the session is closed."""
+        while not self.session.closed:
+            if self.phase == "running":
+                self._pace.wait()
+                self.advance()
+                waiting = not self.session.wait_for_page(0)
+            else:
+                waiting = True
+            if waiting:  # for a page, or for someone to say something
+                if self.session.wait_for_news(IDLE) and not self.session.closed:
+                    self.advance()
+                self._pace.pause()
+
+    def advance(self) -> None:
+        """Takes what pages said, plays a frame if the game runs, and shows it."""
+        said = self.session.collect()
+        changes = [self._obey(command) for command in said.commands]
+        if self._phase == "ready" and said.held & self._keys:
+            self._phase = "running"
+        running = self.phase == "running"
+        if running:
+            start = time.perf_counter()
+            self.game.tick(said.held)
+            self._cost = 0.9 * self._cost + 0.1 * (time.perf_counter() - start)
+        if running or said.changed:
+            self._publish(said.numbers, new_level=any(changes))
+
+    def _obey(self, command: str) -> bool:
+        """Does what a page asks for; whether the level is a new one then."""
+        game = self.game
+        if command == "next":
+            game.next_level()
+            self._phase = self._start()
+            return True
+        if command == "restart":
+            game.restart()
+            self._phase = "running"
+        elif command in ("watch", "play"):
+            game.set_watching(command == "watch")
+            if game.watching and self._phase == "ready":
+                self._phase = "running"
+        elif command == "pause" and self._phase == "running":
+            self._phase = "paused"
+        elif command == "resume":
+            self._phase = "running"
+        elif command == "step" and self._phase != "running":
+            game.tick(())
+            self._phase = "paused"
+        return False
+
+    def _publish(self, numbers: dict[str, int], new_level: bool) -> None:
+        # A page learns from the numbers which of its keys this frame has felt.
+        frame = frame_message(self.game) | {
+            "phase": self.phase,
+            "numbers": numbers,
+            "rate": self._pace.rate,
+            "cost": self._cost,
+        }
+        self.session.publish(frame, level_message(self.game) if new_level else None)
+
+
+def shown_bodies(game: Game) -> list[int]:
+    """Bodies of which a page is told where they are."""
+    return np.flatnonzero(game.scene.sim.active).tolist()
+
+
+def level_message(game: Game) -> dict[str, Any]:
+    """What a page is told of a level."""
+    joints, thrusters = game.scene.sim.joints.active, game.scene.sim.thrusters.active
+    act = np.zeros(len(joints) + len(thrusters))
+    return {
+        "name": game.name,
+        "picture": room_picture(game.scene, act, np.zeros((0, 2))),
+        "bodies": shown_bodies(game),
+        "joints": len(joints),
+        "hints": key_hints(game.env.spec, game.used),
+        "limit": None if game.time_limit >= NO_LIMIT else game.time_limit * game.frame_seconds,
+        "pilot": None if game.pilot is None else game.pilot.name,
+    }
+
+
+def frame_message(game: Game) -> dict[str, Any]:
+    """What a page is told of a frame: metres, radians and seconds."""
+    shown, bodies = game.shown, shown_bodies(game)
+    places = np.concatenate([shown.position[bodies], shown.rotation[bodies, None]], axis=1)
+    rounded = lambda values: np.round(np.nan_to_num(np.asarray(values, float)), 4).tolist()
+    return {
+        "bodies": rounded(places),
+        "contacts": rounded(game.contacts()),
+        "controls": rounded(shown.controls),
+        "time": round(int(shown.time) * game.frame_seconds, 3),
+        "distance": float(rounded(shown.distance)),
+        "watching": game.watching,
+    }
