@@ -1,0 +1,114 @@
+"""A browser driven as a person would: Chromium through its WebDriver, with the standard library alone."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1000,760",
+]
+LEFT, RIGHT = "\ue012", "\ue014"  # as WebDriver calls the arrow keys
+
+
+class Browser:
+    """One window; keys are real: they go through the browser's own input."""
+
+    def __init__(self, root):
+        """Opens it.
+
+        Args:
+          root: address of the driver.
+        """
+        self._root = root
+        options = {"binary": CHROMIUM, "args": FLAGS}
+        asked = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
+        self._root = f"{root}/session/{self._call('POST', '/session', asked)['sessionId']}"
+
+    def _call(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._root + path, data, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["value"]
+
+    def open(self, address):
+        """Goes to an address."""
+        self._call("POST", "/url", {"url": address})
+
+    def evaluate(self, expression):
+        """The value of a JavaScript expression."""
+        return self._call("POST", "/execute/sync", {"script": f"return {expression}", "args": []})
+
+    def wait(self, expression, seconds=20.0):
+        """Waits until an expression is true, and returns it."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if value := self.evaluate(expression):
+                return value
+            time.sleep(0.03)
+        raise AssertionError(f"never true: {expression}; the page says {self.text('body')!r}")
+
+    def text(self, selector):
+        """What a person reads in an element."""
+        return self.evaluate(f"document.querySelector({json.dumps(selector)}).innerText")
+
+    def _keys(self, *kinds, key):
+        actions = [{"type": kind, "value": key} for kind in kinds]
+        self._call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
+
+    @contextlib.contextmanager
+    def holding(self, key):
+        """A key is down."""
+        self._keys("keyDown", key=key)
+        try:
+            yield
+        finally:
+            self._keys("keyUp", key=key)
+
+    def tap(self, key):
+        """A key goes down and up."""
+        self._keys("keyDown", "keyUp", key=key)
+
+    def screenshot(self, path):
+        """Writes what the window shows as PNG."""
+        path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
+
+    def close(self):
+        """Closes it."""
+        self._call("DELETE", "")
+
+
+@contextlib.contextmanager
+def browser():
+    """A browser while it is needed."""
+    driver = subprocess.Popen([DRIVER, "--port=0"], stdout=subprocess.PIPE, text=True)
+    try:
+        for line in driver.stdout:
+            if found := re.search(r"started successfully on port (\d+)", line):
+                break
+        else:
+            raise AssertionError("chromedriver did not start")
+        window = Browser(f"http://127.0.0.1:{found.group(1)}")
+        try:
+            yield window
+        finally:
+            window.close()
+    finally:
+        driver.terminate()
+        driver.wait(10)
+        driver.stdout.close()
