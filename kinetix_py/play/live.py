@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import statistics
 import time
 from typing import Any
 
@@ -62,7 +63,8 @@ class Live:
         self.game, self.session = game, session
         self._keys = frozenset(key.code for key in keys_of(game.env.spec))
         self._phase = self._start()  # ready, running or paused
-        self._pace, self._cost = Pace(game.frame_seconds), 0.0
+        self._pace = Pace(game.frame_seconds)
+        self._costs: collections.deque[float] = collections.deque([0.0], maxlen=60)
         self._publish({}, new_level=True)
 
     def _start(self) -> str:
@@ -93,13 +95,13 @@ class Live:
         changes = [self._obey(command) for command in said.commands]
         if self._phase == "ready" and said.held & self._keys:
             self._phase = "running"
-        running = self.phase == "running"
+        running, start = self.phase == "running", time.perf_counter()
         if running:
-            start = time.perf_counter()
             self.game.tick(said.held)
-            self._cost = 0.9 * self._cost + 0.1 * (time.perf_counter() - start)
         if running or said.changed:
             self._publish(said.numbers, new_level=any(changes))
+        if running:
+            self._costs.append(time.perf_counter() - start)
 
     def _obey(self, command: str) -> bool:
         """Does what a page asks for; whether the level is a new one then."""
@@ -130,7 +132,7 @@ class Live:
             "phase": self.phase,
             "numbers": numbers,
             "rate": self._pace.rate,
-            "cost": self._cost,
+            "cost": statistics.median(self._costs),
         }
         self.session.publish(frame, level_message(self.game) if new_level else None)
 

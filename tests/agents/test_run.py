@@ -6,9 +6,11 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 import jax
 import numpy as np
@@ -23,7 +25,7 @@ from agents.io.plots import smooth
 from agents.io.run_folder import RunFolder, find_checkpoint, new_run
 from agents.training.judge import Judgement, LevelSet, UniformPolicy, judge, table
 from agents.training.loop import NotFiniteError, check, finish, start_params, train
-from scripts import evaluate
+from scripts import evaluate, play
 from tests.kinetix_py.small_levels import falling, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -289,3 +291,75 @@ def test_curves_are_smoothed_over_what_there_is():
 def test_nothing_is_drawn_of_a_run_without_rows(tmp_path):
     assert finish(TrainConfig(), RunFolder(tmp_path), None, None) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_plays_live(finished, level_file):
+    """The script as a user starts it: the agent begins, is seen to solve its level, and Ctrl-C ends it."""
+    _, folder = finished
+    arguments = [str(level_file), "--checkpoint", str(folder.path), "--watch", "--port", "0", "--seed", "1"]
+    command = [sys.executable, "scripts/play.py", *arguments]
+    options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, env={**os.environ, "JAX_COMPILATION_CACHE_DIR": CACHE}, **options)
+    lines = []
+    try:
+        while not lines or "play at http" not in lines[-1]:
+            lines.append(process.stdout.readline())
+            assert lines[-1], "".join(lines)
+        address = lines[-1].split()[2]
+        send = lambda number, command: urllib.request.urlopen(
+            urllib.request.Request(
+                f"{address}input",
+                json.dumps({"page": "p", "number": number, "held": [], "command": command}).encode(),
+            ),
+            timeout=30,
+        ).close()
+        ends, frames = [], []
+        with urllib.request.urlopen(f"{address}events?page=p", timeout=60) as stream:
+            for line in stream:
+                if not line.startswith(b"data: "):
+                    continue
+                told = json.loads(line.removeprefix(b"data: "))
+                if "limit" in told:
+                    # 20 steps of 2 frames of 1/60 s.
+                    assert told["limit"] == pytest.approx(40 / 60) and told["pilot"].startswith(
+                        "run, update "
+                    )
+                    continue
+                assert told["watching"]
+                frames.append(told["time"])
+                if told["phase"] in ("solved", "time") and (len(frames) < 2 or frames[-2] != told["time"]):
+                    ends.append(told["phase"])
+                    if len(ends) == 8:
+                        break
+                    send(len(ends), "restart")
+        assert "solved" in ends, ends
+        assert max(frames) <= 40 / 60 + 1e-3
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no_such_level.json"], "play.py: no_such_level.json: no such level file"),
+        (["--port", "TAKEN"], "play.py: port TAKEN: Address already in use; choose another with --port"),
+        (["--checkpoint", "no_such_run"], "no_such_run: neither a run folder nor a checkpoint in one"),
+        (["--watch"], "--watch needs a --checkpoint"),
+        (["--port", "70000"], "must be in 0 .. 65535, got 70000"),
+        (["--time-limit", "-1"], "must be in 0 .. 1e6, got -1"),
+    ],
+)
+def test_playing_refuses_what_it_cannot_do(arguments, message, capsys, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")  # which it would set, for later tests too
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = str(other.getsockname()[1])
+        given = [argument.replace("TAKEN", taken) for argument in arguments]
+        given += [] if "--port" in arguments else ["--port", "0"]
+        with pytest.raises(SystemExit) as stopped:
+            play.main(given)
+    said = f"{stopped.value} {capsys.readouterr().err}"
+    assert message.replace("TAKEN", taken) in said and "compiling" not in said
