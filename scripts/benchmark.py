@@ -3,6 +3,7 @@
 python scripts/benchmark.py engine    --size {s,m,l} --num-envs N [--steps T] [--seed K]
 python scripts/benchmark.py env       --size {s,m,l} --num-envs N [--observation entity]
 python scripts/benchmark.py generator --size {s,m,l} --num-envs N [--filtered]
+python scripts/benchmark.py pixels    --size {s,m,l} --num-envs N [--pixels 125]
 python scripts/benchmark.py train     --size {s,m,l} --num-envs N [--steps T] [--compile-only] [CONFIG ...]
 """
 
@@ -32,7 +33,9 @@ def _common(what, name: str, help: str) -> argparse.ArgumentParser:
     parser = what.add_parser(name, help=help)
     parser.add_argument("--size", choices=("s", "m", "l"), required=True)
     parser.add_argument("--num-envs", type=positive, required=True, help="environments (or levels) at once")
-    parser.add_argument("--steps", type=positive, default=64, help="steps of one call (default 64)")
+    parser.add_argument(
+        "--steps", type=positive, default=64, help="steps of one call (default 64, of pixels 16)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn at random (default 0)")
     parser.add_argument("--order", choices=("parallel", "kinetix"), default="parallel")
     parser.add_argument(
@@ -52,6 +55,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     env.add_argument("--frame-skip", type=positive, default=2)
     generator = _common(what, "generator", "random levels")
     generator.add_argument("--filtered", action="store_true", help="without those that doing nothing solves")
+    pixels = _common(what, "pixels", "pictures of states")
+    pixels.add_argument("--pixels", type=positive, default=125, help="along each side (default 125)")
+    pixels.set_defaults(steps=16)
     train = _common(what, "train", "whole updates, on one device; --steps is the length of a rollout")
     train.add_argument("--compile-only", action="store_true", help="memory and compile time, nothing is run")
     train.add_argument("config", nargs="*", help="as for scripts/train.py: hardware=gpu ppo.num_epochs=1 ...")
@@ -119,10 +125,11 @@ def main(arguments: list[str] | None = None) -> None:
     measure.use_host_devices(options.devices)
     from scripts.benchmark_env import env
     from scripts.benchmark_generator import generator
+    from scripts.benchmark_pixels import pixels
     from scripts.benchmark_train import train
 
-    chosen = {"engine": engine, "env": env, "generator": generator, "train": train}[options.what]
-    print(json.dumps(chosen(options)))
+    chosen = {"engine": engine, "env": env, "generator": generator, "pixels": pixels, "train": train}
+    print(json.dumps(chosen[options.what](options)))
 
 
 if __name__ == "__main__":

@@ -64,6 +64,17 @@ def test_the_environment_benchmark_compares_with_the_physics_inside():
     assert report["cost_over_physics"] > 0 and report["state_bytes_per_env"] < 8192
 
 
+def test_the_benchmark_of_pictures_needs_little_more_memory_than_they_do():
+    out = run(
+        "scripts/benchmark.py", "pixels", "--size", "s", "--num-envs", "8", "--steps", "3", "--pixels", "50"
+    )
+    assert out.returncode == 0, out.stderr
+    report = json.loads(out.stdout)
+    assert report["finite"] is True and report["frames_bytes"] == 8 * 50 * 50 * 3 * 4
+    assert report["frames_per_second"] > 0 and report["frames_per_second_one_a_call"] > 0
+    assert 1 <= report["memory_over_frames"] < 1.2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

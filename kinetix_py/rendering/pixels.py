@@ -96,7 +96,7 @@ def _edges(sim: SimState, scale: float) -> _Edges:
     # Vertices run clockwise: the inside is to the right of an edge.
     along_x, along_y = edge_y / length, -edge_x / length
     used = index < count
-    offset = jnp.where(used, -(along_x * x + along_y * y) * scale, -FAR_OUTSIDE)
+    offset = jnp.where(used, -(along_x * x + along_y * y) * scale + 0.5, -FAR_OUTSIDE)
     offset = jnp.where(sim.active[:polygons, None], offset, FAR_OUTSIDE)
     return _Edges(jnp.where(used, along_x, 0), jnp.where(used, along_y, 0), offset)
 
@@ -113,8 +113,11 @@ def _ring(radius: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def _rings(places: jax.Array, radius: jax.Array, active: jax.Array, scale: float) -> _Rings:
     height, slope = _ring(radius * scale)
-    cover = (jnp.where(active, height, FAR_OUTSIDE), slope)
-    return _Rings(places[:, 0] * scale, places[:, 1] * scale, cover, _ring(radius * scale - 1))
+    inner, inner_slope = _ring(radius * scale - 1)
+    seen = lambda value: jnp.where(active, value, FAR_OUTSIDE)
+    return _Rings(
+        places[:, 0] * scale, places[:, 1] * scale, (seen(height), slope), (seen(inner), inner_slope)
+    )
 
 
 def _least(a: jax.Array, b: jax.Array | float) -> jax.Array:
@@ -133,7 +136,7 @@ def _polygon(edges: _Edges, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Arr
     depth = inward(0)
     for v in range(1, edges.offset.shape[1]):
         depth = _least(depth, inward(v))
-    return _unit(depth + 0.5), _unit(depth - 0.5)
+    return _unit(depth), _unit(depth - 1)
 
 
 def _circle(rings: _Rings, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -181,8 +184,7 @@ def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
     picture, seen = jnp.zeros(shape), jnp.ones(shape)  # seen: what the shapes above leave open
     for i in reversed(range(len(colours))):
         paint = _polygon(edges, i, x, y) if i < polygons else _circle(rings, i - polygons, x, y)
-        here = seen * paint[0]
-        seen = seen - here
-        picture = picture + here * paint[1] * colours[i][None, None]
+        picture = picture + seen * paint[1] * colours[i][None, None]
+        seen = seen - seen * paint[0]
     # What is covered and not a fill is outline; what is not covered is white.
     return _least(picture + OUTLINE + (1 - OUTLINE) * seen, 1.0)  # rounding may be a bit above
