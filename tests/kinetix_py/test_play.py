@@ -7,19 +7,21 @@ import http.client
 import json
 import threading
 
+import jax
 import numpy as np
 import pytest
 
 import jax2d
 import kinetix_py as kx
+from kinetix_py.play import levels as levels_module
 from kinetix_py.play.game import Game
 from kinetix_py.play.keys import asked_values, key_hints
-from kinetix_py.play.levels import NamedLevel, in_turn, read_levels
+from kinetix_py.play.levels import NamedLevel, in_turn, random_levels, read_levels
 from kinetix_py.play.live import Live
 from kinetix_py.play.server import PlayServer
 from kinetix_py.play.session import Collected, Session, read_input
 from tests import webdriver
-from tests.kinetix_py.small_levels import TINY, rocket
+from tests.kinetix_py.small_levels import TINY, batch, rocket
 
 BROWSER = pytest.mark.skipif(
     webdriver.CHROMIUM is None or webdriver.DRIVER is None, reason="needs Chromium and chromedriver"
@@ -175,6 +177,23 @@ def test_level_files_get_the_smallest_size_that_fits_them_all(tmp_path):
     with pytest.raises(kx.LevelError, match="a folder without level files"):
         (tmp_path / "empty").mkdir()
         read_levels([tmp_path / "empty"])
+
+
+def test_random_levels_are_those_that_pass_the_filter(monkeypatch):
+    """The filter itself is tested with the generator: here it lets every other level pass."""
+    keys = []
+
+    def sample(key, count, spec):
+        keys.append(jax.random.key_data(key).tolist())
+        return batch(rocket(), count), np.arange(count) % 2 == 0
+
+    monkeypatch.setattr(levels_module, "sample_filtered_levels", sample)
+    drawn = random_levels(7, TINY)
+    names = [next(drawn).name for _ in range(9)]
+    assert names[:2] == ["random level 1 of seed 7", "random level 3 of seed 7"]
+    assert names[8] == "random level 17 of seed 7"
+    assert len(keys) == 2 and keys[0] != keys[1]
+    assert next(drawn).level.role.shape == (TINY.num_bodies,)
 
 
 def said(number, *held, command=None, page="one"):
