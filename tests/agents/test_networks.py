@@ -145,7 +145,7 @@ def test_the_order_of_entities_has_no_meaning(kind, changes):
 
 @set_networks
 def test_empty_slots_have_no_meaning(kind, changes):
-    networks = [make_network(small(kind, layers=1, **changes), kx.make(size)) for size in ("s", "l")]
+    networks = [make_network(small(kind, layers=1, **changes), kx.make(size)) for size in ("s", "m")]
     params = generic(networks[0])
     for level in (falling, car, rocket):
         found = []
