@@ -3,8 +3,8 @@
 python scripts/make_notebooks.py                 all of them
 python scripts/make_notebooks.py 1_first_steps   one of them
 
-A source in `notebooks/sources/` is a Python file whose cells begin with `# %%`; `# %% [markdown]` begins text.
-The notebook, with its outputs, goes to `notebooks/`.
+A source in `notebooks/sources/` is a Python file whose cells begin with `# %%`; `# %% [markdown]` begins
+text. The notebook, with its outputs, goes to `notebooks/`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def run(notebook: nbformat.NotebookNode, timeout: int = 300) -> nbformat.Noteboo
     env = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
-        client = nbclient.NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources=resources)
+        client = nbclient.NotebookClient(
+            notebook, timeout=timeout, kernel_name="python3", resources=resources
+        )
         client.execute(env=env)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times, which would differ in every version

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # First steps: load, step, look
 #
-# A *level* is a small scene of rigid bodies. One is green, one is blue, some may be red: **make green touch blue,
-# and do not touch red**. All that an agent can do is drive motors and fire thrusters.
+# A *level* is a small scene of rigid bodies. One is green, one is blue, some may be red: **make green touch
+# blue, and do not touch red**. All that an agent can do is drive motors and fire thrusters.
 #
 # This notebook needs `pip install -e .` and nothing else.
 
@@ -18,9 +18,9 @@ import kinetix_py as kx
 # %% [markdown]
 # ## Load
 #
-# A level file is JSON that people can write. This one has a green wheel at the end of a bar,
-# and a blue ball. `size: "s"` says how many slots a level has: the walls and one more polygon, two circles, one
-# joint, one thruster.
+# A level file is JSON that people can write. This one has a green wheel at the end of a bar, and a blue
+# ball. `size: "s"` says how many slots a level has: the walls and one more polygon, two circles, one joint,
+# one thruster.
 
 # %%
 text = json.dumps(
@@ -44,8 +44,8 @@ level = kx.load_level(path)
 level.show(legend=True)
 
 # %% [markdown]
-# The joint is a plain hinge: nothing drives it. Files are checked when they are read, and an error names what is
-# wrong, where, and what would be right:
+# The joint is a plain hinge: nothing drives it. Files are checked when they are read, and an error names
+# what is wrong, where, and what would be right:
 
 # %%
 try:
@@ -61,9 +61,10 @@ level.show()
 # %% [markdown]
 # ## Step
 #
-# `kx.make` gives an environment of a size. `reset` and `step` are pure functions, compiled at the first call.
-# The default action has a choice per *binding*: four for motors (`0` off, `1` counter-clockwise, `2` clockwise), two for
-# thrusters (`0` off, `1` on). The mask tells which of them this level has: motor binding 0 only.
+# `kx.make` gives an environment of a size. `reset` and `step` are pure functions, compiled at the first
+# call. The default action has a choice per *binding*: four for motors (`0` off, `1` counter-clockwise, `2`
+# clockwise), two for thrusters (`0` off, `1` on). The mask tells which of them this level has: motor
+# binding 0 only.
 
 # %%
 env = kx.make("s")
@@ -81,8 +82,9 @@ while not done:
 print(f"after {len(states) - 1} steps: reward {float(reward):+.2f}, solved: {bool(info['solved'])}")
 
 # %% [markdown]
-# An episode ends when green touches blue (+1), when green touches red (-1), or after 256 steps. On the way there
-# is a reward of 0.2 per metre that green and blue come closer; `kx.EnvParams(dense_reward_scale=0)` turns it off.
+# An episode ends when green touches blue (+1), when green touches red (-1), or after 256 steps. On the way
+# there is a reward of 0.2 per metre that green and blue come closer; `kx.EnvParams(dense_reward_scale=0)`
+# turns it off.
 #
 # The observation is, unless you ask for another one, a table of entities with masks:
 
@@ -107,8 +109,8 @@ some = jnp.linspace(0, len(states) - 1, 8).astype(int)
 kx.render_svg(jax.tree.map(lambda leaf: leaf[some], episode), width=170)
 
 # %% [markdown]
-# `kx.save_video` writes a film (`.gif`, `.mp4`), or an `.html` page that plays, scrubs and zooms and needs nothing
-# but a browser. Open it, or embed it here with `IPython.display.IFrame("episode.html", 900, 600)`.
+# `kx.save_video` writes a film (`.gif`, `.mp4`), or an `.html` page that plays, scrubs and zooms and needs
+# nothing but a browser. Open it, or embed it here with `IPython.display.IFrame("episode.html", 900, 600)`.
 
 # %%
 actions = jnp.broadcast_to(clockwise, (len(states) - 1, *clockwise.shape))
@@ -118,8 +120,9 @@ print(f"{page}: {page.stat().st_size / 1000:.0f} kB")
 # %% [markdown]
 # ## Many at once
 #
-# Everything is a pytree of arrays, so `jax.vmap` plays many levels, here 256 random ones, each with random actions
-# and for 100 steps. An environment of `kx.make(..., auto_reset=True)` would start again at its end; this one goes on.
+# Everything is a pytree of arrays, so `jax.vmap` plays many levels, here 256 random ones, each with random
+# actions and for 100 steps. An environment of `kx.make(..., auto_reset=True)` would start again at its end;
+# this one goes on.
 
 # %%
 levels = kx.sample_levels(jax.random.key(1), 256, env.spec)
@@ -127,11 +130,11 @@ levels = kx.sample_levels(jax.random.key(1), 256, env.spec)
 
 @jax.jit
 def play(key, levels):
-    observation, state = jax.vmap(env.reset, (None, 0))(key, levels)
+    _, state = jax.vmap(env.reset, (None, 0))(key, levels)
 
     def step(state, key):
         actions = jax.vmap(env.sample_action)(jax.random.split(key, 256))
-        observation, state, reward, done, info = jax.vmap(env.step, (None, 0, 0))(key, state, actions)
+        _, state, _, done, info = jax.vmap(env.step, (None, 0, 0))(key, state, actions)
         return state, (info["solved"], done)
 
     return jax.lax.scan(step, state, jax.random.split(key, 100))

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Make a level, and train a specialist on it
 #
-# A car must reach a blue ball, but a red rock is in its way, and too high to drive over. The car has two driven
-# wheels and a thruster that lifts it. We build the level in Python, let a small network learn it with PPO for a
-# minute, and watch what it found.
+# A car must reach a blue ball, but a red rock is in its way, and too high to drive over. The car has two
+# driven wheels and a thruster that lifts it. We build the level in Python, let a small network learn it
+# with PPO for a minute, and watch what it found.
 #
 # Needs `pip install -e '.[notebooks]'`.
 
@@ -26,8 +26,9 @@ from agents.training.update import Trainer
 # %% [markdown]
 # ## The level
 #
-# `jax2d.Scene` collects bodies, joints and thrusters, checks every value, and gives back where each one is in the
-# arrays. The size is our own: no more slots than this level needs, one binding for both motors, one for the thruster.
+# `jax2d.Scene` collects bodies, joints and thrusters, checks every value, and gives back where each one is
+# in the arrays. The size is our own: no more slots than this level needs, one binding for both motors, one
+# for the thruster.
 
 # %%
 spec = kx.EnvSpec(
@@ -54,29 +55,31 @@ level = kx.from_scene(scene.build(), spec, role=role, motor_binding=[0, 0], thru
 level.show(spec=spec, legend=True)
 
 # %% [markdown]
-# `kx.save_level("rock.json", ...)` would keep it as a file, for
-# `python scripts/train.py curriculum=levels 'curriculum.levels=[rock.json]'`.
+# `kx.save_level("rock.json", ...)` would keep it as a file, for `python scripts/train.py curriculum=levels
+# 'curriculum.levels=[rock.json]'`.
 #
 # ## The environment
 #
-# One vector as observation is enough for a single level. With four physics steps to an action (two are usual) an
-# episode of 64 steps takes a little over four seconds of the game.
+# One vector as observation is enough for a single level. With four physics steps to an action (two are
+# usual) an episode of 64 steps takes a little over four seconds of the game.
 
 # %%
 env = kx.make(spec, observation="flat", frame_skip=4)
 numbers = kx.EnvParams(max_timesteps=64)
 levels = kx.stack_levels([level])
 
-solved, _ = attempt(jax.random.key(0), UniformPolicy(env), (), env, levels, numbers, attempts=256, num_steps=64)
+solved, _ = attempt(
+    jax.random.key(0), UniformPolicy(env), (), env, levels, numbers, attempts=256, num_steps=64
+)
 chance = float(solved.mean())
 print(f"acting at random solves {chance:.1%} of 256 attempts")
 
 # %% [markdown]
 # ## Training
 #
-# `Trainer` is the same program that `scripts/train.py` runs. A curriculum proposes the levels of each rollout, here
-# always ours; rollouts of 64 steps are whole episodes. Exploring is worth more entropy than usual: an agent that is
-# sure too early stops in front of the rock, where nothing hurts.
+# `Trainer` is the same program that `scripts/train.py` runs. A curriculum proposes the levels of each
+# rollout, here always ours; rollouts of 64 steps are whole episodes. Exploring is worth more entropy than
+# usual: an agent that is sure too early stops in front of the rock, where nothing hurts.
 
 # %%
 UPDATES, PER_CALL, ENVS, STEPS = 32, 4, 256, 64

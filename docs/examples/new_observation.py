@@ -1,0 +1,31 @@
+import jax
+import jax.numpy as jnp
+
+import kinetix_py as kx
+from agents.networks.config import NetworkConfig
+from agents.networks.factory import make_network
+
+
+def compass(state: kx.EnvState, params: kx.EnvParams, spec: kx.EnvSpec) -> jax.Array:
+    """Where blue and red are from green [m], green's velocity [m/s], and the time left: float `[7]`."""
+    sim = state.sim
+
+    def centre(role, values):
+        mine = sim.active & (state.role == role)
+        return jnp.where(mine[:, None], values, 0).sum(axis=0) / jnp.maximum(mine.sum(), 1)
+
+    green, blue, red = (centre(role, sim.position) for role in (1, 2, 3))
+    red = jnp.where((sim.active & (state.role == 3)).any(), red - green, 0)
+    left = 1 - state.time / params.max_timesteps
+    return jnp.concatenate([blue - green, red, centre(1, sim.velocity), left[None]])
+
+
+env = kx.make("s", observation=compass)
+level = kx.sample_level(jax.random.key(0), env.spec)
+observation, state = env.reset(jax.random.key(0), level)
+print(observation.round(2))
+
+network = make_network(NetworkConfig(kind="mlp", width=32, layers=1), env)
+params = network.init(jax.random.key(1))
+_, distribution, value = network.step(params, (), observation[None], jnp.ones(1, bool))
+print(distribution.sample(seed=jax.random.key(2)), value.shape)
