@@ -1,6 +1,7 @@
 # `make train` trains an agent on random levels for some minutes; its results are in a folder under `runs`.
 # `make test` runs the suite, `make test-oldest` its quick part on the oldest jax allowed,
-# `make lint` style and types. Each installs what it needs.
+# `make lint` style and types, `make docs` builds the pages into build/docs, with their pictures drawn anew,
+# `make notebooks` runs the notebooks and keeps their outputs. Each installs what it needs.
 PYTHON ?= python3.11
 VENV ?= .venv
 OLDEST_JAX = 0.7.0
@@ -9,7 +10,7 @@ RUN = $(VENV)/bin/python
 # Hand-made levels to be judged on too, where they are at hand.
 HAND_MADE = $(wildcard ../shared/kinetix_levels/s)
 
-.PHONY: train test test-slow test-oldest lint example
+.PHONY: train test test-slow test-oldest lint example docs notebooks
 
 $(VENV)/installed: pyproject.toml
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -46,3 +47,10 @@ test-oldest: .venv-oldest/installed
 
 example: $(VENV)/installed
 	$(RUN) examples/car_over_ramp.py
+
+docs: $(VENV)/installed
+	$(RUN) scripts/make_docs_pictures.py
+	$(RUN) -m mkdocs build --strict
+
+notebooks: $(VENV)/installed
+	$(RUN) scripts/make_notebooks.py

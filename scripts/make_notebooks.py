@@ -13,6 +13,7 @@ import argparse
 import os
 import pathlib
 import re
+import resource
 import sys
 import tempfile
 import time
@@ -95,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", help="without .py (default: all)")
     for name in parser.parse_args().names or names():
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         notebook = run(build((SOURCES / f"{name}.py").read_text()))
         wrong = complaints(notebook)
         if wrong:
@@ -103,7 +104,10 @@ def main() -> None:
         path = FOLDER / f"{name}.ipynb"
         nbformat.write(notebook, path)
         seconds = time.perf_counter() - begun
-        print(f"{path.relative_to(ROOT)}: {seconds:.0f} s, {path.stat().st_size / 1000:.0f} kB")
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        work = used.ru_utime + used.ru_stime - cpu.ru_utime - cpu.ru_stime
+        size = path.stat().st_size / 1000
+        print(f"{path.relative_to(ROOT)}: {seconds:.0f} s ({work:.0f} s of processor time), {size:.0f} kB")
 
 
 if __name__ == "__main__":
