@@ -18,7 +18,7 @@ from kinetix_py.rendering.style import (
     hex_colour,
 )
 
-LEGEND_WIDTH = 205.0
+LEGEND_WIDTH = 240.0  # room for the longest line in a wide font
 ROW = 25.0
 SCALE_HEIGHT = 30.0
 
