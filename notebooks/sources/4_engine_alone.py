@@ -2,8 +2,8 @@
 # # The engine alone, in your own JAX project
 #
 # `jax2d` is a rigid-body engine and knows nothing of games or agents. Here we let it plan: a ship with
-# three thrusters must fly over a rock and hover at a point on the other side. We look for the schedule of its
-# thrusters first by gradient descent through the physics, then by search, then by both.
+# three thrusters must fly over a rock and hover at a point on the other side. We look for the schedule of
+# its thrusters first by gradient descent through the physics, then by search, then by both.
 #
 # Needs `pip install -e . matplotlib`.
 
@@ -20,6 +20,7 @@ import jax2d
 #
 # `SimSpec` is static: the slots of each kind, and how often the solver sweeps over the constraints. One
 # wall slot is the floor. Both round bodies are circles: a ship of 0.13 kg, and a rock that does not move.
+# Nothing has friction, so that the ship does not roll: its thrusters would turn with it.
 
 # %%
 spec = jax2d.SimSpec(num_polygons=1, num_circles=2, num_joints=0, num_thrusters=3, solver_iterations=4)
@@ -58,15 +59,15 @@ def fly(schedules):
 
 
 def cost(free):
-    """What each schedule costs `[batch]`: how far from the target and how fast it ends, how near the rock it
-    comes, and fuel; and the paths."""
+    """What each schedule costs `[batch]`: how far from the target and how fast it ends, how near it comes to
+    the rock and to the room's left edge, and fuel; and the paths."""
     schedules = jax.nn.sigmoid(free)  # any numbers -> throttles in 0 .. 1
     path, velocity = fly(schedules)
     miss = jnp.sum((path[-1] - TARGET[:, None]) ** 2, axis=0)
     speed = jnp.sum(velocity**2, axis=0)
     apart = jnp.linalg.norm(path - ROCK[:, None], axis=1)
-    near = jnp.mean(jnp.maximum(1.1 - apart, 0.0) ** 2, axis=0)  # touching is 0.9 m apart
-    return miss + 0.2 * speed + 20 * near + 0.5 * jnp.mean(schedules, axis=(1, 2)), path
+    near = jnp.maximum(1.1 - apart, 0) ** 2 + jnp.maximum(0.4 - path[:, 0], 0) ** 2  # rock: touches at 0.9
+    return miss + 0.2 * speed + 20 * near.mean(axis=0) + 0.5 * jnp.mean(schedules, axis=(1, 2)), path
 
 
 def miss(path):
@@ -78,7 +79,7 @@ def miss(path):
 # ## By gradient
 #
 # `jax.grad` goes through every contact of 180 steps. It knows what would be a little better, and nothing
-# else: the ship flies to the rock and stays there.
+# else: the ship slides to the rock and stays there.
 
 
 # %%
