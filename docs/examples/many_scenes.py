@@ -21,4 +21,7 @@ scene.add_walls(restitution=1.0)  # a pair has the smaller restitution of its tw
 ball = scene.add_circle((2.5, 2.0), radius=0.2)
 start = scene.build()
 heights = jax.jit(jax.vmap(drop))(jnp.array([0.0, 0.4, 0.8]))  # three scenes in one batch
-print("highest in the second of the two seconds [m]:", heights[:, 60:].max(axis=1).round(2))
+print(
+    "highest in the second of the two seconds [m]:",
+    *(f"{height:.2f}" for height in heights[:, 60:].max(axis=1)),
+)

@@ -12,6 +12,7 @@ import pathlib
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import kinetix_py as kx
 
@@ -104,8 +105,8 @@ kx.render_svg(states[len(states) // 2], action=clockwise, contacts=True)
 # A batch of states is drawn as a grid. This is the whole episode, every few steps:
 
 # %%
-episode = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-some = jnp.linspace(0, len(states) - 1, 8).astype(int)
+episode = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+some = np.linspace(0, len(states) - 1, 8).astype(int)
 kx.render_svg(jax.tree.map(lambda leaf: leaf[some], episode), width=170)
 
 # %% [markdown]
@@ -113,7 +114,7 @@ kx.render_svg(jax.tree.map(lambda leaf: leaf[some], episode), width=170)
 # nothing but a browser. Open it, or embed it here with `IPython.display.IFrame("episode.html", 900, 600)`.
 
 # %%
-actions = jnp.broadcast_to(clockwise, (len(states) - 1, *clockwise.shape))
+actions = np.broadcast_to(clockwise, (len(states) - 1, *clockwise.shape))
 page = kx.save_video(episode, "episode.html", actions=actions, solved=info["solved"])
 print(f"{page}: {page.stat().st_size / 1000:.0f} kB")
 
@@ -143,7 +144,7 @@ def play(key, levels):
 _, (solved, done) = play(jax.random.key(2), levels)
 wins = solved[jnp.argmax(done, axis=0), jnp.arange(256)]  # at each episode's first end
 print(f"{int(done.any(0).sum())} of 256 episodes ended within 100 steps, {int(wins.sum())} of them solved")
-kx.render_svg(jax.tree.map(lambda leaf: leaf[:8], levels), width=170)
+kx.render_svg(levels, width=170)
 
 # %% [markdown]
 # The next notebook draws a level in Python and trains an agent on it.
