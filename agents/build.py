@@ -14,14 +14,51 @@ from agents.networks.factory import Network, make_network
 from agents.ppo.normalise import NormalisedPolicy
 from agents.ppo.update import make_optimizer
 from agents.training.update import Trainer
-from kinetix_py.levels.files import find_level_files
+from kinetix_py.levels.library.sets import HELD_OUT, PREFIX, held_out
+
+
+def training_files(paths: Sequence[str]) -> list[str]:
+    """As `level_files`, for training.
+
+    Raises:
+      ConfigError: a level that the library holds out.
+    """
+    files = level_files(paths)
+    kept = sorted({pathlib.Path(file).stem for file in files if held_out(file)})
+    if kept:
+        raise ConfigError(f"{', '.join(kept)}: held out by the library ({HELD_OUT}), so not to be trained on")
+    return files
+
+
+def level_files(paths: Sequence[str]) -> list[str]:
+    """Level files, folders of them and sets of the library, as files (or names, which the library knows).
+
+    Raises:
+      ConfigError: a folder without level files, or an unknown set.
+    """
+    files: list[str] = []
+    for path in paths:
+        if path.startswith(PREFIX):
+            try:
+                files += kx.level_set(path)
+            except kx.LevelError as error:
+                raise ConfigError(str(error)) from None
+            continue
+        if not pathlib.Path(path).is_dir():
+            files.append(path)
+            continue
+        found = sorted(str(file) for file in pathlib.Path(path).glob("**/*.json"))
+        if not found:
+            raise ConfigError(f"{path}: a folder without level files (*.json)")
+        files += found
+    return files
 
 
 def load_levels(paths: Sequence[str], spec: kx.EnvSpec) -> tuple[list[str], kx.Level]:
     """Reads level files and pads them to a size.
 
     Args:
-      paths: files, folders, or names of the library; at least one.
+      paths: files, folders, or names of the library or its sets; at least one.
 
     Returns:
       a name for each level, and the levels with a leading axis.
@@ -29,10 +66,7 @@ def load_levels(paths: Sequence[str], spec: kx.EnvSpec) -> tuple[list[str], kx.L
     Raises:
       ConfigError: a file that cannot be read or does not fit, or no file.
     """
-    try:
-        files = find_level_files(paths)
-    except kx.LevelError as error:
-        raise ConfigError(str(error)) from None
+    files = level_files(paths)
     if not files:
         raise ConfigError("no level files were named")
     levels = []
@@ -60,7 +94,7 @@ def make_curriculum(config: TrainConfig, env: kx.Environment, network: Network) 
     if chosen.kind == "domain_randomisation":
         return DomainRandomisation(env.spec, num_envs)
     if chosen.kind == "levels":
-        return FixedLevels(load_levels(chosen.levels, env.spec)[1], num_envs)
+        return FixedLevels(load_levels(training_files(chosen.levels), env.spec)[1], num_envs)
     return SFL(
         env,
         config.env.params,

@@ -71,7 +71,7 @@ class CurriculumConfig:
 
     Attributes:
       kind: `"sfl"`, `"domain_randomisation"`, or `"levels"`, which plays the files under `levels`.
-      levels: level files, folders of them, or names of the library.
+      levels: level files, folders of them, or names of the library or of its sets, such as `library/s`.
       num_candidates, attempts, buffer_size, refresh_every, buffer_share: as in `agents.curricula.SFL`.
     """
 
@@ -138,7 +138,7 @@ class EvaluationConfig:
     Attributes:
       num_levels: random levels that are in no rollout; may be 0.
       attempts: episodes of each.
-      levels: more to be judged on: level files, or folders of them.
+      levels: more to be judged on: as in `CurriculumConfig`.
     """
 
     num_levels: int = 512

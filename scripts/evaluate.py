@@ -32,7 +32,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", help="a run folder (its newest checkpoint) or one checkpoint in it")
     parser.add_argument(
-        "--levels", nargs="+", default=[], metavar="PATH", help="level files, or folders of them"
+        "--levels",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="level files, folders of them, or sets of the library, such as library/s",
     )
     parser.add_argument("--random", type=natural, default=None, metavar="N", help="unseen random levels")
     parser.add_argument("--attempts", type=positive, default=20, help="episodes of each level (default 20)")

@@ -12,6 +12,7 @@ import numpy as np
 import jax2d
 from jax2d.validation import SceneError, check_polygon
 from kinetix_py.levels.checks import LevelError, Node
+from kinetix_py.levels.difficulty import Difficulty
 from kinetix_py.levels.level import Level, pad_level, validate_level
 from kinetix_py.spec import EnvSpec
 
@@ -73,6 +74,7 @@ class LevelFile:
     description: str | None = None
     solution: list[list[int]] | None = None  # multi-discrete actions, one row per environment step
     env: dict | None = None  # parameters in a Kinetix file that are not Kinetix's defaults
+    difficulty: Difficulty | None = None  # as measured
 
 
 @dataclasses.dataclass(frozen=True)

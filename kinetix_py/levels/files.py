@@ -12,6 +12,7 @@ from typing import Any, Literal
 from kinetix_py.levels import kinetix_format, own_format, own_writer
 from kinetix_py.levels.checks import LevelError, Node, listed, parse, root_of
 from kinetix_py.levels.content import MAX_SLOTS, LevelFile, check_level
+from kinetix_py.levels.difficulty import Difficulty
 from kinetix_py.levels.level import Level
 from kinetix_py.spec import EnvSpec
 
@@ -77,9 +78,12 @@ def level_to_json(
     solution: Sequence[Sequence[int]] | None = None,
     spec: EnvSpec | None = None,
     env: dict | None = None,
+    difficulty: Difficulty | None = None,
 ) -> str:
     """The text of a level's file; arguments and errors as for `save_level`."""
-    file = LevelFile(level, _spec_of(level, spec), name, author, description, _rows(solution), env)
+    file = LevelFile(
+        level, _spec_of(level, spec), name, author, description, _rows(solution), env, difficulty
+    )
     return _text(file, format, "level")
 
 
@@ -94,6 +98,7 @@ def save_level(
     solution: Sequence[Sequence[int]] | None = None,
     spec: EnvSpec | None = None,
     env: dict | None = None,
+    difficulty: Difficulty | None = None,
 ) -> None:
     """Writes one level to a file, in one move: the file is the old one or the new one, never a part.
 
@@ -103,12 +108,15 @@ def save_level(
       solution: multi-discrete actions `[steps, bindings]` that solve it; `format="own"` only.
       spec: the size to write; by default the level's slots, 4 motor and 2 thruster bindings, 4 walls.
       env: `LevelFile.env` of the file that the level came from.
+      difficulty: as measured; `format="own"` only.
 
     Raises:
       LevelError: the level is not valid, or the format cannot hold it; nothing is touched.
       OSError: the file cannot be written.
     """
-    file = LevelFile(level, _spec_of(level, spec), name, author, description, _rows(solution), env)
+    file = LevelFile(
+        level, _spec_of(level, spec), name, author, description, _rows(solution), env, difficulty
+    )
     _replace(pathlib.Path(path), _text(file, format, os.fspath(path)))
 
 

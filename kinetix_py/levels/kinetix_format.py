@@ -188,7 +188,7 @@ def check_writable(file: LevelFile, where: str) -> None:
         raise LevelError(
             f"{where}: joint {row}: motor_auto is True, but Kinetix's files cannot say so; it must be False"
         )
-    for field in ("name", "author", "description", "solution"):
+    for field in ("name", "author", "description", "solution", "difficulty"):
         if getattr(file, field) is not None:
             raise LevelError(
                 f"{where}: {field} must be None, as Kinetix's files have no such field; format='own' has"

@@ -1,4 +1,6 @@
-"""This package's level files, version 1: what a level has, in metres, radians and kilograms, and no more.
+"""This package's level files: what a level has, in metres, radians and kilograms, and no more.
+
+Version 2 adds the field `difficulty`; a file without it says version 1, which older readers take.
 
 A body, joint or thruster takes the next free slot of its kind unless it names one. Vertices are about the
 body's position, which is taken for its centre of mass. A number that is left out has the default below.
@@ -23,12 +25,13 @@ from kinetix_py.levels.content import (
     level_of,
     read_solution,
 )
+from kinetix_py.levels.difficulty import read_difficulty
 from kinetix_py.levels.kinetix_env import read_env
 from kinetix_py.levels.walls import DEFAULT_ROOM, read_walls
 from kinetix_py.spec import ROLES, SIZES, EnvSpec
 
 FORMAT = "kinetix-py level"
-VERSION = 1
+VERSION = 2
 NOTES = ("name", "author", "description")
 # Names in a file for counts of EnvSpec; the first four have no default.
 COUNTS = {
@@ -82,7 +85,9 @@ def read(root: Node) -> LevelFile:
     if version > VERSION:
         root["version"].fail(f"is {version}, newer than this package reads; at most {VERSION}")
     lists = ("bodies", "joints", "thrusters")
-    root.object(("format", "version", "size", "gravity"), (*NOTES, "solution", "walls", *lists, "kinetix"))
+    later = ("difficulty",) if version >= 2 else ()
+    optional = (*NOTES, "solution", "walls", *lists, "kinetix", *later)
+    root.object(("format", "version", "size", "gravity"), optional)
     spec = read_size(root["size"])
     columns = blank(spec)
     columns.gravity[:] = root["gravity"].vector()
@@ -99,6 +104,7 @@ def read(root: Node) -> LevelFile:
         spec=spec,
         solution=read_solution(root.get("solution", None), spec),
         env=read_env(root["kinetix"]) if "kinetix" in root else None,
+        difficulty=read_difficulty(root["difficulty"]) if "difficulty" in root else None,
         **{note: root[note].text() for note in NOTES if note in root},
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 from jax2d.scene import box_vertices
 from kinetix_py.levels.checks import same, shortest
 from kinetix_py.levels.content import Columns, LevelFile, columns_of
+from kinetix_py.levels.difficulty import written_difficulty
 from kinetix_py.levels.own_format import (
     BODY_NUMBERS,
     COUNTS,
@@ -20,7 +21,6 @@ from kinetix_py.levels.own_format import (
     JOINT_NUMBERS,
     NOTES,
     THRUSTER_NUMBERS,
-    VERSION,
     Default,
     body_id,
     inverses,
@@ -40,7 +40,8 @@ def write(file: LevelFile) -> str:
     spec, columns = file.spec, columns_of(file.level, file.spec)
     walls = written_walls(columns, spec)
     first = 0 if walls == "listed" else spec.walls
-    content: Row = {"format": FORMAT, "version": VERSION}
+    # The lowest version that has every field of the file, so that older readers take what they can.
+    content: Row = {"format": FORMAT, "version": 1 if file.difficulty is None else 2}
     content |= {note: getattr(file, note) for note in NOTES if getattr(file, note) is not None}
     content |= {"size": _size(spec), "gravity": _pair(columns.gravity)}
     if walls != DEFAULT_ROOM:
@@ -51,6 +52,8 @@ def write(file: LevelFile) -> str:
     content["thrusters"] = _rows(columns.thrusters["active"], lambda row: _thruster(columns, ids, row))
     if file.solution is not None:
         content["solution"] = file.solution
+    if file.difficulty is not None:
+        content["difficulty"] = written_difficulty(file.difficulty)
     if file.env is not None:
         content["kinetix"] = file.env
     return _lines(content)

@@ -39,7 +39,7 @@ WRONG = {
         "bodies[0] has an unknown field 'frictoin'; did you mean 'friction'",
     ),
     "other format": ("format", "a level", "format must be one of kinetix-py level, got 'a level'"),
-    "newer version": ("version", 2, "version is 2, newer than this package reads; at most 1"),
+    "newer version": ("version", 3, "version is 3, newer than this package reads; at most 2"),
     "no version": ("version", True, "version must be an integer, got True"),
     "unknown size": ("size", "xl", "size must be one of s, m, l, got 'xl'"),
     "too large": ("size", {"polygons": 10**9}, "size has no field 'circles'"),

@@ -1,0 +1,1 @@
+"""Families of levels: functions whose parameters, in metres, give every member."""

@@ -1,0 +1,186 @@
+"""Arms and tools on the large size: reaching, grasping, throwing, catching, stacking, poking."""
+
+from __future__ import annotations
+
+from kinetix_py.levels.library.entry import Entry, members
+from kinetix_py.levels.library.families.parts import add_limb
+from kinetix_py.levels.library.sketch import Point, Sketch
+
+
+def reach(goal: Point = (4.0, 2.0), reds: tuple[Point, ...] = (), links: int = 3) -> Sketch:
+    """An arm of three links reaches round red discs."""
+    sketch = Sketch("l")
+    base = sketch.peg((2.5, 0.9), 0.2)
+    points = [(2.5, 0.9 + 0.75 * number) for number in range(links + 1)]
+    add_limb(sketch, base, points, list(range(links)), role="green", speed=0.5, power=2.0, limits=(-130, 130))
+    sketch.peg(goal, 0.2, "blue")
+    for red in reds:
+        sketch.block(red, 0.3, 0.3, "red")
+    return sketch
+
+
+def grasp(lift: float = 2.6, radius: float = 0.17) -> Sketch:
+    """A hand of two fingers on an arm holds a ball, which has to come up to the blue shelf."""
+    sketch = Sketch("l")
+    base = sketch.peg((1.0, 1.6), 0.15)
+    arm = sketch.plank((1.0, 1.6), (2.6, 1.6), 0.16, density=2.0)
+    sketch.motor(base, arm, (1.0, 1.6), 0, speed=0.3, power=3.0, limits=(-30, 80))
+    for side, binding in ((-0.3, 1), (0.3, 2)):
+        top = (2.5 + side, 1.55)
+        finger = sketch.plank(top, (2.5 + side * 1.1, 0.75), 0.1, density=1.5)
+        limits = (-20, 60) if side < 0 else (-60, 20)
+        sketch.motor(arm, finger, top, binding, speed=0.5, power=2.0, limits=limits)
+    sketch.ball((2.5, 0.4 + radius), radius, "green", density=0.5, friction=2.0)
+    sketch.block((2.3, lift), 1.6, 0.15, "blue")
+    return sketch
+
+
+def throw(goal: Point = (4.4, 2.4), wall: float = 1.6) -> Sketch:
+    """An arm with a cup throws a ball over a red wall."""
+    sketch = Sketch("l")
+    base = sketch.peg((1.1, 1.2), 0.15)
+    arm = sketch.plank((1.1, 1.2), (0.3, 1.2), 0.14, density=2.0, reach=0.08)
+    sketch.motor(base, arm, (1.1, 1.2), 0, speed=-2.0, power=2.0, limits=(-150, 20))
+    rim = sketch.box((0.62, 1.36), 0.08, 0.18, density=0.5)
+    sketch.weld(arm, rim, (0.62, 1.26))
+    end = sketch.box((0.24, 1.36), 0.08, 0.18, density=0.5)
+    sketch.weld(arm, end, (0.24, 1.26))
+    sketch.ball((0.43, 1.4), 0.12, "green")
+    sketch.block((2.6, 0.4 + wall / 2), 0.2, wall, "red")
+    sketch.block(goal, 0.3, 0.9, "blue")
+    return sketch
+
+
+def catch(speed: float = 1.5, height: float = 4.2, floor: str = "red") -> Sketch:
+    """A ball flies in; the blue cup at the end of an arm must get to where it comes down."""
+    sketch = Sketch("l", floor=floor, right="red")
+    base = sketch.peg((3.4, 0.9), 0.15)
+    upper = sketch.plank((3.4, 0.9), (3.4, 1.6), 0.14, density=2.0)
+    sketch.motor(base, upper, (3.4, 0.9), 0, speed=0.4, power=2.0, limits=(-80, 60))
+    plate = sketch.box((3.7, 1.6), 0.8, 0.1, "blue")
+    sketch.motor(upper, plate, (3.4, 1.6), 1, speed=0.4, power=2.0, limits=(-90, 90))
+    sketch.ball((0.4, height), 0.14, "green", velocity=(speed, 0.0))
+    return sketch
+
+
+def stack(count: int = 2, width: float = 0.6) -> Sketch:
+    """A pusher shoves the green box from its shelf on to a tower; the ground is red."""
+    sketch = Sketch("l", floor="red")
+    for number in range(count):
+        role = "blue" if number == count - 1 else "none"
+        sketch.box((3.0, 0.62 + 0.44 * number), width, 0.44, role)
+    height = 0.4 + 0.44 * count + 0.4
+    sketch.block((1.3, height - 0.1), 2.3, 0.2)
+    sketch.box((1.3, height + 0.2), 0.4, 0.4, "green", friction=0.5)
+    base = sketch.peg((0.9, height + 1.6), 0.12)
+    arm = sketch.plank((0.9, height + 1.6), (0.4, height + 0.25), 0.14, density=2.0)
+    sketch.motor(base, arm, (0.9, height + 1.6), 0, speed=0.25, power=2.0, limits=(-10, 120))
+    return sketch
+
+
+def poke(slot: float = 0.5, depth: float = 1.0) -> Sketch:
+    """The arm is too short for the tunnel; it has to shove the loose stick at the ball in there."""
+    sketch = Sketch("l")
+    sketch.block((3.4, 1.1), 2.4, 0.2)
+    sketch.block((3.4 + 0.2, 1.3 + slot), 2.0, 0.2)
+    sketch.ball((3.1 + depth * 0.3, 1.2 + 0.14), 0.14, "green")
+    sketch.box((2.3, 1.2 + 0.06), 1.2, 0.12, friction=0.4)
+    sketch.block((4.8, 0.6), 0.4, 0.4, "blue")
+    base = sketch.peg((1.0, 2.4), 0.12)
+    arm = sketch.plank((1.0, 2.4), (1.0, 1.2), 0.14, density=2.0)
+    sketch.motor(base, arm, (1.0, 2.4), 0, speed=0.4, power=2.0, limits=(-60, 70))
+    return sketch
+
+
+def wrecking_ball(links: int = 3, tower: int = 2) -> Sketch:
+    """A ball on a chain is swung at a tower; the green box on top must fall on the blue ground plate."""
+    sketch = Sketch("l")
+    mast = sketch.peg((2.0, 3.6), 0.12)
+    parent, start = mast, (2.0, 3.6)
+    for number in range(links):
+        end = (2.0, 3.6 - 0.55 * (number + 1))
+        link = sketch.plank(start, end, 0.1, density=1.5)
+        if number == 0:
+            sketch.motor(parent, link, start, 0, speed=1.0, power=0.8)
+        else:
+            sketch.hinge(parent, link, start)
+        parent, start = link, end
+    weight = sketch.ball((2.0, start[1] - 0.1), 0.25, density=2.0)
+    sketch.hinge(parent, weight, start)
+    for number in range(tower):
+        sketch.box((3.0, 0.7 + 0.6 * number), 0.35, 0.6, "green" if number == tower - 1 else "none")
+    sketch.block((4.1, 0.45), 1.2, 0.1, "blue")
+    return sketch
+
+
+def angry_birds(tower: int = 3, place: float = 3.8) -> Sketch:
+    """A sling throws the bird at a tower of loose boxes with the pig on top."""
+    sketch = Sketch("l")
+    pivot = sketch.peg((1.3, 0.9), 0.1)
+    sling = sketch.plank((0.5, 0.9), (1.5, 0.9), 0.14, density=3.0)
+    sketch.motor(pivot, sling, (1.3, 0.9), 0, speed=-3.0, power=2.0, limits=(-110, 10))
+    sketch.ball((0.65, 1.13), 0.15, "green")
+    for number in range(tower):
+        sketch.box((place, 0.6 + 0.4 * number), 0.4 - 0.06 * number, 0.4)
+    sketch.ball((place, 0.4 + 0.4 * tower + 0.15), 0.15, "blue")
+    return sketch
+
+
+LEVELS: list[Entry] = [
+    *members(
+        reach,
+        "manipulation arm",
+        "Reach the blue disc with the last link, not the red blocks.",
+        {
+            "arm_reach_easy": {"goal": (3.9, 2.4)},
+            "arm_reach": {"goal": (4.2, 1.2), "reds": ((3.9, 2.6),)},
+            "arm_reach_hard": {"goal": (3.1, 0.7), "reds": ((4.3, 1.6), (1.2, 2.4))},
+        },
+    ),
+    *members(
+        grasp,
+        "manipulation grasp",
+        "Grip the ball with two fingers and lift it to the blue shelf.",
+        {"grasp": {"lift": 2.15}, "grasp_hard": {}},
+    ),
+    *members(
+        throw,
+        "manipulation throw catapult",
+        "Throw the ball over the red wall at the blue block.",
+        {
+            "throw_easy": {"wall": 0.4, "goal": (3.6, 1.0)},
+            "throw": {},
+            "throw_hard": {"wall": 2.2, "goal": (4.6, 0.85)},
+        },
+    ),
+    *members(
+        catch,
+        "manipulation catch",
+        "Get the blue plate under the ball that flies in.",
+        {"catch": {"speed": 2.0}, "catch_hard": {"speed": 1.2}},
+    ),
+    *members(
+        stack,
+        "manipulation stacking",
+        "Push the green box on to the tower; the ground is red.",
+        {"stack_easy": {"width": 1.0}, "stack": {}, "stack_hard": {"count": 3, "width": 0.45}},
+    ),
+    *members(
+        poke,
+        "manipulation tools",
+        "Use the stick to push the ball out of the tunnel.",
+        {"tool_stick": {}, "tool_stick_hard": {"depth": 2.4}},
+    ),
+    *members(
+        wrecking_ball,
+        "manipulation chains",
+        "Swing the ball on the chain against the tower.",
+        {"wrecking_ball": {}, "wrecking_ball_hard": {"tower": 3}},
+    ),
+    *members(
+        angry_birds,
+        "manipulation throw catapult",
+        "Throw the bird at the blue disc on its tower of loose boxes.",
+        {"angry_birds_tower": {}, "angry_birds_tower_hard": {"tower": 4, "place": 4.4}},
+    ),
+]

@@ -1,0 +1,251 @@
+"""Machines and mazes on the large size: gears, clocks, gates, locks, rails, platforms, pinball."""
+
+from __future__ import annotations
+
+from kinetix_py.levels.library.entry import Entry, members
+from kinetix_py.levels.library.families.parts import add_car
+from kinetix_py.levels.library.sketch import Point, Sketch
+
+
+def _flyer(sketch: Sketch, at: Point, right: float = 0.08, up: float = 0.22, radius: float = 0.15) -> None:
+    """A green ball with an engine to the right (binding 0) and one up (binding 1)."""
+    ball = sketch.ball(at, radius, "green")
+    sketch.thruster(ball, 0, right, 0)
+    sketch.thruster(ball, 90, up, 1)
+
+
+def maze(walls: int = 3, opening: float = 0.9) -> Sketch:
+    """Red walls with openings above and below in turn; engines to the right and up."""
+    sketch = Sketch("l", gravity=3.0)
+    _flyer(sketch, (0.5, 0.56), right=0.04, up=0.06)
+    step = 4.0 / (walls + 1)
+    for number in range(walls):
+        x, height = 0.6 + step * (number + 1), 4.6 - opening
+        below = number % 2 == 0
+        sketch.block((x, 0.4 + height / 2 if below else 5 - height / 2), 0.16, height, "red")
+    sketch.peg((4.6, 0.9 if walls % 2 == 0 else 4.0), 0.25, "blue")
+    return sketch
+
+
+def platforms(rise: float = 0.5, width: float = 0.7, steps: int = 3) -> Sketch:
+    """Platforms over a red floor; the box hops with a strong but clumsy engine."""
+    sketch = Sketch("l", floor="red")
+    hero = sketch.box((0.5, 1.12), 0.3, 0.24, "green")
+    sketch.thruster(hero, 90, 0.2, 0)
+    sketch.thruster(hero, 0, 0.1, 1)
+    sketch.block((0.5, 0.9), 0.9, 0.2)
+    spacing = 4.2 / (steps + 1)
+    for number in range(steps):
+        last = number == steps - 1
+        x, y = 0.5 + spacing * (number + 1.2), 0.9 + rise * (number + 1)
+        sketch.block((x, y), width, 0.2, "blue" if last else "none")
+    sketch.block((2.6, 3.9), 2.0, 0.2, "red")
+    return sketch
+
+
+def flappy(gaps: tuple[float, ...] = (2.0, 3.0, 2.2), opening: float = 1.5) -> Sketch:
+    """A bird through several gates of two red posts."""
+    sketch = Sketch("l", gravity=5.0, floor="red", ceiling="red", right="blue")
+    bird = sketch.ball((0.4, 2.6), 0.13, "green", velocity=(1.0, 0.0))
+    sketch.thruster(bird, 90, 0.08, 0)
+    for number, middle in enumerate(gaps):
+        x = 1.4 + 1.2 * number
+        low, high = middle - opening / 2, middle + opening / 2
+        sketch.block((x, (0.4 + low) / 2), 0.2, low - 0.4, "red")
+        sketch.block((x, (5 + high) / 2), 0.2, 5 - high, "red")
+    return sketch
+
+
+def pinball(goal: Point = (2.5, 4.2), bumpers: int = 2) -> Sketch:
+    """Two flippers, bumpers, slopes towards the drain, which is red."""
+    sketch = Sketch("l", floor="red")
+    for side, binding in ((-1, 0), (1, 1)):
+        hinge = (2.5 + side * 1.15, 1.3)
+        wall = sketch.plank((2.5 + side * 2.45, 2.0), hinge, 0.1, immovable=True)
+        flipper = sketch.plank(hinge, (2.5 + side * 0.3, 1.05), 0.14, density=3.0)
+        limits = (-70, 15) if side > 0 else (-15, 70)
+        sketch.motor(wall, flipper, hinge, binding, speed=-side * 2.0, power=2.5, limits=limits)
+    sketch.ball((1.75, 3.2), 0.14, "green", restitution=0.4)
+    for number in range(bumpers):
+        sketch.peg((1.2 + 2.6 * number, 3.4), 0.2, restitution=0.8)
+    sketch.block(goal, 0.9, 0.2, "blue")
+    return sketch
+
+
+def gears(teeth: float = 1.0, goal: Point = (3.9, 3.4)) -> Sketch:
+    """A driven wheel turns a second one by friction, and that one swings the green arm."""
+    sketch = Sketch("l")
+    base = sketch.block((1.7, 0.75), 0.2, 0.7)
+    post = sketch.block((2.72, 0.75), 0.2, 0.7)
+    small = sketch.ball((1.7, 1.4), 0.3, friction=3.0)
+    large = sketch.ball((1.7 + 0.3 + 0.7 - 0.005, 1.4), 0.7, friction=3.0)
+    sketch.motor(base, small, (1.7, 1.4), 0, speed=teeth, power=3.0)
+    sketch.hinge(post, large, (2.695, 1.4))
+    arm = sketch.plank((2.695, 1.4), (2.695, 2.9), 0.12, "green", density=0.3)
+    sketch.weld(large, arm, (2.695, 1.6))
+    sketch.peg(goal, 0.2, "blue")
+    sketch.peg((1.2, 2.5), 0.2, "red")
+    return sketch
+
+
+def clock(speed: float = 0.15, hands: int = 2) -> Sketch:
+    """Red hands go round by themselves; the flyer has to pass between them."""
+    sketch = Sketch("l", gravity=3.0, right="blue")
+    hub = sketch.peg((2.6, 2.7), 0.1)
+    first = sketch.box((2.6, 2.7), 0.12, 3.6, "red", density=2.0)
+    sketch.motor(hub, first, (2.6, 2.7), 3, speed=speed, power=3.0, auto=True)
+    if hands > 1:
+        second = sketch.box((2.6, 2.7), 3.6, 0.12, "red", density=2.0)
+        sketch.weld(first, second, (2.6, 2.7))
+    _flyer(sketch, (0.35, 0.56), right=0.05, up=0.06)
+    return sketch
+
+
+def escapement(speed: float = 0.2, slope: float = 0.5) -> Sketch:
+    """A wheel of paddles turns by itself; the car must slip under a paddle in time."""
+    sketch = Sketch("l")
+    hub = sketch.peg((2.8, 1.9), 0.1)
+    first = sketch.box((2.8, 1.9), 0.12, 2.4, "red", density=2.0)
+    sketch.motor(hub, first, (2.8, 1.9), 3, speed=speed, power=3.0, auto=True)
+    second = sketch.box((2.8, 1.9), 2.4, 0.12, "red", density=2.0)
+    sketch.weld(first, second, (2.8, 1.9))
+    add_car(sketch, 0.7, length=0.6, radius=0.15, speed=1.0 + slope)
+    sketch.block((4.85, 1.05), 0.3, 0.6, "blue")
+    return sketch
+
+
+def lock(gates: int = 2, tilt: float = 0.5) -> Sketch:
+    """A ball rolls down a slope through gates, each of which a motor has to lift, one after the other."""
+    sketch = Sketch("l", floor="red")
+    high, low = (0.2, 2.4 + tilt), (4.1, 2.4 - tilt)
+    sketch.plank(high, low, 0.12, immovable=True)
+    sketch.ball((0.5, 2.62 + tilt * 0.85), 0.15, "green")
+    for number in range(gates):
+        x = 1.4 + 1.2 * number
+        ground = 2.4 + tilt - 2 * tilt * (x - 0.2) / 3.9 + 0.08
+        hinge = (x, ground + 1.0)
+        block = sketch.block((x, hinge[1] + 0.12), 0.14, 0.14)
+        gate = sketch.plank(hinge, (x, ground + 0.04), 0.1, density=3.0)
+        sketch.motor(block, gate, hinge, number, speed=0.4, power=2.0, limits=(-100, 1))
+    sketch.block((4.6, 0.65), 0.7, 0.5, "blue")
+    return sketch
+
+
+def rail(height: float = 2.4, drop: float = 0.8) -> Sketch:
+    """A carriage slides between two rails, blown by its engine; the ball it pushes has to fall on blue."""
+    sketch = Sketch("l", floor="red")
+    sketch.plank((0.1, height), (3.2, height - drop * 0.2), 0.12, immovable=True, friction=0.2)
+    angle = sketch.box((0.8, height + 0.19), 0.5, 0.24, friction=0.1)
+    sketch.thruster(angle, 0, 0.35, 0)
+    sketch.thruster(angle, 180, 0.35, 1)
+    sketch.ball((1.6, height + 0.06 + 0.16), 0.16, "green", friction=0.5)
+    sketch.block((2.4, height + 0.05), 0.1, 0.16)
+    sketch.block((3.9, 0.6), 0.5, 0.4, "blue")
+    return sketch
+
+
+def trampolines(shelf: float = 3.6, bounce: float = 0.95) -> Sketch:
+    """From trampoline to trampoline over a red floor, and up to a shelf."""
+    sketch = Sketch("l", floor="red")
+    for x in (0.9, 2.5):
+        sketch.block((x, 0.7), 1.1, 0.2, restitution=bounce)
+    ball = sketch.ball((0.9, 2.6), 0.18, "green", restitution=bounce)
+    sketch.thruster(ball, 90, 0.07, 0)
+    sketch.thruster(ball, 0, 0.04, 1)
+    sketch.block((4.2, shelf), 1.0, 0.2, "blue")
+    sketch.block((1.7, 1.0), 0.1, 0.8, "red")
+    return sketch
+
+
+def catapult(load: float = 3.0, goal: Point = (4.2, 3.0)) -> Sketch:
+    """A gate holds a heavy ball on a slope; let go, it falls on a see-saw that flings the green ball."""
+    sketch = Sketch("l")
+    foot = sketch.wedge([(2.4, 0.72), (2.6, 0.4), (2.2, 0.4)])
+    board = sketch.box((2.4, 0.78), 3.0, 0.1)
+    sketch.scene.add_revolute_joint(foot, board, (2.4, 0.74))
+    sketch.ball((3.65, 0.96), 0.13, "green")
+    sketch.plank((0.1, 3.3), (1.0, 3.0), 0.12, immovable=True)
+    gate_block = sketch.block((1.05, 3.95), 0.14, 0.14)
+    gate = sketch.plank((1.05, 3.9), (1.05, 3.15), 0.1, density=2.0)
+    sketch.motor(gate_block, gate, (1.05, 3.85), 0, speed=0.5, power=2.0, limits=(-100, 2))
+    sketch.ball((0.6, 3.48), 0.26, density=load)
+    sketch.block(goal, 0.9, 0.2, "blue")
+    return sketch
+
+
+LEVELS: list[Entry] = [
+    *members(
+        maze,
+        "maze thrusters",
+        "Fly round the red walls to the blue disc.",
+        {
+            "maze_easy": {"walls": 1, "opening": 1.4},
+            "maze": {"walls": 2},
+            "maze_hard": {"walls": 4, "opening": 0.8},
+        },
+    ),
+    *members(
+        platforms,
+        "platformer thrusters",
+        "Hop from platform to platform to the blue one; the ground is red.",
+        {
+            "platforms_easy": {"rise": 0.2, "steps": 2, "width": 0.9},
+            "platforms": {},
+            "platforms_hard": {"rise": 0.8},
+        },
+    ),
+    *members(
+        flappy,
+        "flappy thrusters",
+        "Flap through all gates to the blue wall.",
+        {"flappy_gates": {"gaps": (2.0, 3.0)}, "flappy_gates_hard": {"opening": 1.2}},
+    ),
+    *members(
+        pinball,
+        "pinball manipulation",
+        "Flip the ball up to the blue bar; the drain is red.",
+        {"pinball": {}, "pinball_hard": {"goal": (4.0, 4.6)}},
+    ),
+    *members(
+        gears,
+        "gears manipulation",
+        "Turn the small wheel so that the arm on the large one goes to the blue disc.",
+        {"gears": {}, "gears_hard": {"goal": (3.9, 1.0), "teeth": 0.6}},
+    ),
+    *members(
+        clock,
+        "clocks thrusters",
+        "Pass the turning red hands to the blue wall.",
+        {"clock_easy": {"hands": 1}, "clock": {}, "clock_hard": {"speed": 0.4}},
+    ),
+    *members(
+        escapement,
+        "clocks car locomotion",
+        "Drive past the turning red paddles to the blue block.",
+        {"escapement": {}, "escapement_hard": {"speed": 0.5, "slope": 0.0}},
+    ),
+    *members(
+        lock,
+        "locks manipulation",
+        "Lift the gates one after the other; the ball has to roll on to the blue block.",
+        {"lock_easy": {"gates": 1}, "lock": {}, "lock_hard": {"gates": 3}},
+    ),
+    *members(
+        rail,
+        "rails thrusters manipulation",
+        "Push the ball along the rail, over the sill and on to the blue block.",
+        {"rail": {}},
+    ),
+    *members(
+        trampolines,
+        "trampoline thrusters",
+        "Bounce to the blue shelf; the ground is red.",
+        {"trampolines": {"shelf": 2.6}, "trampolines_hard": {}},
+    ),
+    *members(
+        catapult,
+        "catapult manipulation",
+        "Let the heavy ball fall on the see-saw to fling the green one.",
+        {"catapult": {}, "catapult_hard": {"goal": (4.4, 4.2), "load": 5.0}},
+    ),
+]

@@ -1,0 +1,186 @@
+"""Motors on the medium size: cars, arms, catapults, hoppers, beams, flippers, levers."""
+
+from __future__ import annotations
+
+from kinetix_py.levels.library.entry import Entry, members
+from kinetix_py.levels.library.sketch import Point, Sketch
+
+
+def car(start: float = 1.0, goal: Point = (4.5, 0.7), speed: float = 1.0, mass: float = 1.0) -> Sketch:
+    """A box on two driven wheels on flat ground."""
+    sketch = Sketch("m")
+    body = sketch.box((start, 0.85), 1.0, 0.24, "green", density=mass)
+    for side in (-0.35, 0.35):
+        wheel = sketch.ball((start + side, 0.62), 0.22)
+        sketch.motor(body, wheel, (start + side, 0.62), 0, speed=-speed)
+    sketch.peg(goal, 0.25, "blue")
+    return sketch
+
+
+def car_ramp(height: float = 0.7, length: float = 1.6, goal: Point = (4.6, 2.0)) -> Sketch:
+    """A car takes a ramp at speed and jumps to what hangs behind it."""
+    sketch = Sketch("m")
+    body = sketch.box((0.7, 0.85), 0.8, 0.2, "green")
+    for side, binding in ((-0.28, 0), (0.28, 1)):
+        wheel = sketch.ball((0.7 + side, 0.62), 0.22)
+        sketch.motor(body, wheel, (0.7 + side, 0.62), binding, speed=-2.0, power=1.5)
+    end = 1.6 + length
+    sketch.wedge([(end, 0.4 + height), (end, 0.4), (1.6, 0.4)])
+    sketch.peg(goal, 0.3, "blue")
+    return sketch
+
+
+def car_flip(goal: Point = (2.5, 1.45)) -> Sketch:
+    """A car has to rear up: blue hangs above it, out of reach while it rolls."""
+    sketch = Sketch("m", left="red", right="red")
+    body = sketch.box((2.5, 0.85), 1.1, 0.2, "green")
+    for side, binding in ((-0.4, 0), (0.4, 1)):
+        wheel = sketch.ball((2.5 + side, 0.65), 0.25)
+        sketch.motor(body, wheel, (2.5 + side, 0.65), binding, speed=2.0, power=2.0)
+    sketch.peg(goal, 0.25, "blue")
+    return sketch
+
+
+def arm(goal: Point = (4.0, 3.2), red: Point | None = None, lengths: Point = (1.1, 1.0)) -> Sketch:
+    """A two-link arm; its second link reaches for a disc."""
+    sketch = Sketch("m")
+    base = sketch.peg((2.5, 1.6), 0.2)
+    elbow = (2.5, 1.6 + lengths[0])
+    upper = sketch.plank((2.5, 1.6), elbow, 0.18, reach=0.06)
+    tip = (2.5, elbow[1] + lengths[1])
+    lower = sketch.plank(elbow, tip, 0.14, "green", reach=0.05)
+    sketch.motor(base, upper, (2.5, 1.6), 0, speed=0.5, power=2.0)
+    sketch.motor(upper, lower, elbow, 1, speed=0.5, power=1.5)
+    sketch.peg(goal, 0.2, "blue")
+    if red is not None:
+        sketch.peg(red, 0.25, "red")
+    return sketch
+
+
+def angry_birds(height: float = 1.0, place: float = 4.2, power: float = 2.0) -> Sketch:
+    """A sling arm throws a bird at a disc that stands on a tower."""
+    sketch = Sketch("m")
+    pivot = sketch.peg((1.3, 0.9), 0.1)
+    sling = sketch.plank((0.6, 0.9), (1.5, 0.9), 0.14, density=3.0)
+    sketch.motor(pivot, sling, (1.3, 0.9), 0, speed=-3.0, power=power, limits=(-110, 10))
+    sketch.ball((0.72, 1.13), 0.15, "green")
+    sketch.block((place, 0.4 + height / 2), 0.4, height)
+    sketch.ball((place, 0.4 + height + 0.2), 0.2, "blue")
+    return sketch
+
+
+def hopper(goal: Point = (4.4, 1.4), gravity: float = 9.81, power: float = 1.5) -> Sketch:
+    """A trunk over one leg with a foot: hip driven, ankle driven."""
+    sketch = Sketch("m", gravity=gravity)
+    trunk = sketch.box((1.0, 1.5), 0.35, 0.7, "green")
+    leg = sketch.box((1.0, 0.85), 0.16, 0.7)
+    foot = sketch.ball((1.0, 0.55), 0.15)
+    sketch.motor(trunk, leg, (1.0, 1.18), 0, speed=1.5, power=power, limits=(-70, 70))
+    sketch.motor(leg, foot, (1.0, 0.55), 1, speed=1.0, power=1.0)
+    sketch.peg(goal, 0.3, "blue")
+    return sketch
+
+
+def beam_balance(start: float = 0.4, blue: float = -0.95, red: float = 1.05) -> Sketch:
+    """A ball rolls on a beam; at one of its ends lies blue, over the other hangs red."""
+    sketch = Sketch("m", floor="red")
+    pivot = sketch.peg((2.5, 1.8), 0.12)
+    beam = sketch.box((2.5, 2.0), 2.8, 0.12, density=2.0)
+    sketch.motor(pivot, beam, (2.5, 2.0), 0, speed=0.3, power=2.0, limits=(-35, 35))
+    sketch.ball((2.5 + start, 2.0 + 0.06 + 0.16), 0.16, "green")
+    sketch.peg((2.5 + blue, 2.72), 0.2, "blue")
+    sketch.block((2.5 + red, 2.9), 0.2, 0.4, "red")
+    return sketch
+
+
+def lever(load: float = 0.6, goal: float = 3.4) -> Sketch:
+    """A heavy ball drops on one end of a see-saw and flings the green one up, once a motor lets it go."""
+    sketch = Sketch("m")
+    pivot = sketch.peg((2.5, 0.55), 0.15)
+    board = sketch.box((2.5, 0.78), 3.0, 0.12)
+    sketch.motor(pivot, board, (2.5, 0.78), 0, speed=1.0, power=0.5, limits=(-10, 10))
+    sketch.ball((3.8, 0.99), 0.15, "green")
+    sketch.block((3.9, goal), 1.2, 0.2, "blue")
+    sketch.ball((1.2, 1.14), 0.3, density=load)
+    return sketch
+
+
+def spin_the_right_way(start: float = 2.4) -> Sketch:
+    """A cross of two welded bars turns; the ball on it must leave on the blue side."""
+    sketch = Sketch("m", right="blue", left="red", floor="red")
+    hub = sketch.peg((2.5, 1.8), 0.12)
+    bar = sketch.box((2.5, 1.8), 2.0, 0.14, density=2.0)
+    post = sketch.box((2.5, 1.8), 0.14, 1.4, density=2.0)
+    sketch.motor(hub, bar, (2.5, 1.8), 0, speed=0.6, power=2.0)
+    sketch.weld(bar, post, (2.5, 1.8))
+    sketch.ball((start, 3.4), 0.18, "green")
+    return sketch
+
+
+LEVELS: list[Entry] = [
+    *members(
+        car,
+        "locomotion car",
+        "Drive to the blue disc.",
+        {
+            "car_right_easy": {"goal": (3.2, 0.9), "speed": 0.6},
+            "car_right": {"goal": (4.6, 0.95)},
+            "car_left_hard": {"start": 4.2, "goal": (0.3, 1.25), "speed": 1.5},
+        },
+    ),
+    *members(
+        car_ramp,
+        "locomotion car jump",
+        "Take the ramp and jump to the blue disc.",
+        {
+            "car_ramp_easy": {"height": 0.4, "goal": (4.5, 1.0)},
+            "car_ramp": {"goal": (4.6, 1.5)},
+            "car_ramp_hard": {"height": 1.0, "length": 1.4, "goal": (4.5, 2.1)},
+        },
+    ),
+    *members(car_flip, "locomotion car", "Rear up to touch the blue disc.", {"car_flip": {}}),
+    *members(
+        arm,
+        "manipulation arm",
+        "Reach the blue disc with the outer link.",
+        {
+            "arm_left": {"goal": (0.8, 2.4)},
+            "arm_right": {"goal": (4.2, 2.4)},
+            "arm_hard": {"goal": (3.4, 0.7), "red": (4.4, 1.9)},
+        },
+    ),
+    *members(
+        angry_birds,
+        "manipulation throw catapult",
+        "Throw the bird at the blue disc on its tower.",
+        {
+            "angry_birds_easy": {"height": 0.7, "place": 3.8},
+            "angry_birds": {},
+            "angry_birds_hard": {"height": 2.2, "place": 4.4},
+        },
+    ),
+    *members(
+        hopper,
+        "locomotion hopper",
+        "Hop, or fall and crawl, to the blue disc.",
+        {"hopper_easy": {"goal": (2.6, 0.9), "gravity": 5.0}, "hopper": {"goal": (3.0, 1.1)}},
+    ),
+    *members(
+        beam_balance,
+        "balance",
+        "Roll the ball to the blue disc at the end of the beam.",
+        {"beam_balance": {}, "beam_balance_hard": {"start": 0.8, "blue": -1.2}},
+    ),
+    *members(
+        lever,
+        "manipulation lever",
+        "Fling the green ball up to the blue shelf.",
+        {"lever_easy": {"goal": 2.2}, "lever": {"goal": 3.4}},
+    ),
+    *members(
+        spin_the_right_way,
+        "manipulation",
+        "Turn the cross so that the ball leaves to the blue wall.",
+        {"spin_the_right_way": {}},
+    ),
+]

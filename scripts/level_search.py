@@ -1,0 +1,236 @@
+"""Search for solutions: random plans, then the cross-entropy method and mutations of the best ones.
+
+A plan is a sequence of multi-discrete actions that no observation changes. Plans are drawn on the host and
+played in batches of one size, so that all levels of a size share one compiled program.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+import kinetix_py as kx
+from kinetix_py.actions import bindings_in_use
+from kinetix_py.levels.proof import NUDGES, Played, as_plan, nudged, play_plans
+
+STEPS = 256
+# Episodes played at once: what a processor's cache holds of each size.
+BATCHES = {"s": 128, "m": 64, "l": 64}
+SHOOTING_ROUNDS = 4
+SHORT = 128  # steps that are played in every other round: most solutions are no longer
+ELITES = 32
+ENOUGH = 0.95  # of nudged starts that a solution should survive
+LOST = 0.5  # what losing costs in the score [m]
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a search came to."""
+
+    plan: np.ndarray | None  # int8 [steps, bindings], None if nothing solved the level
+    robustness: float  # share of nudged starts that it still solves
+    effort: int  # episodes until the first solution; all of them if there was none
+    closest: float  # least green-blue distance of any episode [m]
+    noop: bool  # doing nothing solved it, and no more was searched
+
+
+def environment(size: str | kx.EnvSpec) -> kx.Environment:
+    """The environment that plans are played in."""
+    return kx.make(size, observation="blind")
+
+
+def batch_of(env: kx.Environment) -> int:
+    """How many episodes of this size are played at once."""
+    return next((BATCHES[name] for name, spec in kx.SIZES.items() if spec == env.spec), BATCHES["l"])
+
+
+def play(env: kx.Environment, levels: kx.Level, plans: np.ndarray, limit: int = STEPS) -> Played:
+    """Plays `[B]` plans, each on its own level (or all on one), in batches of one size."""
+    parts: list[Played] = []
+    count, batch = len(plans), batch_of(env)
+    one = np.ndim(levels.role) == 1
+    for first in range(0, count, batch):
+        index = np.minimum(np.arange(first, first + batch), count - 1)
+        take = (lambda v: np.broadcast_to(v, (batch, *np.shape(v)))) if one else lambda v, i=index: v[i]
+        part = play_plans(env, jax.tree.map(take, levels), plans[index], limit)
+        parts.append(jax.tree.map(lambda v: np.asarray(v)[: count - first], part))  # noqa: B023
+    return jax.tree.map(lambda *values: np.concatenate(values), *parts)
+
+
+def choices(env: kx.Environment, level: kx.Level) -> np.ndarray:
+    """How many values of each binding make a difference: int `[bindings]`, 1 where no motor listens."""
+    sizes = np.array([3] * env.spec.num_motor_bindings + [2] * env.spec.num_thruster_bindings)
+    return np.where(np.concatenate(bindings_in_use(level, env.spec)), sizes, 1)
+
+
+def random_plans(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
+    """Uniform random actions, a new one at every step: int8 `[count, STEPS, bindings]`."""
+    return rng.integers(0, sizes, (count, STEPS, len(sizes))).astype(np.int8)
+
+
+def shooting_plans(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
+    """Plans that hold actions for a while, each with its own hold and its own liking for every value."""
+    plans = np.zeros((count, STEPS, len(sizes)), np.int8)
+    hold = np.rint(2 ** rng.uniform(0, 6.5, count)).astype(int)
+    for row in range(count):
+        segments = -(-STEPS // hold[row])
+        for column, size in enumerate(sizes):
+            liking = rng.dirichlet(np.full(size, 0.6))
+            values = rng.choice(size, segments, p=liking)
+            plans[row, :, column] = np.repeat(values, hold[row])[:STEPS]
+        shift = rng.integers(0, hold[row])
+        plans[row] = np.roll(plans[row], shift, axis=0)
+    return plans
+
+
+def entropy_plans(rng: np.random.Generator, elites: np.ndarray, sizes: np.ndarray, count: int) -> np.ndarray:
+    """Plans from the elites' frequencies, piece by piece: the cross-entropy method."""
+    hold = int(rng.choice([4, 8, 16]))
+    pieces = STEPS // hold
+    plans = np.zeros((count, STEPS, elites.shape[2]), np.int8)
+    for column, size in enumerate(sizes):
+        values = elites[:, :, column].reshape(len(elites), pieces, hold)
+        share = np.stack([(values == v).mean((0, 2)) for v in range(size)], -1)
+        bound = np.cumsum(0.95 * share + 0.05 / size, axis=-1)
+        drawn = (rng.random((count, pieces, 1)) > bound[None]).sum(-1)
+        plans[:, :, column] = np.repeat(np.minimum(drawn, size - 1), hold, axis=1)
+    return plans
+
+
+def mutated_plans(
+    rng: np.random.Generator, elites: np.ndarray, ends: np.ndarray, sizes: np.ndarray, count: int
+) -> np.ndarray:
+    """Elites with a few pieces drawn anew, shifted, or taken from another elite.
+
+    Args:
+      ends: steps after which each elite's episode was over, so that pieces fall where they matter.
+    """
+    parents = rng.integers(0, len(elites), count)
+    plans, used = elites[parents].copy(), np.flatnonzero(sizes > 1)
+    for row in range(count):
+        for _ in range(rng.integers(1, 5)):
+            first = rng.integers(0, max(ends[parents[row]], 1))
+            width = int(2 ** rng.uniform(0, 6.5))
+            piece = slice(first, first + width)
+            kind = rng.random()
+            if kind < 0.7:
+                column = rng.choice(used)
+                plans[row, piece, column] = rng.integers(0, sizes[column])
+            elif kind < 0.85:
+                plans[row, piece] = elites[rng.integers(0, len(elites)), piece]
+            else:
+                plans[row, first:] = np.roll(plans[row, first:], rng.integers(-6, 7), axis=0)
+    return plans
+
+
+def robustness(
+    env: kx.Environment, level: kx.Level, plans: np.ndarray, seed: int = 0, limit: int = STEPS
+) -> np.ndarray:
+    """Share of nudged starts from which each of some plans `[n, STEPS, bindings]` solves a level.
+
+    Args:
+      limit: environment steps in which it must.
+    """
+    starts = nudged(level, NUDGES, seed)
+    levels = jax.tree.map(lambda value: np.tile(value, (len(plans), *[1] * (value.ndim - 1))), starts)
+    played = play(env, levels, np.repeat(plans, NUDGES, axis=0), limit)
+    return (played.outcome == 1).reshape(-1, NUDGES).mean(1)
+
+
+def score_of(played: Played) -> np.ndarray:
+    """How good episodes were: solved ones by their length, others by how close green came to blue."""
+    near = -(0.7 * played.closest + 0.3 * played.final) - LOST * (played.outcome == -1)
+    return np.where(played.outcome == 1, 1000.0 - played.length, near)
+
+
+def search(
+    env: kx.Environment,
+    level: kx.Level,
+    rounds: int = 60,
+    seed: int = 0,
+    limit: int = STEPS,
+    report: Callable[[str], None] = lambda text: None,
+) -> Found:
+    """Looks for a plan that solves a level, and prefers one that survives nudges of the start.
+
+    Args:
+      rounds: of one batch of episodes each, at most.
+      limit: environment steps of a plan.
+      report: is told how it goes, after every round.
+    """
+    rng, batch, sizes = np.random.default_rng(seed), batch_of(env), choices(env, level)
+    pool, scores, ends = None, np.zeros(0), np.zeros(0, int)
+    best, best_share, effort, closest, after = None, -1.0, 0, np.inf, 0
+    for number in range(rounds):
+        if number < SHOOTING_ROUNDS or pool is None:
+            plans = shooting_plans(rng, sizes, batch)
+        else:
+            half = batch // 4
+            plans = np.concatenate(
+                [
+                    entropy_plans(rng, pool, sizes, half),
+                    shooting_plans(rng, sizes, half),
+                    mutated_plans(rng, pool, ends, sizes, batch - 2 * half),
+                ]
+            )
+        if number == 0:
+            plans[0] = 0  # who does nothing must not succeed; better known at once than in the end
+        # Time limits alternate: an episode that comes to nothing costs half as much.
+        played = play(env, level, plans, min(limit, SHORT) if number % 2 == 0 else limit)
+        if number == 0 and played.outcome[0] == 1:
+            return Found(plans[0], 0.0, 1, 0.0, True)
+        closest = min(closest, float(played.closest.min()))
+        solved = np.flatnonzero(played.outcome == 1)
+        if best is None:
+            effort += batch if not len(solved) else int(solved[0]) + 1
+        if len(solved):
+            picked = rng.permutation(solved)[: batch // NUDGES]
+            ended = plans[picked].copy()
+            for plan, length in zip(ended, played.length[picked], strict=True):
+                plan[length:] = 0
+            # What is not over soon after the plan is does not count here: failures would take the most time.
+            patience = min(int(played.length[picked].max()) + 8, STEPS)
+            shares = robustness(env, level, ended, limit=patience)
+            top = int(np.argmax(shares))
+            if shares[top] > best_share:
+                best, best_share = ended[top][: played.length[picked[top]]], float(shares[top])
+        report(f"round {number + 1}: {len(solved)} solved, closest {closest:.2f} m, robust {best_share:.2f}")
+        after += best is not None
+        if best_share >= ENOUGH or after > 8:
+            break
+        pool, scores, ends = _elites(pool, scores, ends, plans, score_of(played), played.length)
+    return Found(best, max(best_share, 0.0), effort, closest, False)
+
+
+def _elites(pool, scores, ends, plans, new, lengths):
+    """The best plans so far, with their scores and lengths."""
+    if pool is not None:
+        plans, new = np.concatenate([pool, plans]), np.concatenate([scores, new])
+        lengths = np.concatenate([ends, lengths])
+    order = np.argsort(-new, kind="stable")[:ELITES]
+    return plans[order], new[order], lengths[order]
+
+
+@dataclasses.dataclass(frozen=True)
+class Chances:
+    """What happens without a plan."""
+
+    noop: bool
+    random: float
+    random_episodes: int
+
+
+def chances(env: kx.Environment, level: kx.Level, episodes: int = 1024, seed: int = 1) -> Chances:
+    """Plays a level once with no action, and in all other episodes of so many with uniform random ones."""
+    plans = random_plans(np.random.default_rng(seed), choices(env, level), episodes)
+    plans[0] = 0
+    solved = play(env, level, plans).outcome == 1
+    return Chances(bool(solved[0]), float(solved[1:].mean()), episodes - 1)
+
+
+def solves(env: kx.Environment, level: kx.Level, solution: list[list[int]]) -> bool:
+    """Whether a solution solves a level."""
+    return bool(play(env, level, as_plan(solution, STEPS)[None]).outcome[0] == 1)

@@ -1,0 +1,159 @@
+"""Between the functions that draw the library's levels and its files: checks, proofs, writing."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jax2d
+import kinetix_py as kx
+from jax2d.validation import body_name
+from kinetix_py.levels.difficulty import Difficulty
+from kinetix_py.levels.files import LIBRARY, load_level_file
+from kinetix_py.levels.library.entry import Entry
+from kinetix_py.spec import ROLES
+from scripts.level_search import chances, environment, robustness, search
+
+AUTHOR = "kinetix-py"
+DEEP = 0.012  # overlap at the start that is more than the slop of a resting contact [m]
+OUTSIDE = 0.02  # by which a shape may stick out of the room [m]
+MOST_RANDOM = 0.5  # solve rate of random actions from which a level must be marked easy
+LEAST_ROBUST = 0.8
+DELICATE: frozenset[str] = frozenset()  # levels whose solution may fail when the start is nudged
+PATIENCE = 32  # steps after a solution's end in which a nudged start may still come to its goal
+
+
+def path_of(entry: Entry) -> pathlib.Path:
+    """Where its file is."""
+    return LIBRARY / entry.size / f"{entry.name}.json"
+
+
+def problem_of(entry: Entry) -> str:
+    """Why its file does not hold this level with a proof; empty if it does."""
+    path = path_of(entry)
+    if not path.is_file():
+        return "it has no file: it was not solved yet (--solve)"
+    file = load_level_file(path)
+    if file.solution is None or file.difficulty is None:
+        return "its file has no solution or no difficulty (--solve)"
+    same = jax.tree.map(lambda a, b: np.array_equal(np.asarray(a), np.asarray(b)), file.level, entry.level())
+    return "" if all(jax.tree.leaves(same)) else "it is drawn otherwise than when it was solved (--solve)"
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _start_contacts(level: kx.Level, spec: jax2d.SimSpec):
+    actions = jnp.zeros(spec.num_actions)
+    return jax2d.step(level.sim, actions, jax2d.SimParams(), spec)[1], jax2d.connected(level.sim)
+
+
+def _extent(level: kx.Level, body: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest corner of a body's bounding box [m]."""
+    sim = jax.tree.map(np.asarray, level.sim)
+    polygons = len(sim.vertices)
+    if body >= polygons:
+        return sim.position[body] - sim.radius[body - polygons], sim.position[body] + sim.radius[
+            body - polygons
+        ]
+    cos, sin = np.cos(sim.rotation[body]), np.sin(sim.rotation[body])
+    points = sim.vertices[body, : sim.num_vertices[body]] @ np.array([[cos, sin], [-sin, cos]])
+    return sim.position[body] + points.min(0), sim.position[body] + points.max(0)
+
+
+def faults(entry: Entry) -> list[str]:
+    """What is wrong with how a level starts: shapes in each other or outside the room, or no game."""
+    level, spec = entry.level(), kx.SIZES[entry.size]
+    contacts, linked = jax.tree.map(np.asarray, _start_contacts(level, spec.sim))
+    pairs, role = jax2d.contact_pairs(spec.sim), np.asarray(level.role)
+    active = np.asarray(level.sim.active)
+    found = []
+    for slot in np.flatnonzero(contacts.active):
+        a, b = pairs[slot]
+        names = f"{body_name(int(a), spec.sim)} and {body_name(int(b), spec.sim)}"
+        if {int(role[a]), int(role[b])} in ({1, 2}, {1, 3}):
+            found.append(f"{names} touch at the start, which ends the episode")
+        if not linked[a, b] and contacts.penetration[slot] > DEEP:
+            found.append(f"{names} overlap by {contacts.penetration[slot]:.3f} m")
+    for body in np.flatnonzero(active[spec.walls :]) + spec.walls:
+        low, high = _extent(level, int(body))
+        if (low < np.array([0, 0.4]) - OUTSIDE).any() or (high > 5 + OUTSIDE).any():
+            found.append(f"{body_name(int(body), spec.sim)} leaves the room: {low} .. {high}")
+    for colour in (1, 2):
+        if not (active & (role == colour)).any():
+            found.append(f"nothing is {ROLES[colour]}")
+    return list(dict.fromkeys(found))
+
+
+def prove(entry: Entry, rounds: int, episodes: int, seed: int) -> list[str]:
+    """Searches for a solution, measures the difficulty and writes the file.
+
+    Returns:
+      why there is no file; empty if there is one.
+    """
+    started, env, level = time.time(), environment(entry.size), entry.level()
+    found = search(env, level, rounds, seed)
+    if found.noop:
+        return ["doing nothing solves it"]
+    if found.plan is None:
+        return [f"not solved in {found.effort} episodes, closest {found.closest:.2f} m"]
+    # Other directions than those by which the solution was chosen.
+    padded = np.zeros((1, 256, found.plan.shape[1]), np.int8)
+    padded[0, : len(found.plan)] = found.plan
+    patience = min(len(found.plan) + PATIENCE, 256)
+    share = float(robustness(env, level, padded, seed=1, limit=patience)[0])
+    rest = chances(env, level, episodes + 1)
+    if rest.noop:
+        return ["doing nothing solves it in the end"]
+    if share < LEAST_ROBUST and entry.name not in DELICATE:
+        return [f"its solution survives {share:.2f} of nudged starts, and it is not listed as delicate"]
+    if rest.random > MOST_RANDOM and entry.grade != "easy":
+        return [f"random actions solve {rest.random:.2f} of episodes; it must be marked easy"]
+    difficulty = Difficulty(
+        grade=entry.grade,
+        noop=rest.noop,
+        random=rest.random,
+        random_episodes=rest.random_episodes,
+        effort=found.effort,
+        robustness=share,
+        delicate=share < LEAST_ROBUST,
+    )
+    save(entry, found.plan.tolist(), difficulty)
+    print(
+        f"{entry.path}: solved in {len(found.plan)} steps, effort {found.effort}, robust {share:.2f}, "
+        f"random {rest.random:.3f} ({time.time() - started:.0f} s)",
+        flush=True,
+    )
+    return []
+
+
+def measure(entry: Entry, episodes: int) -> None:
+    """Measures again how often random actions solve a proven level, if it was in fewer episodes."""
+    file = load_level_file(path_of(entry))
+    assert file.solution is not None and file.difficulty is not None  # problem_of found none
+    if file.difficulty.random_episodes >= episodes:
+        return
+    rest = chances(environment(entry.size), file.level, episodes + 1)
+    found = dataclasses.replace(file.difficulty, random=rest.random, random_episodes=rest.random_episodes)
+    save(entry, file.solution, found)
+    print(f"{entry.path}: random {rest.random:.3f} of {episodes}", flush=True)
+
+
+def save(entry: Entry, solution: list[list[int]], difficulty: Difficulty) -> None:
+    """Writes a level's file."""
+    path = path_of(entry)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    notes = {"name": entry.name, "author": AUTHOR, "description": entry.description}
+    kx.save_level(entry.level(), path, **notes, solution=solution, difficulty=difficulty)
+
+
+def refresh(entry: Entry) -> None:
+    """Writes a level's file again if its description or grade has changed."""
+    file = load_level_file(path_of(entry))
+    assert file.solution is not None and file.difficulty is not None  # problem_of found none
+    if (file.name, file.description, file.difficulty.grade) != (entry.name, entry.description, entry.grade):
+        save(entry, file.solution, dataclasses.replace(file.difficulty, grade=entry.grade))

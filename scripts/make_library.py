@@ -1,0 +1,79 @@
+"""Makes the files of the level library from the functions that draw them.
+
+python scripts/make_library.py                     checks all, and rewrites what is only described anew
+python scripts/make_library.py --solve             searches for the proofs that are missing
+python scripts/make_library.py --solve swing_up    of some levels; --anew also where there is one
+
+A file keeps its solution and difficulty as long as its level stays the same, bit for bit. A level that
+nothing solves, or that doing nothing solves, gets no file; the script then ends with an error that names it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.cache import use_compilation_cache
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("names", nargs="*", help="levels (default: all)")
+    parser.add_argument("--solve", action="store_true", help="search where there is no proof")
+    parser.add_argument("--anew", action="store_true", help="search although there is a proof")
+    parser.add_argument(
+        "--measure", action="store_true", help="random actions, where it was in fewer episodes"
+    )
+    parser.add_argument("--rounds", type=int, default=60, help="batches of episodes for each level")
+    parser.add_argument("--episodes", type=int, default=1024, help="of random actions for each level")
+    parser.add_argument("--seed", type=int, default=0, help="of the search")
+    return parser.parse_args(arguments)
+
+
+def chosen(names: list[str]):
+    """The entries of some names, or all.
+
+    Raises:
+      SystemExit: an unknown name.
+    """
+    from kinetix_py.levels.library.registry import entries
+
+    known = entries()
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 3)
+            sys.exit(f"make_library.py: there is no level {name!r}" + (f"; near it: {near}" if near else ""))
+    return [known[name] for name in (names or known)]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Writes the files; ends with an error that names the levels without a proof."""
+    options = parse(arguments)
+    use_compilation_cache()
+    from scripts.library_files import faults, measure, problem_of, prove, refresh
+
+    wrong = []
+    for entry in chosen(options.names):
+        problems = faults(entry)
+        if not problems and options.solve and (options.anew or problem_of(entry)):
+            problems = prove(entry, options.rounds, options.episodes, options.seed)
+        if not problems and problem_of(entry):
+            problems = [problem_of(entry)]
+        if problems:
+            wrong.append(entry.path)
+            print(f"{entry.path}: {'; '.join(problems)}", flush=True)
+            continue
+        refresh(entry)
+        if options.measure:
+            measure(entry, options.episodes)
+    if wrong:
+        sys.exit(f"make_library.py: {len(wrong)} levels are not in the library: {', '.join(wrong)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The library: every level is as it is drawn, its solution solves it, and doing nothing does not.
+
+All levels of a size are replayed in one batch by one compiled program.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import kinetix_py as kx
+from agents.build import level_files, training_files
+from agents.config import ConfigError
+from kinetix_py.levels.files import LIBRARY, load_level_file
+from kinetix_py.levels.library.registry import entries
+from kinetix_py.levels.library.sets import HELD_OUT, HELD_OUT_NAMES, held_out
+from kinetix_py.levels.proof import NUDGES, as_plan, nudged, play_plans
+
+SIZES = ("s", "m", "l")
+STEPS = 256
+LEAST_ROBUST = 0.8
+PATIENCE = 32
+SAMPLE = 2  # nudged starts of each level in the quick test
+
+
+@functools.cache
+def files(size):
+    return {name: load_level_file(name) for name in kx.list_levels(size)}
+
+
+@functools.cache
+def replays(size, nudges):
+    """Outcomes `[L, 2 + nudges]`: of the solution, of doing nothing, and from nudged starts."""
+    levels, plans = [], []
+    for file in files(size).values():
+        plan = as_plan(file.solution, STEPS)
+        level = jax.tree.map(lambda value: np.asarray(value)[None], file.level)
+        levels += [level, level, nudged(file.level, nudges, seed=2)]
+        plans += [plan, np.zeros_like(plan), *[plan] * nudges]
+    batch = jax.tree.map(lambda *parts: np.concatenate(parts), *levels)
+    env = kx.make(size, observation="blind")
+    outcome = play_plans(env, batch, np.stack(plans), STEPS).outcome
+    return np.asarray(outcome).reshape(-1, 2 + nudges)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_solution_solves_its_level_and_doing_nothing_does_not(size):
+    outcome = replays(size, SAMPLE)
+    names = np.array(list(files(size)))
+    assert len(names)
+    assert not list(names[outcome[:, 0] != 1])
+    assert not list(names[outcome[:, 1] == 1])
+    robust = [not file.difficulty.delicate for file in files(size).values()]
+    assert (outcome[robust, 2:] == 1).mean() > LEAST_ROBUST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+def test_solutions_survive_nudged_starts(size):
+    share = (replays(size, NUDGES)[:, 2:] == 1).mean(1)
+    for (name, file), value in zip(files(size).items(), share, strict=True):
+        assert file.difficulty.delicate or value >= LEAST_ROBUST, (name, value)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_files_hold_what_the_functions_draw(size):
+    drawn = {f"{size}/{entry.name}": entry for entry in entries().values() if entry.size == size}
+    assert set(drawn) == set(files(size))
+    for name, file in files(size).items():
+        entry = drawn[name]
+        same = jax.tree.map(lambda a, b: np.array_equal(a, b), file.level, entry.level())
+        assert all(jax.tree.leaves(same)), name
+        assert (file.name, file.description) == (entry.name, entry.description)
+        assert file.spec == kx.SIZES[size]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_difficulty_is_within_what_the_library_promises(size):
+    for name, file in files(size).items():
+        found = file.difficulty
+        assert not found.noop, name
+        assert found.random <= 0.5 or found.grade == "easy", name
+        assert found.robustness >= LEAST_ROBUST or found.delicate, name
+        assert 1 <= len(file.solution) <= STEPS
+
+
+def test_names_sets_and_near_misses():
+    names = kx.list_levels()
+    assert names == [*kx.list_levels("s"), *kx.list_levels("m"), *kx.list_levels("l")]
+    short = [name.split("/")[1] for name in names]
+    assert len(set(short)) == len(short)
+    assert dir(kx.library) == sorted(short)
+    with pytest.raises(kx.LevelError, match=r"did you mean.*swing_up"):
+        kx.load_level("swng_up")
+    with pytest.raises(kx.LevelError, match="size must be"):
+        kx.list_levels("xl")
+    with pytest.raises(kx.LevelError, match=r"did you mean.*library/locomotion"):
+        kx.level_set("library/locomotoin")
+    assert sorted(kx.level_set("library/all")) == sorted(short)
+    assert {"library/s", "library/m", "library/l", "library/manipulation"} <= set(kx.list_sets())
+    parts = kx.level_set("library/train"), kx.level_set(HELD_OUT)
+    assert sorted([*parts[0], *parts[1]]) == sorted(short)
+    assert set(short) >= HELD_OUT_NAMES
+
+
+def test_a_level_is_an_attribute_of_the_library():
+    level = kx.library.swing_up
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, level, kx.load_level("s/swing_up"))))
+    with pytest.raises(AttributeError, match="did you mean"):
+        _ = kx.library.swing_upp
+
+
+def test_training_never_uses_held_out_levels(tmp_path):
+    assert level_files([HELD_OUT]) == kx.level_set(HELD_OUT)
+    assert training_files(["library/train"]) == kx.level_set("library/train")
+    for wrong in (HELD_OUT, "swing_up", "s/swing_up", str(LIBRARY / "s" / "swing_up.json"), str(LIBRARY)):
+        with pytest.raises(ConfigError, match=r"swing_up.*held out"):
+            training_files([wrong])
+    own = tmp_path / "swing_up.json"  # a file of the user's that happens to have such a name
+    own.write_text((LIBRARY / "s" / "unicycle_right_easy.json").read_text())
+    assert not held_out(str(own))
+    assert training_files([str(own)]) == [str(own)]
+
+
+def test_difficulty_in_files_is_checked():
+    text = (LIBRARY / "s" / "swing_up.json").read_text()
+    content = json.loads(text)
+    assert content["version"] == 2
+    kx.level_from_json(content)
+    content["difficulty"]["random"] = 1.5
+    with pytest.raises(kx.LevelError, match=r"difficulty.random must be at most 1"):
+        kx.level_from_json(content)
+    content = json.loads(text) | {"version": 1}
+    with pytest.raises(kx.LevelError, match="unknown field 'difficulty'"):
+        kx.level_from_json(content)
