@@ -13,6 +13,7 @@ from agents.curricula import SFL, Curriculum, DomainRandomisation, FixedLevels
 from agents.networks.factory import Network, make_network
 from agents.ppo.normalise import NormalisedPolicy
 from agents.ppo.update import make_optimizer
+from agents.training.judge import LevelSet
 from agents.training.update import Trainer
 from kinetix_py.levels.library.sets import HELD_OUT, PREFIX, held_out
 
@@ -77,6 +78,19 @@ def load_levels(paths: Sequence[str], spec: kx.EnvSpec) -> tuple[list[str], kx.L
             text = str(error)
             raise ConfigError(text if file in text else f"{file}: {text}") from None
     return [pathlib.Path(file).stem for file in files], kx.stack_levels(levels)
+
+
+def given_sets(paths: Sequence[str], spec: kx.EnvSpec) -> list[LevelSet]:
+    """What a policy is to be judged on: each set of the library by itself, all other levels together.
+
+    Raises:
+      ConfigError: as `load_levels`.
+    """
+    named = [path for path in paths if path.startswith(PREFIX)]
+    rest = [path for path in paths if not path.startswith(PREFIX)]
+    groups = [(name, [name]) for name in dict.fromkeys(named)] + ([("given levels", rest)] if rest else [])
+    loaded = [(name, *load_levels(group, spec)) for name, group in groups]
+    return [LevelSet(name, tuple(names), levels) for name, names, levels in loaded]
 
 
 def make_policy(config: TrainConfig) -> tuple[Network, NormalisedPolicy | None]:

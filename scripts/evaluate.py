@@ -67,10 +67,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from agents.build import initial_params, load_levels, make_policy
+    from agents.build import given_sets, initial_params, make_policy
     from agents.io.plots import plot_judgements, plot_levels
     from agents.io.run_folder import find_checkpoint, open_checkpoints, write_whole
-    from agents.training.judge import LevelSet, UniformPolicy, judge, level_table, random_levels, table
+    from agents.training.judge import UniformPolicy, judge, level_table, random_levels, table
     from agents.training.loop import AGENT, RANDOM, Keys, no_carry
 
     run, step = find_checkpoint(options.run)
@@ -81,8 +81,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     keys, env = Keys.of(seed), config.env.make()
     sets = []
     if options.levels:
-        names, levels = load_levels(options.levels, env.spec)
-        sets.append(LevelSet("given levels", tuple(names), levels))
+        sets += given_sets(options.levels, env.spec)
     checkpoints = open_checkpoints(run)
     step = checkpoints.latest if step is None else step
     params = checkpoints.restore_params(initial_params(config, keys.network), step)
@@ -105,7 +104,9 @@ def _evaluate(options: argparse.Namespace) -> None:
         if judgement.policy == AGENT:
             if len(judgement.names) <= 100:
                 print(level_table(judgement) + "\n")
-            plot_levels(judgement, out / f"{judgement.level_set.replace(' ', '_')}.png", title)
+            plot_levels(
+                judgement, out / f"{judgement.level_set.replace(' ', '_').replace('/', '_')}.png", title
+            )
     print(table(judgements))
     write_whole(out / "evaluation.json", json.dumps([j.as_dict() for j in judgements], indent=1))
     plot_judgements(judgements, out / "evaluation.png", title)

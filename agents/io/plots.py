@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import numpy as np
 
+from agents.training.compare import THRESHOLDS, Result, profile, profile_band
 from agents.training.judge import Judgement
 
 matplotlib.use("Agg")
@@ -106,5 +107,34 @@ def plot_levels(judgement: Judgement, path: pathlib.Path, title: str = "") -> No
         axis.invert_yaxis()
         axis.set_title(title)
     axis.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def plot_profiles(results: Sequence[Result], path: pathlib.Path) -> None:
+    """Bars and performance profiles of several results, a row for each set of levels, with 95 % intervals."""
+    sets = list(dict.fromkeys(result.level_set for result in results))
+    labels = list(dict.fromkeys(result.label for result in results))
+    height = max(3.2, 0.5 * len(labels))
+    figure, axes = plt.subplots(
+        len(sets), 2, figsize=(12, height * len(sets)), constrained_layout=True, squeeze=False
+    )
+    for (bars, lines), name in zip(axes, sets, strict=True):
+        rows = [result for result in results if result.level_set == name]
+        for place, row in enumerate(rows):
+            colour = COLOURS[labels.index(row.label) % len(COLOURS)]
+            style = ("-", "--", ":")[labels.index(row.label) // len(COLOURS) % 3]
+            low, high = row.interval
+            error = [[max(row.solve_rate - low, 0)], [max(high - row.solve_rate, 0)]]
+            bars.barh(place, row.solve_rate, xerr=error, color=colour, capsize=4)
+            lines.plot(THRESHOLDS, profile(row.rates), style, color=colour, label=row.label, linewidth=2)
+            lines.fill_between(THRESHOLDS, *profile_band(row), color=colour, alpha=0.2, linewidth=0)
+        bars.set(yticks=range(len(rows)), yticklabels=[row.label for row in rows], xlim=(0, 1))
+        bars.set(title=name, xlabel="solve rate")
+        bars.invert_yaxis()
+        lines.set(title=name, xlabel="solve rate of a level, at least", ylabel="share of levels")
+        lines.set(xlim=(0, 1), ylim=(-0.02, 1.02))
+        lines.legend(fontsize=8)
+        lines.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
     plt.close(figure)

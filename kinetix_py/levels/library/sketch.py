@@ -77,8 +77,8 @@ class Sketch:
         return self.box(middle, math.hypot(*along) + 2 * reach, thickness, role, angle=angle, **options)
 
     def wedge(self, corners: Sequence[Point], role: str = "none", **options) -> Body:
-        """A convex polygon of corners in the world [m], clockwise; options as for `box`."""
-        return self._named(self.scene.add_polygon((0.0, 0.0), corners, **options), role)
+        """An immovable convex polygon of corners in the world [m], clockwise; options as for `box`."""
+        return self._named(self.scene.add_polygon((0.0, 0.0), corners, immovable=True, **options), role)
 
     def ball(self, at: Point, radius: float, role: str = "none", **options) -> Body:
         """A disc of a radius [m]; options of `jax2d.Scene.add_circle`."""

@@ -19,19 +19,20 @@ def reach(goal: Point = (4.0, 2.0), reds: tuple[Point, ...] = (), links: int = 3
     return sketch
 
 
-def grasp(lift: float = 2.6, radius: float = 0.17) -> Sketch:
-    """A hand of two fingers on an arm holds a ball, which has to come up to the blue shelf."""
+def grasp(height: float = 0.2, distance: float = 2.6) -> Sketch:
+    """A flying hand of two fingers; the ball has to get over a red sill on to the blue plate."""
     sketch = Sketch("l")
-    base = sketch.peg((1.0, 1.6), 0.15)
-    arm = sketch.plank((1.0, 1.6), (2.6, 1.6), 0.16, density=2.0)
-    sketch.motor(base, arm, (1.0, 1.6), 0, speed=0.3, power=3.0, limits=(-30, 80))
-    for side, binding in ((-0.3, 1), (0.3, 2)):
-        top = (2.5 + side, 1.55)
-        finger = sketch.plank(top, (2.5 + side * 1.1, 0.75), 0.1, density=1.5)
+    palm = sketch.box((1.3, 1.6), 0.7, 0.16)
+    sketch.thruster(palm, 90, 0.6, 0)
+    sketch.thruster(palm, 0, 0.15, 1)
+    for side, binding in ((-0.3, 0), (0.3, 1)):
+        top = (1.3 + side, 1.55)
+        finger = sketch.plank(top, (1.3 + side * 1.1, 0.95), 0.1)
         limits = (-20, 60) if side < 0 else (-60, 20)
-        sketch.motor(arm, finger, top, binding, speed=0.5, power=2.0, limits=limits)
-    sketch.ball((2.5, 0.4 + radius), radius, "green", density=0.5, friction=2.0)
-    sketch.block((2.3, lift), 1.6, 0.15, "blue")
+        sketch.motor(palm, finger, top, binding, speed=0.6 * (1 if side < 0 else -1), limits=limits)
+    sketch.ball((1.3, 0.56), 0.16, "green", density=0.4, friction=2.0)
+    sketch.block((distance, 0.4 + height / 2), 0.2, height, "red")
+    sketch.block(((distance + 5.2) / 2, 0.45), 4.8 - distance, 0.1, "blue")
     return sketch
 
 
@@ -51,14 +52,14 @@ def throw(goal: Point = (4.4, 2.4), wall: float = 1.6) -> Sketch:
     return sketch
 
 
-def catch(speed: float = 1.5, height: float = 4.2, floor: str = "red") -> Sketch:
-    """A ball flies in; the blue cup at the end of an arm must get to where it comes down."""
-    sketch = Sketch("l", floor=floor, right="red")
-    base = sketch.peg((3.4, 0.9), 0.15)
-    upper = sketch.plank((3.4, 0.9), (3.4, 1.6), 0.14, density=2.0)
-    sketch.motor(base, upper, (3.4, 0.9), 0, speed=0.4, power=2.0, limits=(-80, 60))
-    plate = sketch.box((3.7, 1.6), 0.8, 0.1, "blue")
-    sketch.motor(upper, plate, (3.4, 1.6), 1, speed=0.4, power=2.0, limits=(-90, 90))
+def catch(speed: float = 1.5, height: float = 4.2, base: float = 2.3) -> Sketch:
+    """A ball flies in; the blue plate at the end of an arm must get to where it comes down."""
+    sketch = Sketch("l", floor="red", right="red")
+    foot = sketch.peg((base, 0.9), 0.15)
+    upper = sketch.plank((base, 0.9), (base, 1.7), 0.14, density=2.0)
+    sketch.motor(foot, upper, (base, 0.9), 0, speed=0.4, power=2.0, limits=(-80, 80))
+    plate = sketch.box((base + 0.35, 1.7), 0.8, 0.1, "blue")
+    sketch.motor(upper, plate, (base, 1.7), 1, speed=0.4, power=2.0, limits=(-120, 200))
     sketch.ball((0.4, height), 0.14, "green", velocity=(speed, 0.0))
     return sketch
 
@@ -86,9 +87,9 @@ def poke(slot: float = 0.5, depth: float = 1.0) -> Sketch:
     sketch.ball((3.1 + depth * 0.3, 1.2 + 0.14), 0.14, "green")
     sketch.box((2.3, 1.2 + 0.06), 1.2, 0.12, friction=0.4)
     sketch.block((4.8, 0.6), 0.4, 0.4, "blue")
-    base = sketch.peg((1.0, 2.4), 0.12)
-    arm = sketch.plank((1.0, 2.4), (1.0, 1.2), 0.14, density=2.0)
-    sketch.motor(base, arm, (1.0, 2.4), 0, speed=0.4, power=2.0, limits=(-60, 70))
+    base = sketch.peg((1.2, 1.9), 0.12)
+    arm = sketch.plank((1.2, 1.9), (0.6, 0.9), 0.14, density=2.0)
+    sketch.motor(base, arm, (1.2, 1.9), 0, speed=0.5, power=3.0, limits=(-60, 120))
     return sketch
 
 
@@ -101,7 +102,7 @@ def wrecking_ball(links: int = 3, tower: int = 2) -> Sketch:
         end = (2.0, 3.6 - 0.55 * (number + 1))
         link = sketch.plank(start, end, 0.1, density=1.5)
         if number == 0:
-            sketch.motor(parent, link, start, 0, speed=1.0, power=0.8)
+            sketch.motor(parent, link, start, 0, speed=1.0, power=6.0)
         else:
             sketch.hinge(parent, link, start)
         parent, start = link, end
@@ -140,8 +141,8 @@ LEVELS: list[Entry] = [
     *members(
         grasp,
         "manipulation grasp",
-        "Grip the ball with two fingers and lift it to the blue shelf.",
-        {"grasp": {"lift": 2.15}, "grasp_hard": {}},
+        "Fly the hand to the ball, grip it and carry it over the red sill to the blue plate.",
+        {"grasp": {}, "grasp_hard": {"height": 0.5}},
     ),
     *members(
         throw,
@@ -169,7 +170,7 @@ LEVELS: list[Entry] = [
         poke,
         "manipulation tools",
         "Use the stick to push the ball out of the tunnel.",
-        {"tool_stick": {}, "tool_stick_hard": {"depth": 2.4}},
+        {"tool_stick": {}, "tool_stick_hard": {"depth": 1.8}},
     ),
     *members(
         wrecking_ball,

@@ -72,19 +72,21 @@ def pinball(goal: Point = (2.5, 4.2), bumpers: int = 2) -> Sketch:
     return sketch
 
 
-def gears(teeth: float = 1.0, goal: Point = (3.9, 3.4)) -> Sketch:
-    """A driven wheel turns a second one by friction, and that one swings the green arm."""
+def gears(reach: float = 1.3, goal: Point = (2.0, 3.1), speed: float = 0.4) -> Sketch:
+    """A driven wheel of four teeth turns a second one, and that one swings the green arm."""
     sketch = Sketch("l")
-    base = sketch.block((1.7, 0.75), 0.2, 0.7)
-    post = sketch.block((2.72, 0.75), 0.2, 0.7)
-    small = sketch.ball((1.7, 1.4), 0.3, friction=3.0)
-    large = sketch.ball((1.7 + 0.3 + 0.7 - 0.005, 1.4), 0.7, friction=3.0)
-    sketch.motor(base, small, (1.7, 1.4), 0, speed=teeth, power=3.0)
-    sketch.hinge(post, large, (2.695, 1.4))
-    arm = sketch.plank((2.695, 1.4), (2.695, 2.9), 0.12, "green", density=0.3)
-    sketch.weld(large, arm, (2.695, 1.6))
+    driven, follower = (1.7, 1.6), (2.52, 1.6)
+    axle = sketch.peg(driven, 0.1)
+    level_bar = sketch.box(driven, 1.0, 0.1, density=2.0)
+    sketch.motor(axle, level_bar, driven, 0, speed=speed, power=3.0)
+    sketch.weld(level_bar, sketch.box(driven, 0.1, 1.0, density=2.0), driven)
+    axle = sketch.peg(follower, 0.1)
+    short, long = 0.5 / 2**0.5, reach / 2**0.5
+    tip = (follower[0] + long, follower[1] + long)
+    arm = sketch.plank((follower[0] - short, follower[1] - short), tip, 0.1, "green", density=0.5)
+    sketch.hinge(axle, arm, follower)
+    sketch.weld(arm, sketch.box(follower, 1.0, 0.1, angle=-45, density=2.0), follower)
     sketch.peg(goal, 0.2, "blue")
-    sketch.peg((1.2, 2.5), 0.2, "red")
     return sketch
 
 
@@ -139,7 +141,7 @@ def rail(height: float = 2.4, drop: float = 0.8) -> Sketch:
     sketch.thruster(angle, 0, 0.35, 0)
     sketch.thruster(angle, 180, 0.35, 1)
     sketch.ball((1.6, height + 0.06 + 0.16), 0.16, "green", friction=0.5)
-    sketch.block((2.4, height + 0.05), 0.1, 0.16)
+    sketch.block((2.4, height - 0.04), 0.1, 0.1)
     sketch.block((3.9, 0.6), 0.5, 0.4, "blue")
     return sketch
 
@@ -158,17 +160,17 @@ def trampolines(shelf: float = 3.6, bounce: float = 0.95) -> Sketch:
 
 
 def catapult(load: float = 3.0, goal: Point = (4.2, 3.0)) -> Sketch:
-    """A gate holds a heavy ball on a slope; let go, it falls on a see-saw that flings the green ball."""
+    """A heavy ball, pushed off its shelf, falls on a see-saw that flings the green ball."""
     sketch = Sketch("l")
     foot = sketch.wedge([(2.4, 0.72), (2.6, 0.4), (2.2, 0.4)])
     board = sketch.box((2.4, 0.78), 3.0, 0.1)
-    sketch.scene.add_revolute_joint(foot, board, (2.4, 0.74))
+    sketch.hinge(foot, board, (2.4, 0.74))
     sketch.ball((3.65, 0.96), 0.13, "green")
-    sketch.plank((0.1, 3.3), (1.0, 3.0), 0.12, immovable=True)
-    gate_block = sketch.block((1.05, 3.95), 0.14, 0.14)
-    gate = sketch.plank((1.05, 3.9), (1.05, 3.15), 0.1, density=2.0)
-    sketch.motor(gate_block, gate, (1.05, 3.85), 0, speed=0.5, power=2.0, limits=(-100, 2))
-    sketch.ball((0.6, 3.48), 0.26, density=load)
+    sketch.block((0.45, 3.0), 0.9, 0.2)
+    pivot = sketch.peg((0.2, 4.5), 0.12)
+    arm = sketch.plank((0.2, 4.5), (0.2, 3.35), 0.12, density=2.0)
+    sketch.motor(pivot, arm, (0.2, 4.5), 0, speed=0.3, power=2.0, limits=(-2, 100))
+    sketch.ball((0.6, 3.36), 0.26, density=load)
     sketch.block(goal, 0.9, 0.2, "blue")
     return sketch
 
@@ -210,7 +212,7 @@ LEVELS: list[Entry] = [
         gears,
         "gears manipulation",
         "Turn the small wheel so that the arm on the large one goes to the blue disc.",
-        {"gears": {}, "gears_hard": {"goal": (3.9, 1.0), "teeth": 0.6}},
+        {"gears": {}, "gears_hard": {"goal": (1.2, 2.5)}},
     ),
     *members(
         clock,

@@ -70,7 +70,7 @@ LEVELS: list[Entry] = [
         "locomotion walker",
         "Bring the trunk to the blue disc on two legs.",
         {
-            "walker_easy": {"distance": 1.5, "gravity": 5.0, "head": -0.2},
+            "walker_easy": {"distance": 1.5, "gravity": 5.0, "head": 0.5},
             "walker": {"distance": 2.0, "head": -0.2},
             "walker_hard": {"distance": 2.6, "head": -0.1},
         },

@@ -30,17 +30,6 @@ def car_ramp(height: float = 0.7, length: float = 1.6, goal: Point = (4.6, 2.0))
     return sketch
 
 
-def car_flip(goal: Point = (2.5, 1.45)) -> Sketch:
-    """A car has to rear up: blue hangs above it, out of reach while it rolls."""
-    sketch = Sketch("m", left="red", right="red")
-    body = sketch.box((2.5, 0.85), 1.1, 0.2, "green")
-    for side, binding in ((-0.4, 0), (0.4, 1)):
-        wheel = sketch.ball((2.5 + side, 0.65), 0.25)
-        sketch.motor(body, wheel, (2.5 + side, 0.65), binding, speed=2.0, power=2.0)
-    sketch.peg(goal, 0.25, "blue")
-    return sketch
-
-
 def arm(goal: Point = (4.0, 3.2), red: Point | None = None, lengths: Point = (1.1, 1.0)) -> Sketch:
     """A two-link arm; its second link reaches for a disc."""
     sketch = Sketch("m")
@@ -135,10 +124,8 @@ LEVELS: list[Entry] = [
         {
             "car_ramp_easy": {"height": 0.4, "goal": (4.5, 1.0)},
             "car_ramp": {"goal": (4.6, 1.5)},
-            "car_ramp_hard": {"height": 1.0, "length": 1.4, "goal": (4.5, 2.1)},
         },
     ),
-    *members(car_flip, "locomotion car", "Rear up to touch the blue disc.", {"car_flip": {}}),
     *members(
         arm,
         "manipulation arm",
@@ -175,7 +162,7 @@ LEVELS: list[Entry] = [
         lever,
         "manipulation lever",
         "Fling the green ball up to the blue shelf.",
-        {"lever_easy": {"goal": 2.2}, "lever": {"goal": 3.4}},
+        {"lever": {"goal": 3.4}, "lever_hard": {"goal": 4.2}},
     ),
     *members(
         spin_the_right_way,
