@@ -72,10 +72,10 @@ def stack(count: int = 2, width: float = 0.6) -> Sketch:
         sketch.box((3.0, 0.62 + 0.44 * number), width, 0.44, role)
     height = 0.4 + 0.44 * count + 0.4
     sketch.block((1.3, height - 0.1), 2.3, 0.2)
-    sketch.box((1.3, height + 0.2), 0.4, 0.4, "green", friction=0.5)
+    sketch.box((1.3, height + 0.2), 0.4, 0.4, "green", friction=0.2)
     base = sketch.peg((0.9, height + 1.6), 0.12)
     arm = sketch.plank((0.9, height + 1.6), (0.4, height + 0.25), 0.14, density=2.0)
-    sketch.motor(base, arm, (0.9, height + 1.6), 0, speed=0.25, power=2.0, limits=(-10, 120))
+    sketch.motor(base, arm, (0.9, height + 1.6), 0, speed=0.6, power=3.0, limits=(-10, 120))
     return sketch
 
 
@@ -102,15 +102,15 @@ def wrecking_ball(links: int = 3, tower: int = 2) -> Sketch:
         end = (2.0, 3.6 - 0.55 * (number + 1))
         link = sketch.plank(start, end, 0.1, density=1.5)
         if number == 0:
-            sketch.motor(parent, link, start, 0, speed=1.0, power=6.0)
+            sketch.motor(parent, link, start, 0, speed=1.0, power=15.0)
         else:
             sketch.hinge(parent, link, start)
         parent, start = link, end
     weight = sketch.ball((2.0, start[1] - 0.1), 0.25, density=2.0)
     sketch.hinge(parent, weight, start)
     for number in range(tower):
-        sketch.box((3.0, 0.7 + 0.6 * number), 0.35, 0.6, "green" if number == tower - 1 else "none")
-    sketch.block((4.1, 0.45), 1.2, 0.1, "blue")
+        sketch.box((2.65, 0.7 + 0.6 * number), 0.35, 0.6, "green" if number == tower - 1 else "none")
+    sketch.block((3.8, 0.45), 1.2, 0.1, "blue")
     return sketch
 
 
@@ -142,7 +142,7 @@ LEVELS: list[Entry] = [
         grasp,
         "manipulation grasp",
         "Fly the hand to the ball, grip it and carry it over the red sill to the blue plate.",
-        {"grasp": {}, "grasp_hard": {"height": 0.5}},
+        {"grasp": {}},
     ),
     *members(
         throw,
@@ -170,13 +170,13 @@ LEVELS: list[Entry] = [
         poke,
         "manipulation tools",
         "Use the stick to push the ball out of the tunnel.",
-        {"tool_stick": {}, "tool_stick_hard": {"depth": 1.8}},
+        {"tool_stick_easy": {}},
     ),
     *members(
         wrecking_ball,
         "manipulation chains",
         "Swing the ball on the chain against the tower.",
-        {"wrecking_ball": {}, "wrecking_ball_hard": {"tower": 3}},
+        {"wrecking_ball": {}},
     ),
     *members(
         angry_birds,

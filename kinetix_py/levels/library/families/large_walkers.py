@@ -94,6 +94,9 @@ LEVELS: list[Entry] = [
         {"swimmer_easy": {"distance": 0.65}, "swimmer": {"distance": 1.2, "gravity": 6.0}},
     ),
     *members(
-        crab, "locomotion", "Crawl sideways to the blue disc.", {"crab_easy": {"distance": 1.1}, "crab": {}}
+        crab,
+        "locomotion",
+        "Crawl sideways to the blue disc.",
+        {"crab_easy": {"distance": 1.1}, "crab": {"distance": 1.5}},
     ),
 ]
