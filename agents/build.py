@@ -15,7 +15,7 @@ from agents.ppo.normalise import NormalisedPolicy
 from agents.ppo.update import make_optimizer
 from agents.training.judge import LevelSet
 from agents.training.update import Trainer
-from kinetix_py.levels.library.sets import HELD_OUT, PREFIX, held_out
+from kinetix_py.levels.library.sets import HELD_OUT, PREFIX, find_level_files, held_out
 
 
 def training_files(paths: Sequence[str]) -> list[str]:
@@ -32,27 +32,15 @@ def training_files(paths: Sequence[str]) -> list[str]:
 
 
 def level_files(paths: Sequence[str]) -> list[str]:
-    """Level files, folders of them and sets of the library, as files (or names, which the library knows).
+    """As `find_level_files`, with the errors of a config.
 
     Raises:
       ConfigError: a folder without level files, or an unknown set.
     """
-    files: list[str] = []
-    for path in paths:
-        if path.startswith(PREFIX):
-            try:
-                files += kx.level_set(path)
-            except kx.LevelError as error:
-                raise ConfigError(str(error)) from None
-            continue
-        if not pathlib.Path(path).is_dir():
-            files.append(path)
-            continue
-        found = sorted(str(file) for file in pathlib.Path(path).glob("**/*.json"))
-        if not found:
-            raise ConfigError(f"{path}: a folder without level files (*.json)")
-        files += found
-    return files
+    try:
+        return find_level_files(paths)
+    except kx.LevelError as error:
+        raise ConfigError(str(error)) from None
 
 
 def load_levels(paths: Sequence[str], spec: kx.EnvSpec) -> tuple[list[str], kx.Level]:

@@ -1,7 +1,7 @@
 """Play levels by hand in a browser, or watch a checkpoint play them.
 
-python scripts/play.py my_level.json levels/          these levels in turn
-python scripts/play.py --size m                       random levels of size M
+python scripts/play.py library/s levels/ my_level.json    these levels in turn
+python scripts/play.py --size m                           random levels of size M
 python scripts/play.py levels/ --checkpoint runs/NAME     P hands over to the agent and back
 
 The keys are shown on the page: arrows and WASD turn motors, 1 and 2 fire thrusters.

@@ -23,24 +23,6 @@ READERS = {"own": own_format.read, "kinetix": kinetix_format.read}
 WRITERS = {"own": own_writer.write, "kinetix": kinetix_format.write}
 
 
-def find_level_files(paths: Sequence[str | os.PathLike]) -> list[str]:
-    """Level files and folders of them, as a list of files (or names, which the library knows).
-
-    Raises:
-      LevelError: a folder without level files.
-    """
-    files: list[str] = []
-    for path in paths:
-        if not pathlib.Path(path).is_dir():
-            files.append(os.fspath(path))
-            continue
-        found = sorted(str(file) for file in pathlib.Path(path).glob("**/*.json"))
-        if not found:
-            raise LevelError(f"{path}: a folder without level files (*.json)")
-        files += found
-    return files
-
-
 def load_level(name_or_path: str | os.PathLike) -> Level:
     """The level of a file of either format, or of the library if there is no such file.
 

@@ -14,8 +14,9 @@ import jax
 from kinetix_py.generator.filters import sample_filtered_levels
 from kinetix_py.levels.checks import LevelError
 from kinetix_py.levels.content import LevelFile
-from kinetix_py.levels.files import find_level_files, load_level_file
+from kinetix_py.levels.files import load_level_file
 from kinetix_py.levels.level import Level, pad_level
+from kinetix_py.levels.library.sets import find_level_files
 from kinetix_py.spec import SIZES, EnvSpec
 
 DRAWN_AT_ONCE = 16

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import functools
+import os
 import pathlib
+from collections.abc import Sequence
 
 from kinetix_py.levels.checks import LevelError, listed
 from kinetix_py.levels.files import LIBRARY, load_level
@@ -74,6 +76,27 @@ def level_set(name: str) -> list[str]:
         hint = f"did you mean {listed(near)}?" if near else f"there are {listed(sets)}"
         raise LevelError(f"{name}: no such set of levels; {hint}")
     return list(sets[name])
+
+
+def find_level_files(paths: Sequence[str | os.PathLike]) -> list[str]:
+    """Level files, folders of them and sets of the library, as files (or names, which the library knows).
+
+    Raises:
+      LevelError: a folder without level files, or no set of that name.
+    """
+    files: list[str] = []
+    for path in [str(os.fspath(path)) for path in paths]:
+        if path.startswith(PREFIX) and not pathlib.Path(path).exists():
+            files += level_set(path)
+            continue
+        if not pathlib.Path(path).is_dir():
+            files.append(path)
+            continue
+        found = sorted(str(file) for file in pathlib.Path(path).glob("**/*.json"))
+        if not found:
+            raise LevelError(f"{path}: a folder without level files (*.json)")
+        files += found
+    return files
 
 
 def held_out(name_or_path: str) -> bool:
