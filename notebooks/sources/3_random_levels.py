@@ -71,11 +71,11 @@ figure.tight_layout()
 # %% [markdown]
 # ## Learnability
 #
-# A policy that acts at random attempts each level 16 times. (In training the scores come from the agent
+# A policy that acts at random attempts each level 8 times. (In training the scores come from the agent
 # itself and are renewed as it learns: `agents/curricula/sfl.py`.)
 
 # %%
-ATTEMPTS = 16
+ATTEMPTS = 8
 solved, length = attempt(
     jax.random.key(1),
     UniformPolicy(env),

@@ -126,7 +126,7 @@ def test_a_batch_is_a_grid_with_one_legend_and_scale_bar():
     drawing = kx.render_svg(levels, limit=3, columns=2, legend=True, scale_bar=True, width=250)
     assert len(scenes.rooms(drawing)) == 3
     width, height = (float(ElementTree.fromstring(drawing).get(side)) for side in ("width", "height"))
-    assert width == pytest.approx((2 * 500 + 2 * 12 + 205 + 2) / 2)
+    assert width == pytest.approx((2 * 500 + 2 * 12 + 240 + 2) / 2)
     assert height == pytest.approx((2 * 500 + 12 + 30 + 2) / 2)
     legend = [e for e in ElementTree.fromstring(drawing) if e.get("class") == "legend"]
     words = [e.text for e in legend[0].iter() if e.tag.endswith("text")]
