@@ -25,7 +25,8 @@ DEEP = 0.012  # overlap at the start that is more than the slop of a resting con
 OUTSIDE = 0.02  # by which a shape may stick out of the room [m]
 MOST_RANDOM = 0.5  # solve rate of random actions from which a level must be marked easy
 LEAST_ROBUST = 0.8
-DELICATE: frozenset[str] = frozenset()  # levels whose solution may fail when the start is nudged
+# Levels whose solution may fail when the start is nudged: in more than 4 of 20 tries under some seed.
+DELICATE = frozenset({"thrust_aim", "walker_easy"})
 PATIENCE = 32  # steps after a solution's end in which a nudged start may still come to its goal
 
 

@@ -14,6 +14,7 @@ import dataclasses
 import os
 import pathlib
 import random
+import signal
 import sys
 import threading
 import webbrowser
@@ -160,6 +161,8 @@ def main(arguments: list[str] | None = None) -> None:
     # One small scene: a CPU computes it sooner than a GPU starts its kernels.
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     use_compilation_cache()
+    # Shells start what runs in the background with SIGINT ignored; this must end by it all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from kinetix_py.play.session import Session
 
     session = Session()
