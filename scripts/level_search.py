@@ -56,7 +56,7 @@ def play(env: kx.Environment, levels: kx.Level, plans: np.ndarray, limit: int = 
         index = np.minimum(np.arange(first, first + batch), count - 1)
         take = (lambda v: np.broadcast_to(v, (batch, *np.shape(v)))) if one else lambda v, i=index: v[i]
         part = play_plans(env, jax.tree.map(take, levels), plans[index], limit)
-        parts.append(jax.tree.map(lambda v: np.asarray(v)[: count - first], part))  # noqa: B023
+        parts.append(jax.tree.map(lambda v, left=count - first: np.asarray(v)[:left], part))
     return jax.tree.map(lambda *values: np.concatenate(values), *parts)
 
 
