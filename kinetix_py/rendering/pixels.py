@@ -2,15 +2,18 @@
 
 A picture is a single elementwise expression over its pixels, laid out from the topmost shape down, so that
 XLA makes one kernel of it: nothing but the picture is written to memory, and no pixel is read back. Whatever
-needs a division, a root or a table is worked out per shape beforehand.
+needs a division, a root or a table is worked out per shape beforehand. What remains is a few operations for
+every pixel and shape; so the walls that cannot be seen are left out.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.custom_batching import custom_vmap
 
 from jax2d import SimState
 from kinetix_py.env.types import EnvState
@@ -28,6 +31,11 @@ from kinetix_py.spec import ROOM
 
 # Added to the depth of what must not be seen [pixels].
 FAR_OUTSIDE = -1e6
+# Slots of a room's walls but for the floor: they are not drawn if no picture of a batch would show them.
+SIDES = slice(1, 4)
+TOUCH = 1e-4  # m, by which a wall may reach into the room and still not show
+INK_BITS = 10
+INK_STEPS = 2**INK_BITS - 1
 
 
 class _Edges(NamedTuple):
@@ -39,12 +47,30 @@ class _Edges(NamedTuple):
 
 
 class _Rings(NamedTuple):
-    """Circles and marks: `height - slope * (squared distance)` is 0 and 1 one pixel apart about a radius."""
+    """Circles: `height - slope * (squared distance)` is 0 and 1 one pixel apart about a radius."""
 
-    x: jax.Array  # float [M] pixels
-    y: jax.Array  # float [M] pixels
+    x: jax.Array  # float [C] pixels
+    y: jax.Array  # float [C] pixels
     cover: tuple[jax.Array, jax.Array]  # height and slope about the outer edge
     fill: tuple[jax.Array, jax.Array]  # about the outline's inner edge, a pixel further in
+
+
+class _Marks(NamedTuple):
+    """Joints and thrusters, all of one radius."""
+
+    x: jax.Array  # float [M] pixels
+    y: jax.Array  # float [M] pixels, far outside if not in use
+    ink: jax.Array  # int [M], its parts in units of 1 / INK_STEPS, INK_BITS bits each
+
+
+class _Parts(NamedTuple):
+    """Everything on a picture."""
+
+    edges: _Edges
+    rings: _Rings
+    marks: _Marks
+    colours: jax.Array  # float [N, 3], of the bodies, over that of the outline
+    bare: jax.Array  # bool, the sides of the room cannot be seen
 
 
 def _look_up(table, index: jax.Array) -> jax.Array:
@@ -65,8 +91,8 @@ def _turned(rotation: jax.Array, x: jax.Array, y: jax.Array) -> tuple[jax.Array,
     return cos * x - sin * y, sin * x + cos * y
 
 
-def _marks(state: EnvState) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Joints, then thrusters: places `[J + T, 2]` m, colours `[J + T, 3]`, in use `[J + T]`."""
+def _marks(state: EnvState, scale: float) -> _Marks:
+    """Joints, then thrusters."""
     sim, joints, thrusters = state.sim, state.sim.joints, state.sim.thrusters
     driven = (joints.motor_on & ~joints.fixed)[:, None]
     still = jnp.where(joints.fixed[:, None], jnp.asarray(FIXED_JOINT)[None], jnp.asarray(PLAIN_JOINT)[None])
@@ -77,7 +103,9 @@ def _marks(state: EnvState) -> tuple[jax.Array, jax.Array, jax.Array]:
     arm = _turned(_look_up(sim.rotation, body), anchor[:, 0], anchor[:, 1])
     colours = jnp.concatenate([jnp.where(driven, motor, still), thrust])
     active = jnp.concatenate([joints.active, thrusters.active])
-    return _look_up(sim.position, body) + jnp.stack(arm, axis=1), colours, active
+    place = scale * (_look_up(sim.position, body) + jnp.stack(arm, axis=1))
+    parts = jnp.round(colours * INK_STEPS).astype(jnp.int32) << (INK_BITS * jnp.arange(3))[None]
+    return _Marks(place[:, 0], jnp.where(active, place[:, 1], FAR_OUTSIDE), parts.sum(axis=1))
 
 
 def _edges(sim: SimState, scale: float) -> _Edges:
@@ -111,13 +139,26 @@ def _ring(radius: jax.Array) -> tuple[jax.Array, jax.Array]:
     return slope * (radius**2 + radius), slope
 
 
-def _rings(places: jax.Array, radius: jax.Array, active: jax.Array, scale: float) -> _Rings:
-    height, slope = _ring(radius * scale)
-    inner, inner_slope = _ring(radius * scale - 1)
+def _rings(sim: SimState, scale: float) -> _Rings:
+    polygons = sim.vertices.shape[0]
+    place, active = scale * sim.position[polygons:], sim.active[polygons:]
+    height, slope = _ring(sim.radius * scale)
+    inner, inner_slope = _ring(sim.radius * scale - 1)
     seen = lambda value: jnp.where(active, value, FAR_OUTSIDE)
-    return _Rings(
-        places[:, 0] * scale, places[:, 1] * scale, (seen(height), slope), (seen(inner), inner_slope)
-    )
+    return _Rings(place[:, 0], place[:, 1], (seen(height), slope), (seen(inner), inner_slope))
+
+
+def _sides_are_outside(sim: SimState) -> jax.Array:
+    """Whether no side of the room, nor another polygon in such a slot, can be seen: bool."""
+    polygons = sim.vertices.shape[0]
+    rotation, place = sim.rotation[:polygons][SIDES], sim.position[:polygons][SIDES]
+    x, y = _turned(rotation[:, None], sim.vertices[SIDES, :, 0], sim.vertices[SIDES, :, 1])
+    used = jnp.arange(sim.vertices.shape[1])[None] < sim.num_vertices[SIDES, None]
+    outside = ~sim.active[:polygons][SIDES]
+    for values in (x + place[:, :1], y + place[:, 1:]):
+        outside |= jnp.where(used, values, -jnp.inf).max(axis=1) < TOUCH
+        outside |= jnp.where(used, values, jnp.inf).min(axis=1) > ROOM - TOUCH
+    return outside.all()
 
 
 def _least(a: jax.Array, b: jax.Array | float) -> jax.Array:
@@ -136,22 +177,92 @@ def _polygon(edges: _Edges, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Arr
     depth = inward(0)
     for v in range(1, edges.offset.shape[1]):
         depth = _least(depth, inward(v))
-    return _unit(depth), _unit(depth - 1)
+    both = _least(jnp.where(depth > 0, depth, 0.0), 2.0)  # the outline is one pixel wide
+    cover = _least(both, 1.0)
+    return cover, both - cover
+
+
+def _within(ring: tuple[jax.Array, jax.Array], squared: jax.Array) -> jax.Array:
+    return _unit(ring[0] - ring[1] * squared)
 
 
 def _circle(rings: _Rings, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """As `_polygon`, for a circle or mark."""
+    """As `_polygon`."""
     squared = (x - rings.x[i]) ** 2 + (y - rings.y[i]) ** 2
-    within = lambda ring: _unit(ring[0][i] - ring[1][i] * squared)
-    return within(rings.cover), within(rings.fill)
+    cover, fill = ((ring[0][i], ring[1][i]) for ring in (rings.cover, rings.fill))
+    return _within(cover, squared), _within(fill, squared)
+
+
+def _nearest_mark(
+    marks: _Marks, radius: float, x: jax.Array, y: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """As `_polygon`, of the mark that is nearest to each pixel; and its colour over that of the outline.
+
+    All parts of a colour are chosen by one operation: a choice of each would keep XLA from vectorising.
+    """
+    nearest, ink = jnp.full(x.shape, -FAR_OUTSIDE), jnp.zeros(x.shape, jnp.int32)
+    for i in range(marks.x.shape[0]):
+        squared = (x - marks.x[i]) ** 2 + (y - marks.y[i]) ** 2
+        closer = squared <= nearest
+        nearest = jnp.where(closer, squared, nearest)
+        ink = jnp.where(closer, marks.ink[i], ink)
+    cover, fill = _ring(jnp.float32(radius)), _ring(jnp.float32(radius - 1))
+    part = (ink >> jnp.broadcast_to(INK_BITS * jnp.arange(3), ink.shape)) & INK_STEPS
+    return _within(cover, nearest), _within(fill, nearest), part * (1 / INK_STEPS) - OUTLINE
+
+
+def _paint(parts: _Parts, size: int, bare: bool) -> jax.Array:
+    """One picture: float `[size, size, 3]`.
+
+    Args:
+      bare: leave the sides of the room out; static.
+    """
+    shape = (size, size, 3)
+    centre = jnp.arange(size) + 0.5
+    # Whole arrays from the start: XLA would compute what it has to widen more than once.
+    x = jnp.broadcast_to(centre[None, :, None], shape)
+    y = jnp.broadcast_to(centre[::-1, None, None], shape)
+    cover, fill, ink = _nearest_mark(parts.marks, MARK_RADIUS * size / ROOM, x, y)
+    picture, seen = fill * ink, 1 - cover  # seen: what the shapes above leave open
+    polygons = parts.edges.offset.shape[0]
+    left_out = range(polygons)[SIDES] if bare else ()
+    for i in reversed([i for i in range(len(parts.colours)) if i not in left_out]):
+        if i < polygons:
+            cover, fill = _polygon(parts.edges, i, x, y)
+        else:
+            cover, fill = _circle(parts.rings, i - polygons, x, y)
+        picture = picture + seen * fill * parts.colours[i][None, None]
+        seen = seen - seen * cover
+    # What is covered and not a fill is outline; what is not covered is white.
+    return _least(picture + OUTLINE + (1 - OUTLINE) * seen, 1.0)  # rounding may be a bit above
+
+
+@functools.cache
+def _painter(size: int):
+    """Pictures of a batch of parts; a `vmap` of it becomes one larger batch, so that a branch stays one."""
+
+    @custom_vmap
+    def paint(parts: _Parts) -> jax.Array:
+        of_all = lambda bare: jax.vmap(functools.partial(_paint, size=size, bare=bare))
+        return jax.lax.cond(parts.bare.all(), of_all(True), of_all(False), parts)
+
+    @paint.def_vmap
+    def _(count, batched, parts):
+        widen = lambda has, value: value if has else jnp.broadcast_to(value, (count, *value.shape))
+        parts = jax.tree.map(widen, batched[0], parts)
+        lead = parts.bare.shape
+        pictures = paint(jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:]), parts))
+        return pictures.reshape(*lead, *pictures.shape[1:]), True
+
+    return paint
 
 
 def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
     """A picture of the room, 5 m x 5 m, on white.
 
     Every shape is in the colour of its role (`kinetix_py.rendering.style`), its edge softened over one
-    pixel, with a dark outline of one pixel inside it. Polygons lie at the bottom, then circles, joints
-    (coloured by motor binding) and thrusters, each in slot order.
+    pixel, with a dark outline of one pixel inside it. Polygons lie at the bottom, then circles, each in slot
+    order; on top the joints (coloured by motor binding) and thrusters, of which the nearest one is seen.
 
     Args:
       state: one state; `vmap` over a batch of them.
@@ -165,26 +276,12 @@ def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
     """
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise ValueError(f"size must be an integer of at least 1, got {size!r}")
-    sim, scale = state.sim, size / ROOM
-    polygons = sim.vertices.shape[0]
-    places, inks, used = _marks(state)
-    edges = _edges(sim, scale)
-    rings = _rings(
-        jnp.concatenate([sim.position[polygons:], places]),
-        jnp.concatenate([sim.radius, jnp.full(used.shape, MARK_RADIUS)]),
-        jnp.concatenate([sim.active[polygons:], used]),
-        scale,
+    scale = size / ROOM
+    parts = _Parts(
+        edges=_edges(state.sim, scale),
+        rings=_rings(state.sim, scale),
+        marks=_marks(state, scale),
+        colours=_colours(state) - OUTLINE,
+        bare=_sides_are_outside(state.sim),
     )
-    colours = jnp.concatenate([_colours(state), inks]) - OUTLINE
-    shape = (size, size, 3)
-    centre = jnp.arange(size) + 0.5
-    # Whole arrays from the start: XLA would compute what it has to widen more than once.
-    x = jnp.broadcast_to(centre[None, :, None], shape)
-    y = jnp.broadcast_to(centre[::-1, None, None], shape)
-    picture, seen = jnp.zeros(shape), jnp.ones(shape)  # seen: what the shapes above leave open
-    for i in reversed(range(len(colours))):
-        paint = _polygon(edges, i, x, y) if i < polygons else _circle(rings, i - polygons, x, y)
-        picture = picture + seen * paint[1] * colours[i][None, None]
-        seen = seen - seen * paint[0]
-    # What is covered and not a fill is outline; what is not covered is white.
-    return _least(picture + OUTLINE + (1 - OUTLINE) * seen, 1.0)  # rounding may be a bit above
+    return _painter(size)(jax.tree.map(lambda value: value[None], parts))[0]

@@ -80,12 +80,47 @@ def test_pixels_agree_with_the_drawing(state):
 
 
 def test_marks_are_where_the_anchors_are(state):
+    """In their colours, to a thousandth."""
     picture = np.asarray(draw(state))
     pixel = lambda x, y: picture[round((5 - y) * 100 - 0.5), round(x * 100 - 0.5)]
-    np.testing.assert_allclose(pixel(1.6, 3.9), (1, 1, 1), atol=1e-5)  # fixed
-    np.testing.assert_allclose(pixel(3.1, 3.9), (0.1, 0.1, 0.1), atol=1e-5)  # free
-    np.testing.assert_allclose(pixel(4.0, 1.85), (0.2, 0.8, 0.85), atol=1e-5)  # motor of binding 2
-    np.testing.assert_allclose(pixel(1.0, 4.0), (0.95, 0.55, 0.1), atol=1e-5)  # thruster of binding 0
+    np.testing.assert_allclose(pixel(1.6, 3.9), (1, 1, 1), atol=1e-3)  # fixed
+    np.testing.assert_allclose(pixel(3.1, 3.9), (0.1, 0.1, 0.1), atol=1e-3)  # free
+    np.testing.assert_allclose(pixel(4.0, 1.85), (0.2, 0.8, 0.85), atol=1e-3)  # motor of binding 2
+    np.testing.assert_allclose(pixel(1.0, 4.0), (0.95, 0.55, 0.1), atol=1e-3)  # thruster of binding 0
+
+
+def test_the_nearer_of_two_marks_is_seen(state):
+    """The free joint (slot 2), moved to 0.09 m beside the fixed one (slot 1) at (1.6, 3.9)."""
+    joints, angle = state.sim.joints, float(state.sim.rotation[4])
+    body_a, beside = joints.body_a.at[2].set(4), joints.anchor_a[1] + jnp.array([0.09, 0.0])
+    joints = dataclasses.replace(joints, body_a=body_a, anchor_a=joints.anchor_a.at[2].set(beside))
+    picture = np.asarray(draw(dataclasses.replace(state, sim=dataclasses.replace(state.sim, joints=joints))))
+
+    def pixel(along):
+        """Between the two."""
+        x, y = 1.6 + along * np.cos(angle), 3.9 + along * np.sin(angle)
+        return picture[round((5 - y) * 100 - 0.5), round(x * 100 - 0.5)]
+
+    np.testing.assert_allclose(pixel(0.03), (1, 1, 1), atol=1e-3)
+    np.testing.assert_allclose(pixel(0.06), (0.1, 0.1, 0.1), atol=1e-3)
+
+
+def test_a_wall_is_drawn_once_it_can_be_seen(state):
+    """Alone, and beside a picture that does not show it."""
+    sim = state.sim
+    inside = sim.position.at[1, 0].add(0.5)
+    moved = dataclasses.replace(state, sim=dataclasses.replace(sim, position=inside))
+    single = draw(moved)
+    grey = 0.62 * 0.55  # immovable, without a role
+    np.testing.assert_allclose(single[250, 20], (grey, grey, grey), atol=1e-5)
+    np.testing.assert_allclose(draw(state)[250, 20], (1, 1, 1), atol=1e-5)
+    both = jax.tree.map(lambda *values: jnp.stack(values), state, moved)
+    pictures = jax.jit(jax.vmap(lambda state: kx.render_pixels(state, SIZE)))(both)
+    np.testing.assert_allclose(pictures[0], draw(state), atol=1e-5)
+    np.testing.assert_allclose(pictures[1], single, atol=1e-5)
+    nested = jax.vmap(jax.vmap(lambda state: kx.render_pixels(state, 20)))
+    deeper = nested(jax.tree.map(lambda value: value[None], both))
+    assert deeper.shape == (1, 2, 20, 20, 3)
 
 
 def test_a_batch_is_its_pictures_and_any_size_will_do(state):
