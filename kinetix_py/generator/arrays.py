@@ -22,6 +22,15 @@ def total(rows: jax.Array) -> jax.Array:
     return functools.reduce(operator.add, list(rows), jnp.zeros(rows.shape[1:], rows.dtype))
 
 
+def sum_as_product(rows: jax.Array) -> jax.Array:
+    """Sum of rows of small whole numbers: `[R, B] -> [B]`.
+
+    As a product, so that XLA works the rows out in a loop of their own, once. It would spell a sum out for
+    each row and each use, which is then too long to be vectorised.
+    """
+    return jnp.ones(rows.shape[:1]) @ rows
+
+
 def any_of(rows: Rows) -> jax.Array:
     """Logical or of some rows, at least one."""
     return functools.reduce(operator.or_, list(rows))
@@ -59,13 +68,30 @@ def choose(weights: jax.Array, draw: jax.Array) -> jax.Array:
     for weight in weights:
         below = below + weight
         upper.append(below)
-    if not upper:
-        return jnp.zeros(weights.shape, bool)
     # Rounding must not push the threshold past the last row that has any weight.
     threshold = jnp.minimum(draw, 1 - 1e-6) * below
-    reached = [threshold < bound for bound in upper]
-    marks = [now & ~before for now, before in zip(reached[1:], reached[:-1], strict=True)]
-    return jnp.stack([reached[0], *marks])
+    index = sum((jnp.where(threshold < bound, 0, 1) for bound in upper), jnp.zeros(below.shape, jnp.int32))
+    rows = jnp.arange(weights.shape[0]).reshape(-1, *[1] * index.ndim)
+    return (rows == index[None]) & (below > 0)[None]
+
+
+def scan_ahead(step, carry, rows):
+    """`jax.lax.scan` of `step(carry, row) -> (carry, output)`, every row being fetched a step ahead.
+
+    A row that is cut out where it is used has an address that hangs on the counter, and a loop over it is
+    not vectorised. Here it is part of what the loop carries.
+    """
+
+    def ahead(carried, following):
+        carry, row = carried
+        carry, output = step(carry, row)
+        return (carry, following), output
+
+    first = jax.tree.map(lambda value: value[0], rows)
+    (carry, _), outputs = jax.lax.scan(
+        ahead, (carry, first), jax.tree.map(lambda value: jnp.roll(value, -1, axis=0), rows)
+    )
+    return carry, outputs
 
 
 def random_order(draws: jax.Array) -> jax.Array:

@@ -55,7 +55,8 @@ def build_joints(
         body_b=slot(table.body_b),
         anchor_a=jnp.stack([table.anchor_ax, table.anchor_ay], axis=1),
         anchor_b=jnp.stack([table.anchor_bx, table.anchor_by], axis=1),
-        reference_rotation=number(angle(table.body_b) - angle(table.body_a)),
+        # Limits are counted from where both bodies' axes point the same way, not from how they start.
+        reference_rotation=jnp.where(fixed, number(angle(table.body_b) - angle(table.body_a)), 0),
         active=table.joined,
         fixed=fixed,
         motor_on=motor_on,
@@ -91,11 +92,13 @@ def build_thrusters(
     chosen = lambda value: pick(body, value[:, None])
     inner = inner_box(chosen(table.num_vertices), counts.vertices)
     angle = 2 * jnp.pi * draws["y"]
-    arm = chosen(table.radius) * jnp.sqrt(draws["x"])  # uniform over the disc; 0 for polygons
+    arm = chosen(table.radius) * draws["x"]  # 0 for polygons
     x = (2 * draws["x"] - 1) * chosen(table.half_width) * inner + arm * jnp.cos(angle)
     y = (2 * draws["y"] - 1) * chosen(table.half_height) * inner + arm * jnp.sin(angle)
     radial = draws["radial"] < params.thruster_radial_chance
-    direction = jnp.where(radial, jnp.arctan2(-y, -x), 2 * jnp.pi * draws["direction"])
+    outward = draws["radial"] < params.thruster_radial_chance / 2
+    along = jnp.arctan2(jnp.where(outward, y, -y), jnp.where(outward, x, -x))
+    direction = jnp.where(radial, along, 2 * jnp.pi * draws["direction"])
     factor = lerp(draws["factor"], params.min_thruster_factor, params.max_thruster_factor)
     by_chance = (orders.thrusters > 0) & (draws["exists"] < params.thruster_chance)
     active = body.any(axis=0) & (by_chance | ((orders.thrusters == 0) & forced[None]))

@@ -2,155 +2,157 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from kinetix_py.generator import placement
-from kinetix_py.generator.arrays import choose, pick, total
+from kinetix_py.generator.arrays import any_of, choose, pick, scan_ahead, sum_as_product, total
+from kinetix_py.generator.overlap import Outline, outline, shifted
 from kinetix_py.generator.params import GeneratorParams
-from kinetix_py.generator.placement import Request, Target
-from kinetix_py.generator.plan import FREE, JOINED, Draws, Orders, Plan
+from kinetix_py.generator.plan import FREE, JOINED, Orders, Plan
 from kinetix_py.generator.proposals import Proposals
-from kinetix_py.generator.table import SIZE_OF_PROPOSAL, Counts, Place, Shape, Table, insert, join
+from kinetix_py.generator.table import Anchor, Counts, Place, Shape, Table, insert, join
 from kinetix_py.spec import NONE, RED
 
-# Cost of each further size of a joined shape, in overlaps: more than a scene can have. Otherwise small
-# shapes, which overlap less, would be preferred.
-LATER_SIZE = 100.0
+UNUSED = 1e6  # cost of a proposal that is not looked at, in contacts: more than a scene can have
+
+
+class Option(NamedTuple):
+    """What becomes of a proposal: `[B]`, or `[K, B]` of all of them."""
+
+    x: jax.Array  # m
+    y: jax.Array  # m
+    is_circle: jax.Array  # bool
+    role: jax.Array  # int
+    movable: jax.Array  # bool
+    target: jax.Array  # int, the body that it is joined to, -1 if none
+    target_anchor_x: jax.Array  # m, in that body's frame
+    target_anchor_y: jax.Array  # m
 
 
 def add_shape(
-    table: Table,
-    draws: Draws,
-    plan: Plan,
-    proposals: Proposals,
-    orders: Orders,
-    params: GeneratorParams,
-    counts: Counts,
+    table: Table, plan: Plan, proposals: Proposals, orders: Orders, params: GeneratorParams, counts: Counts
 ) -> Table:
-    """The table with the shape that a step asks for, if there is a slot and a place for it.
+    """The table with the shape that a step asks for, if there is a slot for it and a body to join it to.
 
     Args:
-      draws: uniforms of the step, `[B]`.
       plan: of the step, `[B]` each.
       proposals: of the step, `[K, B]`.
     """
-    is_circle, mask, possible = _kind_and_target(table, draws, plan, params, counts)
-    role = _role(table, draws, plan, mask, params)
-    low = draws["low"] < params.low_immovable_chance
-    request = Request(plan.mode, is_circle, role, plan.must_move, plan.side, low)
-    target = placement.read_target(mask, table, counts.vertices) if counts.joints else None
-    cost, shape, place, corners = _best_of(table, proposals, request, target, plan.tries, params)
-    possible &= cost < placement.INVALID
-    number = jnp.where(is_circle, table.num_circles, table.num_polygons)[None]
-    as_polygon = (orders.polygons == number) & ~is_circle[None]
-    slot = jnp.concatenate([as_polygon, (orders.circles == number) & is_circle[None]]) & possible[None]
-    new = insert(table, slot, shape, place, corners)
+
+    corners = jnp.swapaxes(table.corner_x, 0, 1), jnp.swapaxes(table.corner_y, 0, 1)
+    old = outline(*corners)  # once for all proposals
+
+    def weigh(_, proposal):
+        option, against = _weigh(table, old, plan, proposal, params, counts)
+        return None, (option, sum((sum_as_product(rows) for rows in against), jnp.float32(0)))
+
+    options, cost = scan_ahead(weigh, None, proposals)[1]
+    unused = jnp.arange(cost.shape[0])[:, None] >= plan.tries[None]
+    chosen = placement.first_best(cost + jnp.where(unused, UNUSED, 0))[1]
+    option: Option = jax.tree.map(lambda value: pick(chosen, value), options)
+    proposal: Proposals = jax.tree.map(lambda value: pick(chosen, value), proposals)
+    mask = jnp.arange(counts.bodies)[:, None] == option.target[None]
+    number = jnp.where(option.is_circle, table.num_circles, table.num_polygons)[None]
+    as_polygon = (orders.polygons == number) & ~option.is_circle[None]
+    slot = jnp.concatenate([as_polygon, (orders.circles == number) & option.is_circle[None]])
+    slot &= ((plan.mode == FREE) | ((plan.mode == JOINED) & any_of(mask)))[None]
+    shape, place = _shape(proposal, option), _place(proposal, option)
+    moved = shifted(proposal.shape, option.x, option.y)
+    new = insert(table, slot, shape, place, (moved.x, moved.y))
     if not counts.joints:
         return new
-    joint = (orders.joints == table.num_joints[None]) & (possible & (plan.mode == JOINED))[None]
-    return join(new, joint, mask, slot, place)
-
-
-def _kind_and_target(
-    table: Table, draws: Draws, plan: Plan, params: GeneratorParams, counts: Counts
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Whether the shape is a circle `[B]`, the body it is joined to `[N, B]`, whether it can be `[B]`.
-
-    A joined shape's kind and target are drawn together, by weight, so that one is found if there is any:
-    two circles, joined at their centres, would hide each other.
-    """
-    room_polygon = table.num_polygons < counts.polygons
-    room_circle = table.num_circles < counts.circles
-    free_circle = room_circle & (~room_polygon | (draws["kind"] < params.circle_chance))
-    free, joined = plan.mode == FREE, plan.mode == JOINED
-    can_be_free = free & (room_polygon | room_circle)
-    if not counts.joints:
-        return free_circle, jnp.zeros(table.active.shape, bool), can_be_free
-    kinds = np.arange(counts.bodies)[:, None] < counts.polygons
-    limit = jnp.where(kinds, params.max_polygon_joints, params.max_circle_joints)
-    weight = jnp.where(table.movable, 1.0, params.immovable_target_weight)
-    weight = jnp.where(table.active & (table.joints_on < limit), weight, 0.0)
-    of_circle = jnp.where(kinds & room_circle[None], weight, 0.0) * params.joined_circle_chance
-    of_polygon = jnp.where(room_polygon[None], weight, 0.0) * (1 - params.joined_circle_chance)
-    for_circle, for_polygon = total(of_circle), total(of_polygon)
-    joined_circle = draws["kind"] * (for_circle + for_polygon) < for_circle
-    target = choose(jnp.where(joined_circle[None], of_circle, of_polygon), draws["target"])
-    joined &= (for_circle + for_polygon > 0) & (table.num_joints < counts.joints)
-    return jnp.where(free, free_circle, joined_circle), target & joined[None], can_be_free | joined
-
-
-def _role(table: Table, draws: Draws, plan: Plan, target: jax.Array, params: GeneratorParams) -> jax.Array:
-    """The planned role, or red by chance where that is allowed: int `[B]`."""
-    may_be_red = (plan.role == NONE) & (pick(target, table.role) == NONE)
-    may_be_red &= ~(total(table.role == RED) > 0)
-    red = may_be_red & (draws["role"] * (1 + params.red_weight) < params.red_weight)
-    return jnp.where(red, RED, plan.role)
-
-
-def _best_of(
-    table: Table,
-    proposals: Proposals,
-    request: Request,
-    target: Target | None,
-    tries: jax.Array,
-    params: GeneratorParams,
-) -> tuple[jax.Array, Shape, Place, tuple[jax.Array, jax.Array]]:
-    """The cheapest proposal: its cost `[B]`, shape, place, and corners in the world `[V, B]`."""
-
-    # Only costs and centres leave the loop: whatever has one consumer is computed once.
-    def weigh(_, proposal):
-        return None, _weigh(table, proposal, request, target, params)
-
-    cost, x, y = jax.lax.scan(weigh, None, proposals)[1]
-    unused = jnp.arange(cost.shape[0])[:, None] >= tries[None]
-    later = LATER_SIZE * np.array(SIZE_OF_PROPOSAL, np.float32)[:, None]
-    cost += jnp.where(unused, placement.UNUSED, 0) + jnp.where((request.mode == JOINED)[None], later, 0)
-    lowest, chosen = placement.first_best(cost)
-    best = jax.tree.map(lambda value: pick(chosen, value), proposals)
-    x, y = pick(chosen, x), pick(chosen, y)
-    corners = x[None] + best.arm_x, y[None] + best.arm_y
-    return lowest, _shape(best, request), _place(best, request, target, x, y), corners
+    # Body a of a wheel is what it is on, whichever came first: motors of one binding then turn alike.
+    to_circle = mask[counts.polygons :].any(axis=0)
+    at_target = Anchor(mask, option.target_anchor_x, option.target_anchor_y)
+    at_shape = Anchor(slot, place.anchor_x, place.anchor_y)
+    first = jax.tree.map(lambda old, new: jnp.where(to_circle, new, old), at_target, at_shape)
+    second = jax.tree.map(lambda old, new: jnp.where(to_circle, old, new), at_target, at_shape)
+    return join(new, (orders.joints == table.num_joints[None]) & any_of(mask)[None], first, second)
 
 
 def _weigh(
-    table: Table, proposal: Proposals, request: Request, target: Target | None, params: GeneratorParams
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Cost and centre of one proposal: `[B]` each."""
-    x, y = placement.free_place(proposal, request, params)
-    counted = table.active
-    if target is not None:
-        joined = request.mode == JOINED
-        joined_x, joined_y = placement.joined_place(proposal, request, target)
-        x, y = jnp.where(joined, joined_x, x), jnp.where(joined, joined_y, y)
-        counted = counted & ~target.mask
-    corners = x[None] + proposal.arm_x, y[None] + proposal.arm_y
-    arguments = (x, y), corners, proposal.radius, request.is_circle
-    cost = placement.num_overlaps(*arguments, table, counted).astype(jnp.float32)
-    if target is not None:
-        hidden = joined & (placement.protrusion(*arguments, target) < params.min_protrusion)
-        cost = jnp.where(hidden, placement.INVALID, cost)
-    return cost, x, y
+    table: Table, old: Outline, plan: Plan, proposal: Proposals, params: GeneratorParams, counts: Counts
+) -> tuple[Option, list[jax.Array]]:
+    """A proposal's shape and place, and rows of what speaks against it, `[R, B]` each, in contacts.
+
+    Args:
+      old: of the polygons of the table, `[V, P, B]`.
+    """
+    is_circle, mask = _kind_and_target(table, plan, proposal, params, counts)
+    may_be_red = plan.may_be_red & (pick(mask, table.role) == NONE) & ~any_of(table.role == RED)
+    red = may_be_red & (proposal.role * (1 + params.red_weight) < params.red_weight)
+    role = jnp.where(red, RED, plan.role)
+    joined = plan.mode == JOINED
+    fixed = jnp.where(is_circle, proposal.fixed_circle, proposal.fixed_polygon)
+    movable = ~fixed | plan.must_move | joined
+    x, y = placement.free_place(proposal, is_circle, role, movable, params)
+    anchor_x, anchor_y = jnp.zeros_like(x), jnp.zeros_like(y)
+    if counts.joints:
+        target = placement.read_target(mask, table, counts.vertices)
+        anchor_x, anchor_y = placement.target_anchor(proposal, target)
+        meet = placement.meeting_point(proposal, target)
+        x = jnp.where(joined, meet[0] - jnp.where(is_circle, 0, proposal.joint_arm_x), x)
+        y = jnp.where(joined, meet[1] - jnp.where(is_circle, 0, proposal.joint_arm_y), y)
+    shape = shifted(proposal.shape, x, y)
+    against = placement.contacts((x, y), shape, proposal.radius, is_circle, table, old)
+    if counts.joints:
+        hidden = placement.is_hidden(proposal, is_circle, target, counts.vertices, params)
+        against[0] = jnp.concatenate([against[0], jnp.where(joined & hidden, params.hidden_cost, 0.0)[None]])
+    index = jnp.arange(counts.bodies)[:, None]
+    number = total(jnp.where(mask, index + 1, 0)) - 1
+    return Option(x, y, is_circle, role, movable, number, anchor_x, anchor_y), against
 
 
-def _shape(best: Proposals, request: Request) -> Shape:
-    circle = request.is_circle
+def _kind_and_target(
+    table: Table, plan: Plan, proposal: Proposals, params: GeneratorParams, counts: Counts
+) -> tuple[jax.Array, jax.Array]:
+    """Whether a proposed shape is a circle `[B]`, and the body that it is joined to `[N, B]`.
+
+    Two circles are never joined: at their centres, one would hide the other.
+    """
+    room_polygon = table.num_polygons < counts.polygons
+    room_circle = table.num_circles < counts.circles
+    wants_circle = proposal.kind < params.circle_chance
+    if not counts.joints:
+        return room_circle & (~room_polygon | wants_circle), jnp.zeros(table.active.shape, bool)
+    polygon = np.arange(counts.bodies)[:, None] < counts.polygons
+    limit = jnp.where(polygon, params.max_polygon_joints, params.max_circle_joints)
+    weight = jnp.where(table.movable, 1.0, params.immovable_target_weight)
+    weight = jnp.where(table.active, weight * jnp.maximum(1 - table.joints_on / limit, 0), 0)
+    of_polygons, of_circles = (total(jnp.where(kind, weight, 0)) > 0 for kind in (polygon, ~polygon))
+    to_circle = room_polygon & of_circles & (proposal.target_kind < params.circle_target_chance)
+    to_circle |= room_polygon & of_circles & ~of_polygons
+    target = choose(jnp.where(polygon != to_circle[None], weight, 0.0), proposal.target)
+    joined = plan.mode == JOINED
+    is_circle = room_circle & (~room_polygon | wants_circle) & ~(joined & to_circle)
+    possible = joined & (room_polygon | room_circle) & (table.num_joints < counts.joints)
+    return is_circle, target & possible[None]
+
+
+def _shape(proposal: Proposals, option: Option) -> Shape:
+    circle = option.is_circle
     polygon = lambda value: jnp.where(circle, 0, value)
     return Shape(
         is_circle=circle,
-        num_vertices=best.num_vertices,
-        half_width=polygon(best.half_width),
-        half_height=polygon(best.half_height),
-        radius=jnp.where(circle, best.radius, 0),
-        role=request.role,
-        movable=placement.is_movable(best, request),
+        num_vertices=proposal.num_vertices,
+        half_width=polygon(proposal.half_width),
+        half_height=polygon(proposal.half_height),
+        radius=jnp.where(circle, proposal.radius, 0),
+        role=option.role,
+        movable=option.movable,
     )
 
 
-def _place(best: Proposals, request: Request, target: Target | None, x: jax.Array, y: jax.Array) -> Place:
-    polygon = lambda value: jnp.where(request.is_circle, 0, value)
-    nowhere = jnp.zeros_like(x), jnp.zeros_like(x)
-    target_x, target_y = nowhere if target is None else placement.target_anchor(best, target)
-    anchor_x, anchor_y = polygon(best.anchor_x), polygon(best.anchor_y)
-    return Place(x, y, best.rotation, anchor_x, anchor_y, target_x, target_y)
+def _place(proposal: Proposals, option: Option) -> Place:
+    polygon = lambda value: jnp.where(option.is_circle, 0, value)
+    return Place(
+        x=option.x,
+        y=option.y,
+        rotation=proposal.rotation,
+        anchor_x=polygon(proposal.anchor_x),
+        anchor_y=polygon(proposal.anchor_y),
+    )

@@ -1,49 +1,82 @@
-"""Overlap of convex shapes, without a physics step.
+"""Overlaps of convex shapes and the contacts that they would give, without a physics step.
 
-Polygons are tested along the normals of both (separating axes), circles by their distance. `V` vertices
-come clockwise as arrays x and y `[V, ...]`; the remaining axes of all arguments broadcast with equal ranks.
-An edge without length separates nothing and keeps no distance. Vertices are taken one by one: rolled arrays
-would keep XLA from vectorising; and no test divides, since every quotient would be stored.
+Polygons are tested along the normals of both (separating axes), circles by their distance. Vertices are taken
+one by one: rolled arrays would keep XLA from vectorising; and no test divides, since every quotient would be
+stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from kinetix_py.generator.arrays import any_of, greatest, least
+from kinetix_py.generator.arrays import any_of, least
 
-Points = tuple[jax.Array, jax.Array]
 FAR = 1e6  # m, beyond any distance in a scene
+FACE_BIAS = 0.01  # m, as in the engine: a face of the second polygon must be better by so much
 
 
-def edges(polygon: Points) -> Iterator[tuple[jax.Array, jax.Array, jax.Array, jax.Array]]:
-    """Every vertex (x, y) and the vector from it to the next, each `[...]`."""
-    x, y = list(polygon[0]), list(polygon[1])
-    for i in range(len(x)):
-        after = (i + 1) % len(x)
-        yield x[i], y[i], x[after] - x[i], y[after] - y[i]
+class Outline(NamedTuple):
+    """A convex polygon, clockwise: `[V, ...]`. Slots beyond its vertices repeat the first one.
+
+    The remaining axes of what is tested together broadcast with equal ranks.
+    """
+
+    x: jax.Array  # m
+    y: jax.Array  # m
+    edge_x: jax.Array  # m, from a vertex to the next
+    edge_y: jax.Array  # m
+    inverse: jax.Array  # 1/m, of the edge's length; 0 if it has none, and its vertex then does not count
 
 
-def _a_face_separates(a: Points, b: Points) -> jax.Array:
-    """Whether all vertices of b are outside some face of a."""
-    points = list(zip(*b, strict=True))
-    # Clockwise, the outward normal of an edge (ex, ey) is (-ey, ex).
-    separates = lambda x, y, ex, ey: least([ex * (by - y) - ey * (bx - x) for bx, by in points]) > 0
-    return any_of([separates(*edge) for edge in edges(a)])
+def outline(x: jax.Array, y: jax.Array) -> Outline:
+    """The outline through some vertices, each `[V, ...]` m."""
+    edge_x, edge_y = jnp.roll(x, -1, axis=0) - x, jnp.roll(y, -1, axis=0) - y
+    square = edge_x**2 + edge_y**2
+    inverse = jnp.where(square > 0, jax.lax.rsqrt(jnp.maximum(square, 1e-12)), 0)
+    return Outline(x, y, edge_x, edge_y, inverse)
 
 
-def polygons_overlap(a: Points, b: Points) -> jax.Array:
-    """Whether two polygons overlap."""
-    return ~(_a_face_separates(a, b) | _a_face_separates(b, a))
+def shifted(polygon: Outline, x: jax.Array, y: jax.Array) -> Outline:
+    """An outline moved by a vector `[...]` m."""
+    return polygon._replace(x=polygon.x + x[None], y=polygon.y + y[None])
 
 
-def circle_overlaps_polygon(x: jax.Array, y: jax.Array, radius: jax.Array, polygon: Points) -> jax.Array:
+def _vertices(polygon: Outline) -> Iterator[tuple[jax.Array, ...]]:
+    """Every vertex, its edge and the inverse of its length, each `[...]`."""
+    return zip(*(list(part) for part in polygon), strict=True)
+
+
+def _deepest_face(a: Outline, b: Outline) -> tuple[jax.Array, jax.Array]:
+    """The face of a that separates b most: by how much [m], and how many vertices of b are behind it."""
+    points = [(x, y, jnp.where(inverse > 0, 1.0, 0.0)) for x, y, _, _, inverse in _vertices(b)]
+    separation = behind = jnp.float32(-2 * FAR)
+    for x, y, ex, ey, inverse in _vertices(a):
+        # Clockwise, the outward normal of an edge (ex, ey) is (-ey, ex).
+        offset = ey * x - ex * y
+        distances = [ex * by - ey * bx + offset for bx, by, _ in points]
+        count = sum(jnp.where(d < 0, real, 0.0) for d, (_, _, real) in zip(distances, points, strict=True))
+        here = jnp.where(inverse > 0, least(distances) * inverse, -FAR)
+        better = here > separation
+        separation, behind = jnp.where(better, here, separation), jnp.where(better, count, behind)
+    return separation, behind
+
+
+def polygon_contacts(a: Outline, b: Outline) -> jax.Array:
+    """Contact points of two polygons: 0 if they are apart, 1, or 2 if two corners are behind a face."""
+    of_a, behind_a = _deepest_face(a, b)
+    of_b, behind_b = _deepest_face(b, a)
+    behind = jnp.where(of_b > of_a + FACE_BIAS, behind_b, behind_a)
+    return jnp.where((of_a < 0) & (of_b < 0), jnp.where(behind < 2, behind, 2.0), 0.0)
+
+
+def circle_overlaps_polygon(x: jax.Array, y: jax.Array, radius: jax.Array, polygon: Outline) -> jax.Array:
     """Whether a circle overlaps a polygon: it holds a corner, crosses an edge, or its centre is inside."""
     square, outside, meets = radius**2, [], []
-    for corner_x, corner_y, ex, ey in edges(polygon):
+    for corner_x, corner_y, ex, ey, _ in _vertices(polygon):
         dx, dy = x - corner_x, y - corner_y
         length, along = ex**2 + ey**2, dx * ex + dy * ey
         side = ex * dy - ey * dx
@@ -55,20 +88,3 @@ def circle_overlaps_polygon(x: jax.Array, y: jax.Array, radius: jax.Array, polyg
 def circles_overlap(dx: jax.Array, dy: jax.Array, radii: jax.Array) -> jax.Array:
     """Whether two circles overlap, by the vector between their centres and the sum of their radii."""
     return dx**2 + dy**2 < radii**2
-
-
-def reach_beyond_polygon(points: Points, radius: jax.Array, polygon: Points) -> jax.Array:
-    """How far points with a radius around them `[W, ...]` stick out of a polygon's faces [m]."""
-    corners, reaches = list(zip(*points, strict=True)), []
-    for x, y, ex, ey in edges(polygon):
-        length = ex**2 + ey**2
-        inverse = jax.lax.rsqrt(jnp.maximum(length, 1e-12))
-        distance = greatest([ex * (py - y) - ey * (px - x) for px, py in corners]) * inverse + radius
-        reaches.append(jnp.where(length > 0, distance, -FAR))
-    return greatest(reaches)
-
-
-def reach_beyond_circle(points: Points, x: jax.Array, y: jax.Array, radius: jax.Array) -> jax.Array:
-    """How far the outermost of some points `[W, ...]` is outside a circle [m]."""
-    squares = (points[0] - x[None]) ** 2 + (points[1] - y[None]) ** 2
-    return jnp.sqrt(greatest(squares)) - radius

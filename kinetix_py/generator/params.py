@@ -24,7 +24,7 @@ class GeneratorParams:
     blue_floor_chance: Number = 0.02
     """Chance that the floor is blue; no other shape is then blue."""
     swap_chance: Number = 0.5
-    """Chance that green and blue change places in the end (never with a blue floor)."""
+    """Chance that green and blue change places in the end (only above a plain floor)."""
     gravity: Number = -9.81
     """Vertical acceleration [m/s^2]."""
 
@@ -42,14 +42,12 @@ class GeneratorParams:
     no_shape_weight: Number = 0.30
     """Weight of leaving such a slot empty."""
     num_proposals: Number = 8.0
-    """Placements of a shape among which the one with fewest overlaps is taken, 1 .. 8."""
+    """Proposals of a shape among which the one with fewest contacts is taken, 1 .. 8."""
     small_scene_bodies: Number = 7.0
     """Specs with at most so many body slots have one proposal and no immovable free shape."""
 
-    circle_chance: Number = 0.20
-    """Chance that a free shape is a circle, while there are slots of both kinds."""
-    joined_circle_chance: Number = 0.72
-    """Weight of joining a circle; that of joining a polygon is one less this."""
+    circle_chance: Number = 0.5
+    """Chance that a proposed shape is a circle, while there are slots of both kinds."""
     triangle_chance: Number = 0.0
     """Chance that a polygon is a triangle."""
     many_vertices_chance: Number = 0.0
@@ -74,9 +72,9 @@ class GeneratorParams:
     """Of every shape, 0 .. 1."""
 
     bottom_margin: Number = 0.4
-    """How far free shapes stay from the scene's bottom edge, beyond their extent [m]."""
+    """How far free shapes stay from the scene's bottom edge, beyond their reach from the centre [m]."""
     own_half_chance: Number = 0.5
-    """Chance that green starts in the left half, clear of the other; and that blue does in the right half."""
+    """Chance that green is proposed within the left half; and that blue is within the right half."""
     immovable_chance: Number = 0.02
     """Chance that a free shape without mass would be immovable ..."""
     immovable_chance_per_mass: Number = 4.0
@@ -84,18 +82,22 @@ class GeneratorParams:
     max_immovable_chance: Number = 1.0
     """Its upper bound."""
     low_immovable_chance: Number = 0.6
-    """Chance that an immovable shape with a role is put into the lower half."""
+    """Chance that an immovable shape with a role is moved from the upper half, if there, to the lower."""
     red_weight: Number = 1 / 3
-    """Weight of red against no role (1) for a shape that may be red; at most one is."""
+    """Weight of red against no role (1) for a shape that may be red; at most one is, the floor included."""
 
     immovable_target_weight: Number = 0.05
     """Weight of joining a shape to an immovable one; a movable one has 1."""
+    circle_target_chance: Number = 0.5
+    """Chance of joining a shape to a circle, while there are circles and polygons to join it to."""
     max_polygon_joints: Number = 2.0
-    """Joints on a polygon beyond which no more shapes are joined to it."""
+    """Joints on a polygon from which nothing more is joined to it; until then its weight falls linearly."""
     max_circle_joints: Number = 1.0
     """The same for a circle."""
     min_protrusion: Number = 0.05
-    """How far two joined shapes must stick out of each other [m]."""
+    """How far two joined shapes should stick out of each other when turned about the joint [m] ..."""
+    hidden_cost: Number = 10.0
+    """... and the cost of a proposal where they do not, in contacts."""
     num_always_revolute: Number = 2.0
     """So many first joints are revolute."""
     revolute_chance: Number = 0.5
@@ -124,7 +126,7 @@ class GeneratorParams:
     thruster_chance: Number = 0.3
     """Chance of a thruster in each slot but the first, which is kept for the forced one."""
     thruster_radial_chance: Number = 0.8
-    """Chance that a thruster pushes towards the centre of mass; else anywhere."""
+    """Chance that a thruster pushes to or from the centre of mass, as often each; else anywhere."""
     thruster_power: Number = 2.0
     """Power of a thruster per mass of its shape [1/kg], times `SimParams.base_thruster_power` ..."""
     min_thruster_factor: Number = 0.5

@@ -12,15 +12,16 @@ import jax.numpy as jnp
 
 from kinetix_py.generator.arrays import random_order
 from kinetix_py.generator.params import GeneratorParams
-from kinetix_py.generator.table import MAX_PROPOSALS, NUM_SIZES, Counts
+from kinetix_py.generator.table import MAX_PROPOSALS, Counts
 from kinetix_py.spec import BLUE, GREEN, NONE, RED, EnvSpec
 
 Draws = dict[str, jax.Array]
 
-LEVEL_DRAWS = ("floor", "control", "movable", "green_left", "blue_right", "swap")
-STEP_DRAWS = ("kind", "target", "mode", "role", "immovable", "low", "num_vertices")
-SIZE_DRAWS = ("width", "height", "elongation")
-PROPOSAL_DRAWS = ("rotation", "x", "y", "anchor_x", "anchor_y")
+LEVEL_DRAWS = ("floor", "control", "movable", "swap")
+SHAPE_DRAWS = ("kind", "role", "num_vertices", "width", "height", "elongation", "rotation", "x", "y")
+FREE_DRAWS = ("immovable", "low", "side")
+JOINED_DRAWS = ("target_kind", "target", "anchor_x", "anchor_y")
+PROPOSAL_DRAWS = SHAPE_DRAWS + FREE_DRAWS + JOINED_DRAWS
 JOINT_DRAWS = ("order", "revolute", "motor", "auto", "speed", "power", "limits", "low", "high", "binding")
 THRUSTER_DRAWS = ("order", "exists", "body", "x", "y", "radial", "direction", "factor", "binding")
 
@@ -32,10 +33,10 @@ class Plan(NamedTuple):
     """What each of S steps adds: `[S, B]`."""
 
     mode: jax.Array  # int, NOTHING, FREE or JOINED
-    role: jax.Array  # int, GREEN or BLUE; NONE if the shape may have no role or be red
+    role: jax.Array  # int, GREEN or BLUE, else NONE
+    may_be_red: jax.Array  # bool, as far as the floor and the planned role allow
     must_move: jax.Array  # bool
-    side: jax.Array  # int, -1 left half, 1 right half, 0 anywhere
-    tries: jax.Array  # float, proposals that are compared by their overlaps
+    tries: jax.Array  # float, proposals that are compared by their contacts
 
 
 class Orders(NamedTuple):
@@ -49,7 +50,7 @@ class Orders(NamedTuple):
 
 def num_uniforms(counts: Counts) -> int:
     """Random numbers of a level."""
-    per_shape = 1 + len(STEP_DRAWS) + NUM_SIZES * len(SIZE_DRAWS) + MAX_PROPOSALS * len(PROPOSAL_DRAWS)
+    per_shape = 2 + MAX_PROPOSALS * len(PROPOSAL_DRAWS)  # a place in the slots' order and a mode, once each
     rows = len(LEVEL_DRAWS) + counts.bodies * per_shape
     return rows + counts.joints * len(JOINT_DRAWS) + counts.thrusters * len(THRUSTER_DRAWS)
 
@@ -58,7 +59,7 @@ def cut_uniforms(table: jax.Array, counts: Counts) -> tuple[Draws, Draws, Draws,
     """Names the rows of a table of uniforms `[num_uniforms(counts), B]`.
 
     Returns:
-      of the level `[B]` (and `order` `[N, B]`), of the shapes `[N, B]` or `[N, K, B]`, of the joints
+      of the level `[B]` (and `order` `[N, B]`), of the shapes `[N, K, B]` (`mode` `[N, B]`), of the joints
       `[J, B]` and of the thrusters `[T, B]`.
     """
     batch = table.shape[-1]
@@ -75,8 +76,7 @@ def cut_uniforms(table: jax.Array, counts: Counts) -> tuple[Draws, Draws, Draws,
 
     level = {name: take() for name in LEVEL_DRAWS}
     level["order"] = take(counts.bodies)
-    shapes = {name: take(counts.bodies) for name in STEP_DRAWS}
-    shapes |= {name: take(counts.bodies, NUM_SIZES) for name in SIZE_DRAWS}
+    shapes = {"mode": take(counts.bodies)}
     shapes |= {name: take(counts.bodies, MAX_PROPOSALS) for name in PROPOSAL_DRAWS}
     joints = {name: take(counts.joints) for name in JOINT_DRAWS}
     thrusters = {name: take(counts.thrusters) for name in THRUSTER_DRAWS}
@@ -136,15 +136,14 @@ def plan_shapes(
     rest = jnp.where(threshold < joined, JOINED, jnp.where(threshold < either, FREE, NOTHING))
     mode = jnp.concatenate([jnp.stack([free, free, jnp.where(motor, JOINED, FREE)])[:steps], rest[3:]])
     first_moves = blue_floor | (level["movable"] < 0.5)
-    left = level["green_left"] < params.own_half_chance
-    right = (level["blue_right"] < params.own_half_chance) & ~blue_floor
     pad = lambda first, second: jnp.concatenate(
         [jnp.stack([first, second]), jnp.zeros((steps - 2, *first.shape), first.dtype)]
     )
+    role = pad(jnp.full(floor.shape, GREEN), jnp.where(blue_floor, NONE, BLUE))
     return Plan(
         mode=mode,
-        role=pad(jnp.full(floor.shape, GREEN), jnp.where(blue_floor, NONE, BLUE)),
+        role=role,
+        may_be_red=(role == NONE) & (floor != RED)[None],
         must_move=pad(first_moves, ~first_moves) | small,
-        side=pad(jnp.where(left, -1, 0), jnp.where(right, 1, 0)),
         tries=jnp.full(mode.shape, 1.0) * jnp.where(small, 1.0, params.num_proposals),
     )

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
+from kinetix_py.generator.arrays import scan_ahead
 from kinetix_py.generator.build import (
     build_joints,
     build_sim,
@@ -19,8 +20,7 @@ from kinetix_py.generator.build import (
 from kinetix_py.generator.grow import add_shape
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.plan import (
-    JOINED,
-    STEP_DRAWS,
+    PROPOSAL_DRAWS,
     Orders,
     control,
     cut_uniforms,
@@ -32,7 +32,7 @@ from kinetix_py.generator.plan import (
 from kinetix_py.generator.proposals import propose
 from kinetix_py.generator.table import Counts, Table, empty_table, free_slots
 from kinetix_py.levels.level import Level
-from kinetix_py.spec import BLUE, EnvSpec
+from kinetix_py.spec import NONE, EnvSpec
 
 # Levels that are grown together on a CPU: their table and proposals should fit its cache.
 BLOCK = 128
@@ -125,16 +125,14 @@ def _grow_last(uniforms: jax.Array, params: GeneratorParams, spec: EnvSpec, coun
     small = spec.num_bodies <= jnp.asarray(params.small_scene_bodies)
     plan = plan_shapes(level, shapes, floor, motor, small, params)
     orders = slot_orders(level, joints, thrusters, counts)
-    proposals = propose(shapes, plan.mode == JOINED, params, counts.vertices)
-    per_step = {name: shapes[name] for name in STEP_DRAWS}
+    proposals = propose({name: shapes[name] for name in PROPOSAL_DRAWS}, params, counts.vertices)
 
     def step(table, inputs):
-        draws, plan, proposals = inputs
-        return add_shape(table, draws, plan, proposals, orders, params, counts), None
+        plan, proposals = inputs
+        return add_shape(table, plan, proposals, orders, params, counts), None
 
-    start = empty_table(counts, uniforms.shape[-1])
-    table = jax.lax.scan(step, start, (per_step, plan, proposals))[0]
-    swap = (level["swap"] < params.swap_chance) & (floor != BLUE)
+    table = scan_ahead(step, empty_table(counts, uniforms.shape[-1]), (plan, proposals))[0]
+    swap = (level["swap"] < params.swap_chance) & (floor == NONE)
     role = jnp.concatenate([_wall_roles(floor, spec), swap_roles(table.role, swap)])
     # A joint that found no place leaves its level to a thruster.
     thruster |= (table.num_joints == 0) & bool(counts.thrusters)

@@ -14,6 +14,8 @@ import numpy as np
 from kinetix_py.generator.arrays import lerp
 from kinetix_py.generator.params import GeneratorParams
 
+CIRCUMRADIUS = np.sqrt(2)  # of the regular polygons; so four vertices make a square of half size 1
+
 
 def unit_corners(count: int, max_vertices: int) -> np.ndarray:
     """Corners of a regular polygon, clockwise from the top right: `[2, max_vertices]`.
@@ -21,7 +23,7 @@ def unit_corners(count: int, max_vertices: int) -> np.ndarray:
     Those beyond `count` repeat the first: such edges have no length, and no test minds them.
     """
     angle = np.pi / 4 - 2 * np.pi * np.arange(count) / count
-    corners = np.sqrt(2) * np.stack([np.cos(angle), np.sin(angle)])
+    corners = CIRCUMRADIUS * np.stack([np.cos(angle), np.sin(angle)])
     corners = np.round(corners) if count == 4 else corners
     return np.concatenate([corners, np.repeat(corners[:, :1], max_vertices - count, axis=1)], axis=1)
 

@@ -16,9 +16,6 @@ from kinetix_py.generator.arrays import put
 from kinetix_py.spec import EnvSpec
 
 MAX_PROPOSALS = 8
-# Which of its sizes each proposal of a joined shape has: a later one counts only if none before it fits.
-SIZE_OF_PROPOSAL = (0, 0, 0, 0, 0, 1, 2, 3)
-NUM_SIZES = 4
 
 
 class Counts(NamedTuple):
@@ -75,8 +72,14 @@ class Place(NamedTuple):
     rotation: jax.Array  # rad
     anchor_x: jax.Array  # m, of the joint, in the shape's frame
     anchor_y: jax.Array
-    target_anchor_x: jax.Array  # m, in the frame of the shape that it is joined to
-    target_anchor_y: jax.Array
+
+
+class Anchor(NamedTuple):
+    """One end of a joint."""
+
+    body: jax.Array  # bool [N, B], one-hot
+    x: jax.Array  # m, [B], in the body's frame
+    y: jax.Array  # m, [B]
 
 
 @jax.tree_util.register_dataclass
@@ -98,8 +101,8 @@ class Table:
     movable: jax.Array  # bool [N, B]
     age: jax.Array  # int [N, B]    bodies that were there before it
     joints_on: jax.Array  # int [N, B]    joints of the body
-    body_a: jax.Array  # int [J, B]    the older body, in 0 .. N - 1
-    body_b: jax.Array  # int [J, B]    the newer body
+    body_a: jax.Array  # int [J, B]    in 0 .. N - 1, a polygon
+    body_b: jax.Array  # int [J, B]    a circle, or the newer of two polygons
     anchor_ax: jax.Array  # float [J, B] m
     anchor_ay: jax.Array  # float [J, B] m
     anchor_bx: jax.Array  # float [J, B] m
@@ -163,18 +166,17 @@ def insert(
     )
 
 
-def join(table: Table, joint: jax.Array, target: jax.Array, slot: jax.Array, place: Place) -> Table:
-    """Writes a joint of the bodies that `target` and `slot` `[N, B]` mark into the marked slot `[J, B]`."""
-    index = jnp.arange(slot.shape[0])[:, None]
+def join(table: Table, joint: jax.Array, first: Anchor, second: Anchor) -> Table:
+    """Writes a joint of two bodies, a and b, into the marked slot `[J, B]`."""
+    index = jnp.arange(first.body.shape[0])[:, None]
     number = lambda mark: (mark * index).sum(axis=0)
-    rows = {"body_a": number(target), "body_b": number(slot)}
-    rows |= {"anchor_ax": place.target_anchor_x, "anchor_ay": place.target_anchor_y}
-    rows |= {"anchor_bx": place.anchor_x, "anchor_by": place.anchor_y}
+    rows = {"body_a": number(first.body), "anchor_ax": first.x, "anchor_ay": first.y}
+    rows |= {"body_b": number(second.body), "anchor_bx": second.x, "anchor_by": second.y}
     made = joint.any(axis=0)
     return dataclasses.replace(
         table,
         **{name: put(joint, getattr(table, name), value) for name, value in rows.items()},
         joined=table.joined | joint,
-        joints_on=table.joints_on + ((target | slot) & made[None]),
+        joints_on=table.joints_on + ((first.body | second.body) & made[None]),
         num_joints=table.num_joints + made,
     )
