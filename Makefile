@@ -52,5 +52,9 @@ docs: $(VENV)/installed
 	$(RUN) scripts/make_docs_pictures.py
 	$(RUN) -m mkdocs build --strict
 
-notebooks: $(VENV)/installed
+notebooks: $(VENV)/torch
 	$(RUN) scripts/make_notebooks.py
+
+$(VENV)/torch: $(VENV)/installed
+	$(RUN) -m pip install --quiet --editable '.[test,torch]'
+	touch $@

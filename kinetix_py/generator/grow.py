@@ -42,7 +42,6 @@ def add_shape(
       plan: of the step, `[B]` each.
       proposals: of the step, `[K, B]`.
     """
-
     corners = jnp.swapaxes(table.corner_x, 0, 1), jnp.swapaxes(table.corner_y, 0, 1)
     old = outline(*corners)  # once for all proposals
 
@@ -122,7 +121,8 @@ def _kind_and_target(
     polygon = np.arange(counts.bodies)[:, None] < counts.polygons
     limit = jnp.where(polygon, params.max_polygon_joints, params.max_circle_joints)
     weight = jnp.where(table.movable, 1.0, params.immovable_target_weight)
-    weight = jnp.where(table.active, weight * jnp.maximum(1 - table.joints_on / limit, 0), 0)
+    weight *= 1 - table.joints_on / jnp.maximum(limit, 1e-6)
+    weight = jnp.where(table.active & (table.joints_on < limit), weight, 0)
     of_polygons, of_circles = (total(jnp.where(kind, weight, 0)) > 0 for kind in (polygon, ~polygon))
     to_circle = room_polygon & of_circles & (proposal.target_kind < params.circle_target_chance)
     to_circle |= room_polygon & of_circles & ~of_polygons
