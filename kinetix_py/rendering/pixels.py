@@ -240,10 +240,10 @@ def _paint(parts: _Parts, size: int, bare: bool) -> jax.Array:
 @functools.cache
 def _painter(size: int):
     """Pictures of a batch of parts; a `vmap` of it becomes one larger batch, so that a branch stays one."""
+    of_all = lambda bare: jax.vmap(functools.partial(_paint, size=size, bare=bare))
 
     @custom_vmap
     def paint(parts: _Parts) -> jax.Array:
-        of_all = lambda bare: jax.vmap(functools.partial(_paint, size=size, bare=bare))
         return jax.lax.cond(parts.bare.all(), of_all(True), of_all(False), parts)
 
     @paint.def_vmap
@@ -254,7 +254,10 @@ def _painter(size: int):
         pictures = paint(jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:]), parts))
         return pictures.reshape(*lead, *pictures.shape[1:]), True
 
-    return paint
+    # What has a rule of its own under `vmap` has no gradient; that of the whole picture is the same.
+    painter = jax.custom_jvp(paint)
+    painter.defjvp(lambda parts, tangents: jax.jvp(of_all(False), parts, tangents))
+    return painter
 
 
 def render_pixels(state: EnvState, size: int = 125) -> jax.Array:

@@ -63,6 +63,22 @@ def test_a_circle_of_any_radius_covers_its_area(state):
         assert cover.sum() * (5 / SIZE) ** 2 == pytest.approx(np.pi * radius**2, rel=5e-3)
 
 
+def test_gradients_are_those_of_the_area(state):
+    """The covered area of a circle grows by 2 pi r; alone and in a batch."""
+    ball = alone(state, scenes.BALL)
+
+    def area(radius):
+        sim = dataclasses.replace(ball.sim, radius=ball.sim.radius.at[0].set(radius))
+        blue = dataclasses.replace(ball, sim=sim, role=ball.role.at[scenes.BALL].set(2))
+        return ((1 - kx.render_pixels(blue, 250)[..., 0]) / 0.85).sum() * (5 / 250) ** 2
+
+    # One radius may be off, where many pixels' centres happen to be on the rim.
+    radii = jnp.linspace(0.25, 0.31, 61)
+    grown = jax.jit(jax.grad(lambda radii: jax.vmap(area)(radii).sum()))(radii)
+    assert float(grown.mean()) == pytest.approx(np.pi * (0.25 + 0.31), rel=0.01)
+    np.testing.assert_allclose(jax.jit(jax.grad(area))(radii[7]), grown[7], rtol=1e-4)
+
+
 def test_pixels_agree_with_the_drawing(state):
     """Fills are the same wherever no edge is within 2 pixels and no joint or thruster is marked."""
     picture = np.asarray(draw(state))
