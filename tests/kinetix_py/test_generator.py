@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -25,13 +23,12 @@ from kinetix_py.generator.sample import grow_levels, sample_level, sample_levels
 from kinetix_py.generator.shapes import corners, polygon_area
 from kinetix_py.generator.table import free_slots
 from kinetix_py.levels.level import validate_level
-from kinetix_py.spec import BLUE, GREEN, NONE, RED, SIZES, EnvSpec
-from scripts import level_statistics as statistics
+from kinetix_py.spec import BLUE, GREEN, RED, SIZES, EnvSpec
+from scripts.level_statistics import structure
+from tests.kinetix_py.reference_levels import assert_close, means_of, needs_reference, reference
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
-REFERENCE = pathlib.Path(__file__).resolve().parents[3] / "shared" / "reference"
-needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason="no reference figures")
 NUM_LEVELS = 2048
 
 
@@ -40,48 +37,10 @@ def drawn(size):
     return sample_levels(jax.random.key(1), NUM_LEVELS, SIZES[size], GeneratorParams())
 
 
-def reference(size):
-    """Means over levels of Kinetix's own generator."""
-    return json.loads((REFERENCE / f"random_{size}.json").read_text())
-
-
-def means_of(samples):
-    return {name: float(values.mean()) for name, values in samples.items()}
-
-
-def played_on_floors_of(expected, levels, spec):
-    """Means of play if floors are to be as often red, blue and plain as expected.
-
-    Both numbers of floors are draws of the same chances, and they move the outcomes: a red floor is mostly
-    lost. Post-stratification takes that noise out of the comparison.
-    """
-    floor = np.asarray(levels.role)[:, 0]
-    shares = {RED: expected["red_floor"], BLUE: expected["blue_floor"]}
-    shares[NONE] = 1 - sum(shares.values())
-    weights = sum((floor == which) * share / (floor == which).mean() for which, share in shares.items())
-    samples, kept = statistics.play(levels, spec)
-    of = lambda name: weights[kept] if name.endswith("_of_kept") else weights
-    return {name: float(np.average(values, weights=of(name))) for name, values in samples.items()}
-
-
 def check_all(levels, spec):
     host = jax.device_get(levels)
     for i in range(host.role.shape[0]):
         validate_level(jax.tree.map(lambda value, i=i: value[i], host), spec)
-
-
-def assert_close(got, expected, count=None):
-    """Within 10 % or 0.03; shares of `count` levels, also within 2.5 standard errors of the two samples."""
-
-    def noise(share):
-        return 2.5 * (share * (1 - share) * (1 / expected["levels"] + 1 / count)) ** 0.5 if count else 0
-
-    wrong = {
-        name: (value, expected[name])
-        for name, value in got.items()
-        if abs(value - expected[name]) > max(0.1 * expected[name], 0.03, noise(expected[name]))
-    }
-    assert not wrong
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -93,18 +52,7 @@ def test_levels_are_valid(size):
 @needs_reference
 @pytest.mark.parametrize("size", SIZES)
 def test_structure_agrees_with_the_reference(size):
-    assert_close(means_of(statistics.structure(drawn(size), SIZES[size])), reference(size))
-
-
-@needs_reference
-@pytest.mark.slow
-@pytest.mark.parametrize("size", SIZES)
-def test_play_agrees_with_the_reference(size):
-    """4,096 levels, which makes it long."""
-    spec, count, expected = SIZES[size], 4096, reference(size)
-    levels = sample_levels(jax.random.key(2), count, spec, GeneratorParams())
-    assert_close(means_of(statistics.structure(levels, spec)), expected)
-    assert_close(played_on_floors_of(expected, levels, spec), expected, count)
+    assert_close(means_of(structure(drawn(size), SIZES[size])), reference(size))
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,0 +1,28 @@
+"""Random levels play like those of Kinetix's own generator. Fully optimised: the steps take longest."""
+
+from __future__ import annotations
+
+import jax
+import pytest
+
+from kinetix_py.generator.sample import sample_levels
+from kinetix_py.spec import SIZES
+from scripts.level_statistics import structure
+from tests.kinetix_py.reference_levels import (
+    assert_close,
+    means_of,
+    needs_reference,
+    played_on_floors_of,
+    reference,
+)
+
+
+@needs_reference
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+def test_play_agrees_with_the_reference(size):
+    """4,096 levels, which makes it long."""
+    spec, count, expected = SIZES[size], 4096, reference(size)
+    levels = sample_levels(jax.random.key(2), count, spec)
+    assert_close(means_of(structure(levels, spec)), expected)
+    assert_close(played_on_floors_of(expected, levels, spec), expected, count)
