@@ -1,1 +1,1 @@
-"""Agents that learn to play: networks, proximal policy optimisation, curricula, training."""
+"""Agents that learn to play: networks, proximal policy optimization, curricula, training."""

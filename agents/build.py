@@ -9,9 +9,9 @@ import jax
 
 import kinetix_py as kx
 from agents.config import ConfigError, TrainConfig
-from agents.curricula import SFL, Curriculum, DomainRandomisation, FixedLevels
+from agents.curricula import SFL, Curriculum, DomainRandomization, FixedLevels
 from agents.networks.factory import Network, make_network
-from agents.ppo.normalise import NormalisedPolicy
+from agents.ppo.normalize import NormalizedPolicy
 from agents.ppo.update import make_optimizer
 from agents.training.judge import LevelSet
 from agents.training.update import Trainer
@@ -81,20 +81,20 @@ def given_sets(paths: Sequence[str], spec: kx.EnvSpec) -> list[LevelSet]:
     return [LevelSet(name, tuple(names), levels) for name, names, levels in loaded]
 
 
-def make_policy(config: TrainConfig) -> tuple[Network, NormalisedPolicy | None]:
-    """The network, and its wrapper if observations are normalised."""
+def make_policy(config: TrainConfig) -> tuple[Network, NormalizedPolicy | None]:
+    """The network, and its wrapper if observations are normalized."""
     try:
         network = make_network(config.network, config.env.make())
     except ValueError as error:
         raise ConfigError(f"config: {error}") from None
-    return network, NormalisedPolicy(network) if config.training.normalise_observations else None
+    return network, NormalizedPolicy(network) if config.training.normalize_observations else None
 
 
 def make_curriculum(config: TrainConfig, env: kx.Environment, network: Network) -> Curriculum:
     """The curriculum that a config describes."""
     chosen, num_envs = config.curriculum, config.training.num_envs
-    if chosen.kind == "domain_randomisation":
-        return DomainRandomisation(env.spec, num_envs)
+    if chosen.kind == "domain_randomization":
+        return DomainRandomization(env.spec, num_envs)
     if chosen.kind == "levels":
         return FixedLevels(load_levels(training_files(chosen.levels), env.spec)[1], num_envs)
     return SFL(
@@ -119,14 +119,14 @@ def make_trainer(config: TrainConfig) -> Trainer:
         the curriculum that do not fit together.
     """
     env = config.env.make(auto_reset=True)
-    network, normalised = make_policy(config)
+    network, normalized = make_policy(config)
     try:
         curriculum = make_curriculum(config, env, network)
     except ValueError as error:
         raise error if isinstance(error, ConfigError) else ConfigError(f"config: {error}") from None
     return Trainer(
         env=env,
-        policy=network.apply if normalised is None else normalised,
+        policy=network.apply if normalized is None else normalized,
         curriculum=curriculum,
         optimizer=make_optimizer(config.ppo, config.training.num_updates),
         ppo=config.ppo,
@@ -138,5 +138,5 @@ def make_trainer(config: TrainConfig) -> Trainer:
 
 def initial_params(config: TrainConfig, key: jax.Array):
     """Parameters of a run that starts anew: what `Trainer.policy` takes."""
-    network, normalised = make_policy(config)
-    return network.init(key) if normalised is None else normalised.init(key)
+    network, normalized = make_policy(config)
+    return network.init(key) if normalized is None else normalized.init(key)

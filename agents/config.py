@@ -13,7 +13,7 @@ import kinetix_py as kx
 from agents.networks.config import NetworkConfig
 from agents.ppo.update import PPOConfig
 
-CURRICULA = ("sfl", "domain_randomisation", "levels")
+CURRICULA = ("sfl", "domain_randomization", "levels")
 
 
 class ConfigError(ValueError):
@@ -70,7 +70,7 @@ class CurriculumConfig:
     """Which levels are trained on; the numbers of SFL are used by `kind: sfl` only.
 
     Attributes:
-      kind: `"sfl"`, `"domain_randomisation"`, or `"levels"`, which plays the files under `levels`.
+      kind: `"sfl"`, `"domain_randomization"`, or `"levels"`, which plays the files under `levels`.
       levels: level files, folders of them, or names of the library or of its sets, such as `library/s`.
       num_candidates, attempts, buffer_size, refresh_every, buffer_share: as in `agents.curricula.SFL`.
     """
@@ -102,7 +102,7 @@ class TrainingConfig:
       num_envs, rollout_length: environments, and steps that each plays in an update.
       updates_per_call: updates in one call of the compiled program; metrics and Ctrl-C wait for its end.
       seed: of everything that is drawn at random.
-      normalise_observations: subtract a running mean of the observations, divide by a running deviation.
+      normalize_observations: subtract a running mean of the observations, divide by a running deviation.
     """
 
     total_steps: int = 100_000_000
@@ -110,7 +110,7 @@ class TrainingConfig:
     rollout_length: int = 256
     updates_per_call: int = 5
     seed: int = 0
-    normalise_observations: bool = False
+    normalize_observations: bool = False
 
     def __post_init__(self) -> None:
         at_least(self, 1, "total_steps", "num_envs", "rollout_length", "updates_per_call")

@@ -108,10 +108,10 @@ def load_pilot(path: str, size: str | None = None, seed: int = 0) -> CheckpointP
         params = checkpoints.restore_params(like, step)
     finally:
         checkpoints.close()
-    network, normalised = make_policy(config)
+    network, normalized = make_policy(config)
     return CheckpointPilot(
         name=f"{run.path.resolve().name}, update {step}",
-        policy=network.apply if normalised is None else normalised,
+        policy=network.apply if normalized is None else normalized,
         params=params,
         env=config.env.make(),
         env_params=config.env.params,

@@ -11,7 +11,7 @@ import jax2d
 spec = jax2d.SimSpec(num_polygons=6, num_circles=2, num_joints=2, num_thrusters=0)
 scene = jax2d.Scene(spec)
 scene.add_walls()
-scene.add_polygon((2.2, 0.4), [(1.4, 0.5), (1.4, 0), (0, 0)], immovable=True)
+scene.add_polygon((2.2, 0.4), [(1.4, 0.5), (1.4, 0), (0, 0)], static=True)
 chassis = scene.add_box((1.0, 0.75), 0.8, 0.15)
 wheels = [scene.add_circle((x, 0.6), 0.18) for x in (0.7, 1.3)]
 motors = [

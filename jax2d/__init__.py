@@ -13,7 +13,7 @@ state, contacts = jax.jit(jax2d.step, static_argnums=3)(
 from jax2d import edit
 from jax2d.pairs import contact_pairs, num_contacts
 from jax2d.params import SimParams, SimSpec
-from jax2d.queries import connected, joined, touching
+from jax2d.queries import connected, joint_adjacency, touching
 from jax2d.scene import Body, Joint, Scene, Thruster
 from jax2d.step import step, step_batch
 from jax2d.types import Contacts, Joints, SimState, Thrusters
@@ -34,7 +34,7 @@ __all__ = [
     "connected",
     "contact_pairs",
     "edit",
-    "joined",
+    "joint_adjacency",
     "num_contacts",
     "step",
     "step_batch",

@@ -47,7 +47,7 @@ def state_shapes(spec: SimSpec) -> SimState:
             anchor_b=pair(joints),
             reference_rotation=joints,
             active=joints,
-            fixed=joints,
+            weld=joints,
             motor_on=joints,
             motor_speed=joints,
             motor_power=joints,

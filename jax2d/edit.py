@@ -15,7 +15,7 @@ from jax2d.geometry import circle_mass, polygon_mass
 from jax2d.types import SimState
 
 
-def forget_impulses(state: SimState) -> SimState:
+def clear_impulses(state: SimState) -> SimState:
     """Forgets what warm starting would begin the next step with."""
     return dataclasses.replace(
         state,
@@ -33,14 +33,14 @@ def _set(part, index, **values):
     return dataclasses.replace(part, **changed)
 
 
-def _set_body(state, body, position, rotation, mass, inertia, density, immovable, options) -> SimState:
-    movable = ~jnp.asarray(immovable)
+def _set_body(state, body, position, rotation, mass, inertia, density, static, options) -> SimState:
+    movable = ~jnp.asarray(static)
     defaults = {"velocity": (0.0, 0.0), "angular_velocity": 0.0, "friction": 1.0}
     defaults |= {"restitution": 0.0, "collision_mode": 1, "active": True}
     unknown = options.keys() - defaults.keys()
     if unknown:
         raise TypeError(f"unknown body fields {sorted(unknown)}; known are {sorted(defaults)}")
-    return forget_impulses(
+    return clear_impulses(
         _set(
             state,
             body,
@@ -62,7 +62,7 @@ def set_polygon(
     *,
     rotation: jax.Array | float = 0.0,
     density: jax.Array | float = 1.0,
-    immovable: jax.Array | bool = False,
+    static: jax.Array | bool = False,
     **options,
 ) -> SimState:
     """Puts a convex polygon into a slot.
@@ -74,7 +74,7 @@ def set_polygon(
       num_vertices: 3 .. V; V if None.
       rotation: rad.
       density: kg/m^2.
-      immovable: infinite mass.
+      static: infinite mass.
       options: velocity, angular_velocity, friction, restitution, collision_mode, active.
     """
     size = vertices.shape[0]
@@ -89,7 +89,7 @@ def set_polygon(
     local = jnp.zeros_like(state.vertices[0]).at[:size].set(local)
     state = _set(state, body, vertices=local, num_vertices=count)
     place = jnp.asarray(position) + offset
-    return _set_body(state, body, place, rotation, mass, inertia, density, immovable, options)
+    return _set_body(state, body, place, rotation, mass, inertia, density, static, options)
 
 
 def set_box(
@@ -114,14 +114,14 @@ def set_circle(
     *,
     rotation: jax.Array | float = 0.0,
     density: jax.Array | float = 1.0,
-    immovable: jax.Array | bool = False,
+    static: jax.Array | bool = False,
     solid_inertia: bool = False,
     **options,
 ) -> SimState:
     """Puts a circle into a slot; `body` is its index among all bodies, others as for `set_polygon`."""
     mass, inertia = circle_mass(radius, 1.0, solid_inertia)
     state = _set(state, body - state.vertices.shape[0], radius=radius)
-    return _set_body(state, body, position, rotation, mass, inertia, density, immovable, options)
+    return _set_body(state, body, position, rotation, mass, inertia, density, static, options)
 
 
 def _to_frame(state: SimState, body, point: jax.Array) -> jax.Array:
@@ -138,7 +138,7 @@ def set_joint(
     b: jax.Array | int,
     anchor: jax.Array,
     *,
-    fixed: jax.Array | bool = False,
+    weld: jax.Array | bool = False,
     motor_on: jax.Array | bool = False,
     motor_speed: jax.Array | float = 1.0,
     motor_power: jax.Array | float = 1.0,
@@ -156,7 +156,7 @@ def set_joint(
         anchor_b=_to_frame(state, b, anchor),
         reference_rotation=state.rotation[b] - state.rotation[a],
         active=True,
-        fixed=fixed,
+        weld=weld,
         motor_on=motor_on,
         motor_speed=motor_speed,
         motor_power=motor_power,
@@ -164,7 +164,7 @@ def set_joint(
         min_rotation=min_rotation,
         max_rotation=max_rotation,
     )
-    return forget_impulses(dataclasses.replace(state, joints=joints))
+    return clear_impulses(dataclasses.replace(state, joints=joints))
 
 
 def set_thruster(
@@ -191,7 +191,7 @@ def set_thruster(
 def remove_joint(state: SimState, joint: jax.Array | int) -> SimState:
     """Empties a joint slot."""
     joints = _set(state.joints, joint, active=False)
-    return forget_impulses(dataclasses.replace(state, joints=joints))
+    return clear_impulses(dataclasses.replace(state, joints=joints))
 
 
 def remove_thruster(state: SimState, thruster: jax.Array | int) -> SimState:
@@ -209,7 +209,7 @@ def remove_body(state: SimState, body: jax.Array | int) -> SimState:
         joints=dataclasses.replace(joints, active=kept),
         thrusters=dataclasses.replace(thrusters, active=pushing),
     )
-    return forget_impulses(state)
+    return clear_impulses(state)
 
 
 def set_gravity(state: SimState, gravity: jax.Array) -> SimState:

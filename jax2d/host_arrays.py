@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 INTEGER_FIELDS = ("collision_mode", "num_vertices", "body_a", "body_b", "body")
-BOOLEAN_FIELDS = ("active", "fixed", "motor_on", "limits_on")
+BOOLEAN_FIELDS = ("active", "weld", "motor_on", "limits_on")
 
 
 def _dtype(name: str, exact: bool) -> type:

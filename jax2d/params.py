@@ -23,7 +23,7 @@ class SimSpec:
       num_thrusters: thruster slots.
       max_vertices: vertices a polygon may have, at least 3.
       num_walls: the first `num_walls` polygon slots (all of them, if there are fewer) are walls:
-        immovable, at rest, never tested against each other. Order: floor, left, right, ceiling.
+        static, at rest, never tested against each other. Order: floor, left, right, ceiling.
       solver_iterations: sweeps over all constraints in one step.
       warm_start: start the solver from the impulses of the step before.
       contact_order: how contacts of one kind are ordered within a sweep. `"parallel"`: all of them
@@ -94,13 +94,13 @@ class SimParams:
     contact_bias: jax.Array | float = 0.2
     """Share of the remaining penetration pushed out in one step [1]; high values bounce."""
     joint_velocity_bias: jax.Array | float = 2.0
-    """Velocity a joint adds per metre its anchors are apart [1/s]."""
+    """Velocity a joint adds per meter its anchors are apart [1/s]."""
     joint_position_correction: jax.Array | float = 0.7
     """Share of the anchors' distance closed at once in every sweep [1]."""
     joint_stiffness: jax.Array | float = 0.6
     """Share of the full joint impulse applied in a sweep [1]."""
     fixed_joint_angular_bias: jax.Array | float = 2.0
-    """Angular velocity a fixed joint adds per radian of error [1/s]."""
+    """Angular velocity a weld joint adds per radian of error [1/s]."""
     joint_limit_angular_bias: jax.Array | float = 5.0
     """Angular velocity a joint limit adds per radian beyond it [1/s]."""
     base_motor_speed: jax.Array | float = 6.0

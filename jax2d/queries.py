@@ -25,7 +25,7 @@ def connected(state: SimState) -> jax.Array:
     return labels[:, None] == labels[None]
 
 
-def joined(state: SimState) -> jax.Array:
+def joint_adjacency(state: SimState) -> jax.Array:
     """Which bodies of one scene share an active joint: bool `[N, N]`, symmetric."""
     index = jnp.arange(state.rotation.shape[0])
     a = (state.joints.body_a[:, None] == index[None]) & state.joints.active[:, None]

@@ -52,7 +52,7 @@ class Thruster:
 def room_walls(
     width: float = 5.0, height: float = 5.0, floor: float = 0.4
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Floor, left wall, right wall and ceiling of a room, as centres and half extents [m].
+    """Floor, left wall, right wall and ceiling of a room, as centers and half extents [m].
 
     The room spans `0 .. width` and `floor .. height`; the defaults are Kinetix's.
     """
@@ -63,11 +63,11 @@ def room_walls(
         ((width + deep / 2, height / 2), (deep / 2, height / 2)),
         ((width / 2, height + deep), (width / 2, deep)),
     ]
-    return [(np.array(centre), np.array(half)) for centre, half in boxes]
+    return [(np.array(center), np.array(half)) for center, half in boxes]
 
 
 def box_vertices(half_width: float, half_height: float) -> np.ndarray:
-    """Corners of a box about its centre, clockwise from the top right: `[4, 2]` m."""
+    """Corners of a box about its center, clockwise from the top right: `[4, 2]` m."""
     return np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [half_width, half_height]
 
 
@@ -105,7 +105,7 @@ class Scene:
         friction: float = 1.0,
         restitution: float = 0.0,
         collision_mode: int = 1,
-        immovable: bool = False,
+        static: bool = False,
     ) -> Body:
         """Adds a convex polygon.
 
@@ -120,7 +120,7 @@ class Scene:
           friction: at least 0; the pair's coefficient is `base_friction * sqrt(f_a^2 + f_b^2)`.
           restitution: 0 .. 1; a pair has the smaller one.
           collision_mode: two bodies collide if either has mode 2, or both have mode 1.
-          immovable: infinite mass and inertia; it keeps its velocity.
+          static: infinite mass and inertia; it keeps its velocity.
         """
         slot = self._free_slot("polygon", self.spec.walls, self.spec.num_polygons)
         name = body_name(slot, self.spec)
@@ -129,7 +129,7 @@ class Scene:
         motion = self._motion(name, position, rotation, velocity, angular_velocity)
         motion["position"] = motion["position"] + _turn(centroid, motion["rotation"])
         values = motion | self._surface(name, friction, restitution, collision_mode)
-        values |= _inverses(name, unit_mass, unit_inertia, density, mass, immovable)
+        values |= _inverses(name, unit_mass, unit_inertia, density, mass, static)
         return self._add_polygon(slot, points - centroid, values)
 
     def add_box(self, position: Vector, width: float, height: float, **options) -> Body:
@@ -152,7 +152,7 @@ class Scene:
         friction: float = 1.0,
         restitution: float = 0.0,
         collision_mode: int = 1,
-        immovable: bool = False,
+        static: bool = False,
         solid_inertia: bool = False,
     ) -> Body:
         """Adds a circle.
@@ -168,7 +168,7 @@ class Scene:
         motion = self._motion(name, position, rotation, velocity, angular_velocity)
         values = motion | self._surface(name, friction, restitution, collision_mode)
         unit_mass, unit_inertia = circle_mass(radius, 1.0, solid_inertia)
-        values |= _inverses(name, unit_mass, unit_inertia, density, mass, immovable)
+        values |= _inverses(name, unit_mass, unit_inertia, density, mass, static)
         self._arrays["radius"][slot - self.spec.num_polygons] = radius
         return self._set_body(slot, values)
 
@@ -192,11 +192,11 @@ class Scene:
         check_number("walls", "width", width, 0, above=True)
         check_number("walls", "height", height, check_number("walls", "floor", floor), above=True)
         walls = []
-        for slot, (centre, half) in zip(
+        for slot, (center, half) in zip(
             range(self.spec.walls), room_walls(width, height, floor), strict=False
         ):
             name = f"wall {slot}"
-            values = self._motion(name, centre, 0.0, (0, 0), 0.0)
+            values = self._motion(name, center, 0.0, (0, 0), 0.0)
             values |= self._surface(name, friction, restitution, 2)
             values |= {"inverse_mass": 0.0, "inverse_inertia": 0.0}
             walls.append(self._add_polygon(slot, box_vertices(*half), values))
@@ -220,7 +220,7 @@ class Scene:
         Args:
           a, b: the bodies, or their indices.
           anchor: the point in the world [m]; or else
-          anchor_a, anchor_b: the point in each body's frame [m] (by default its centre).
+          anchor_a, anchor_b: the point in each body's frame [m] (by default its center).
           motor: drive it; an action of 1 asks for `motor_speed * base_motor_speed` of b relative to a.
           motor_speed, motor_power: factors on `SimParams.base_motor_speed` and `base_motor_power`.
           limits: least and greatest rotation of b relative to a, from now [rad].
@@ -235,7 +235,7 @@ class Scene:
             row |= {"limits_on": True, "min_rotation": low, "max_rotation": high}
         return self._set_joint(row)
 
-    def add_fixed_joint(
+    def add_weld_joint(
         self,
         a: Body | int,
         b: Body | int,
@@ -246,7 +246,7 @@ class Scene:
     ) -> Joint:
         """Joins two bodies at a point so that they keep their present angle; arguments as above."""
         _, row = self._joint(a, b, anchor, anchor_a, anchor_b)
-        return self._set_joint(row | {"fixed": True})
+        return self._set_joint(row | {"weld": True})
 
     def add_thruster(
         self,
@@ -262,7 +262,7 @@ class Scene:
 
         Args:
           anchor: where it pushes, in the world [m]; or `anchor_local`, in the body's frame (by default
-            the centre of mass).
+            the center of mass).
           direction: where it pushes to, in the world [rad]; or `direction_local`, in the body's frame.
           power: factor on `SimParams.base_thruster_power`.
         """
@@ -369,12 +369,12 @@ class Scene:
         return Joint(slot, slot)
 
 
-def _inverses(name, unit_mass, unit_inertia, density, mass, immovable) -> dict:
+def _inverses(name, unit_mass, unit_inertia, density, mass, static) -> dict:
     """Inverse mass and inertia of a shape whose mass and inertia are given for density 1."""
     density = check_number(name, "density", density, 0, above=True)
     if mass is not None:
         density = check_number(name, "mass", mass, 0, above=True) / unit_mass
-    if immovable:
+    if static:
         return {"inverse_mass": 0.0, "inverse_inertia": 0.0}
     return {
         "inverse_mass": 1 / (density * unit_mass),

@@ -23,7 +23,7 @@ class Joints:
     anchor_b: jax.Array  # float [J, 2] m, in body b's frame
     reference_rotation: jax.Array  # float [J] rad, rotation_b - rotation_a when made
     active: jax.Array  # bool [J]
-    fixed: jax.Array  # bool [J]     fixed joint; else revolute
+    weld: jax.Array  # bool [J]     weld joint; else revolute
     motor_on: jax.Array  # bool [J]     revolute only
     motor_speed: jax.Array  # float [J]    1, times base_motor_speed
     motor_power: jax.Array  # float [J]    1, times base_motor_power
@@ -49,12 +49,12 @@ class Thrusters:
 class SimState:
     """A scene and its motion: all that `step` needs and carries."""
 
-    position: jax.Array  # float [N, 2] m, of the centre of mass
+    position: jax.Array  # float [N, 2] m, of the center of mass
     rotation: jax.Array  # float [N]    rad
     velocity: jax.Array  # float [N, 2] m/s
     angular_velocity: jax.Array  # float [N]    rad/s
-    inverse_mass: jax.Array  # float [N]    1/kg, 0 when immovable
-    inverse_inertia: jax.Array  # float [N]    1/(kg m^2), 0 when immovable
+    inverse_mass: jax.Array  # float [N]    1/kg, 0 when static
+    inverse_inertia: jax.Array  # float [N]    1/(kg m^2), 0 when static
     friction: jax.Array  # float [N]    1, times base_friction
     restitution: jax.Array  # float [N]    1, in 0 .. 1
     collision_mode: jax.Array  # int32 [N]    0, 1 or 2: collide if either is 2 or both are 1

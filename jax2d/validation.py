@@ -204,6 +204,6 @@ def _validate_joint(name: str, row: dict[str, Any], active: np.ndarray, spec: Si
         check_vector(name, field, row[field])
     for field in ("reference_rotation", "motor_speed", "motor_power"):
         check_number(name, field, row[field])
-    if row["limits_on"] and not row["fixed"]:
+    if row["limits_on"] and not row["weld"]:
         low = check_number(name, "min_rotation", row["min_rotation"])
         check_number(name, "max_rotation", row["max_rotation"], low)

@@ -115,7 +115,7 @@ def bindings_in_use(level: Level, spec: EnvSpec) -> tuple[jax.Array, jax.Array]:
       bool `[num_motor_bindings]` and bool `[num_thruster_bindings]`.
     """
     joints, thrusters = level.sim.joints, level.sim.thrusters
-    driven = joints.active & joints.motor_on & ~joints.fixed & ~level.motor_auto
+    driven = joints.active & joints.motor_on & ~joints.weld & ~level.motor_auto
     listens = lambda binding, on, count: ((binding[:, None] == jnp.arange(count)[None]) & on[:, None]).any(0)
     return (
         listens(level.motor_binding, driven, spec.num_motor_bindings),

@@ -38,7 +38,7 @@ JOINT = {
     "anchor_b": "b_relative_pos",
     "reference_rotation": "rotation",
     "active": "active",
-    "fixed": "is_fixed_joint",
+    "weld": "is_fixed_joint",
     "motor_on": "motor_on",
     "motor_speed": "motor_speed",
     "motor_power": "motor_power",

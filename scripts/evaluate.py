@@ -88,8 +88,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     checkpoints.close()
     if options.random:
         sets.append(random_levels(keys.levels, options.random, env.spec))
-    network, normalised = make_policy(config)
-    policy = network.apply if normalised is None else normalised
+    network, normalized = make_policy(config)
+    policy = network.apply if normalized is None else normalized
     agents = ((AGENT, policy, params, network.initial_carry), (RANDOM, UniformPolicy(env), (), no_carry))
     rest = (options.attempts, config.env.max_timesteps)
     judgements = [

@@ -33,10 +33,10 @@ def structure(levels: Level, spec: EnvSpec) -> Samples:
     return {
         "polygons": active[:, : spec.num_polygons].sum(axis=1),
         "circles": active[:, spec.num_polygons :].sum(axis=1),
-        "immovable_fraction": ~movable[active],
+        "static_fraction": ~movable[active],
         "mean_mass": 1 / sim.inverse_mass[active & movable],
         "joints": joints.active.sum(axis=1),
-        "revolute": (joints.active & ~joints.fixed).sum(axis=1),
+        "revolute": (joints.active & ~joints.weld).sum(axis=1),
         "motors": (joints.active & joints.motor_on).sum(axis=1),
         "limited": (joints.active & joints.limits_on).sum(axis=1),
         "thrusters": sim.thrusters.active.sum(axis=1),

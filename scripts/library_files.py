@@ -86,9 +86,9 @@ def faults(entry: Entry) -> list[str]:
         low, high = _extent(level, int(body))
         if (low < np.array([0, 0.4]) - OUTSIDE).any() or (high > 5 + OUTSIDE).any():
             found.append(f"{body_name(int(body), spec.sim)} leaves the room: {low} .. {high}")
-    for colour in (1, 2):
-        if not (active & (role == colour)).any():
-            found.append(f"nothing is {ROLES[colour]}")
+    for color in (1, 2):
+        if not (active & (role == color)).any():
+            found.append(f"nothing is {ROLES[color]}")
     return list(dict.fromkeys(found))
 
 

@@ -46,8 +46,8 @@ def _one_scene(rng: np.random.Generator, spec: SimSpec) -> dict[str, np.ndarray]
         mass, inertia = circle_mass(radius[i], 1.0)
         inverse_mass[p + i], inverse_inertia[p + i] = 1 / mass, 1 / inertia
     active = (np.arange(n) < spec.walls) | (rng.random(n) < 0.85)
-    immovable = rng.random(n) < 0.1
-    inverse_mass[immovable] = inverse_inertia[immovable] = 0
+    static = rng.random(n) < 0.1
+    inverse_mass[static] = inverse_inertia[static] = 0
     scene = {
         "position": position,
         "rotation": rotation,
@@ -86,7 +86,7 @@ def _joints(rng: np.random.Generator, spec: SimSpec, scene: dict) -> dict[str, n
         scene["position"][b] = meet - _turn(anchor_b[k], scene["rotation"][b])
         reference[k] = scene["rotation"][b] - scene["rotation"][a]
     active = np.arange(j) < count
-    fixed = rng.random(j) < 0.3
+    weld = rng.random(j) < 0.3
     return {
         "body_a": body_a,
         "body_b": body_b,
@@ -94,7 +94,7 @@ def _joints(rng: np.random.Generator, spec: SimSpec, scene: dict) -> dict[str, n
         "anchor_b": anchor_b,
         "reference_rotation": reference,
         "active": active,
-        "fixed": fixed,
+        "weld": weld,
         "motor_on": rng.random(j) < 0.8,
         "motor_speed": rng.uniform(0.4, 3, j),
         "motor_power": rng.uniform(1, 3, j),

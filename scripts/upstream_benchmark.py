@@ -41,7 +41,7 @@ def load(path: str):
         "b_relative_pos": "anchor_b",
         "rotation": "reference_rotation",
         "active": "active",
-        "is_fixed_joint": "fixed",
+        "is_fixed_joint": "weld",
         "motor_on": "motor_on",
         "motor_speed": "motor_speed",
         "motor_power": "motor_power",

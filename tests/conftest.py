@@ -16,7 +16,7 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 @pytest.fixture(scope="module")
 def compiled_fast():
-    """Programs of a module that are compiled for a few steps: LLVM optimises nothing, in 0.7 of the time."""
+    """Programs of a module that are compiled for a few steps: LLVM optimizes nothing, in 0.7 of the time."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)

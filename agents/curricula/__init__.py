@@ -2,6 +2,6 @@
 
 from agents.curricula.protocol import Curriculum, LevelBatch
 from agents.curricula.sfl import SFL
-from agents.curricula.simple import DomainRandomisation, FixedLevels
+from agents.curricula.simple import DomainRandomization, FixedLevels
 
-__all__ = ["SFL", "Curriculum", "DomainRandomisation", "FixedLevels", "LevelBatch"]
+__all__ = ["SFL", "Curriculum", "DomainRandomization", "FixedLevels", "LevelBatch"]

@@ -16,7 +16,7 @@ from kinetix_py.generator.params import GeneratorParams
 
 
 @dataclasses.dataclass(frozen=True)
-class DomainRandomisation:
+class DomainRandomization:
     """Fresh random levels that doing nothing does not solve, for every rollout.
 
     Attributes:

@@ -31,8 +31,8 @@ PANELS = (
     ("losses", {"loss/policy": "policy", "loss/value": "value"}, "loss"),
     ("speed", {"steps_per_second": "training"}, "environment steps/s"),
 )
-# Distinct without colour vision too (Okabe and Ito, 2008).
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+# Distinct without color vision too (Okabe and Ito, 2008).
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
@@ -53,12 +53,12 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: pathlib.Path, title: 
     steps = np.array([row["env_steps"] for row in rows])
     window = max(len(rows) // 20, 1)
     for axis, (name, lines, unit) in zip(axes.flat, PANELS, strict=True):
-        for colour, (metric, label) in zip(COLOURS, lines.items(), strict=False):
+        for color, (metric, label) in zip(COLORS, lines.items(), strict=False):
             if metric not in rows[0]:
                 continue
             values = np.array([row[metric] for row in rows], float)
-            axis.plot(steps, values, color=colour, alpha=0.25, linewidth=1)
-            axis.plot(steps, smooth(values, window), color=colour, label=label, linewidth=2)
+            axis.plot(steps, values, color=color, alpha=0.25, linewidth=1)
+            axis.plot(steps, smooth(values, window), color=color, label=label, linewidth=2)
         axis.set(title=name, xlabel="environment steps", ylabel=unit)
         axis.grid(alpha=0.3)
         if len(lines) > 1:
@@ -81,8 +81,8 @@ def plot_judgements(judgements: Sequence[Judgement], path: pathlib.Path, title: 
         x = np.array([sets.index(j.level_set) for j in chosen]) + (place - (len(policies) - 1) / 2) * wide
         rate = np.array([j.solve_rate for j in chosen])
         error = np.array([[j.solve_rate - j.low, j.high - j.solve_rate] for j in chosen]).T
-        colour = COLOURS[place % len(COLOURS)]
-        axis.bar(x, rate, 0.9 * wide, yerr=np.maximum(error, 0), color=colour, capsize=4, label=policy)
+        color = COLORS[place % len(COLORS)]
+        axis.bar(x, rate, 0.9 * wide, yerr=np.maximum(error, 0), color=color, capsize=4, label=policy)
         for where, value, top in zip(x, rate, [j.high for j in chosen], strict=True):
             axis.text(where, top + 0.015, f"{value:.2f}", ha="center", fontsize=9)
     axis.set(title=title, ylabel="solve rate", ylim=(0, 1.08), xticks=range(len(sets)), xticklabels=sets)
@@ -98,11 +98,11 @@ def plot_levels(judgement: Judgement, path: pathlib.Path, title: str = "") -> No
     if len(rates) > 60:
         figure, axis = plt.subplots(figsize=(6, 4), constrained_layout=True)
         share = (np.arange(len(rates)) + 0.5) / len(rates)
-        axis.plot(share, np.sort(rates)[::-1], color=COLOURS[0], linewidth=2)
+        axis.plot(share, np.sort(rates)[::-1], color=COLORS[0], linewidth=2)
         axis.set(xlabel="share of levels", ylabel="solve rate", title=title, ylim=(-0.02, 1.02), xlim=(0, 1))
     else:
         figure, axis = plt.subplots(figsize=(7, 1.2 + 0.26 * len(rates)), constrained_layout=True)
-        axis.barh(range(len(rates)), rates, color=COLOURS[0])
+        axis.barh(range(len(rates)), rates, color=COLORS[0])
         axis.set(yticks=range(len(rates)), yticklabels=judgement.names, xlim=(0, 1), xlabel="solve rate")
         axis.invert_yaxis()
         axis.set_title(title)
@@ -122,13 +122,13 @@ def plot_profiles(results: Sequence[Result], path: pathlib.Path) -> None:
     for (bars, lines), name in zip(axes, sets, strict=True):
         rows = [result for result in results if result.level_set == name]
         for place, row in enumerate(rows):
-            colour = COLOURS[labels.index(row.label) % len(COLOURS)]
-            style = ("-", "--", ":")[labels.index(row.label) // len(COLOURS) % 3]
+            color = COLORS[labels.index(row.label) % len(COLORS)]
+            style = ("-", "--", ":")[labels.index(row.label) // len(COLORS) % 3]
             low, high = row.interval
             error = [[max(row.solve_rate - low, 0)], [max(high - row.solve_rate, 0)]]
-            bars.barh(place, row.solve_rate, xerr=error, color=colour, capsize=4)
-            lines.plot(THRESHOLDS, profile(row.rates), style, color=colour, label=row.label, linewidth=2)
-            lines.fill_between(THRESHOLDS, *profile_band(row), color=colour, alpha=0.2, linewidth=0)
+            bars.barh(place, row.solve_rate, xerr=error, color=color, capsize=4)
+            lines.plot(THRESHOLDS, profile(row.rates), style, color=color, label=row.label, linewidth=2)
+            lines.fill_between(THRESHOLDS, *profile_band(row), color=color, alpha=0.2, linewidth=0)
         bars.set(yticks=range(len(rows)), yticklabels=[row.label for row in rows], xlim=(0, 1))
         bars.set(title=name, xlabel="solve rate")
         bars.invert_yaxis()

@@ -83,7 +83,7 @@ def relative_positions(shapes: jax.Array, roles: jax.Array) -> jax.Array:
 
 
 def joints_in_world(obs: EntityObservation, here: jax.Array, there: jax.Array) -> jax.Array:
-    """From both bodies' centres to a joint, in the world: `[B, 2 J, 4]` m."""
+    """From both bodies' centers to a joint, in the world: `[B, 2 J, 4]` m."""
     ends = []
     for anchor, body in ((obs.joints[..., 0:2], here), (obs.joints[..., 2:4], there)):
         sine, cosine = (jnp.einsum("brn,bn->br", body, obs.shapes[..., c]) for c in ROTATION_COLUMNS)
@@ -92,7 +92,7 @@ def joints_in_world(obs: EntityObservation, here: jax.Array, there: jax.Array) -
 
 
 def thrusters_in_world(obs: EntityObservation, at: jax.Array) -> jax.Array:
-    """From a body's centre to a thruster, and where it pushes, in the world: `[B, T, 4]`."""
+    """From a body's center to a thruster, and where it pushes, in the world: `[B, T, 4]`."""
     sine, cosine = (jnp.einsum("btn,bn->bt", at, obs.shapes[..., c]) for c in ROTATION_COLUMNS)
     push = jnp.stack([obs.thrusters[..., 3], obs.thrusters[..., 2]], axis=-1)  # cosine, sine
     parts = [turned(vector, sine, cosine) for vector in (obs.thrusters[..., 0:2], push)]

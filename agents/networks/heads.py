@@ -41,7 +41,7 @@ class Choices(distrax.Distribution):
 
     @property
     def log_probs(self) -> jax.Array:
-        """Normalised logits `[..., k]` or `[..., n, k]`."""
+        """Normalized logits `[..., k]` or `[..., n, k]`."""
         return self._log_probs
 
     @property

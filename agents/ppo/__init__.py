@@ -1,1 +1,1 @@
-"""Proximal policy optimisation, the only one: advantages, loss, rollout, update."""
+"""Proximal policy optimization, the only one: advantages, loss, rollout, update."""

@@ -1,4 +1,4 @@
-"""Generalised advantage estimation that tells a time limit from an end."""
+"""Generalized advantage estimation that tells a time limit from an end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clipped loss of proximal policy optimisation."""
+"""The clipped loss of proximal policy optimization."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Sample(NamedTuple):
     target: jax.Array
 
 
-def standardise(advantage: jax.Array) -> jax.Array:
+def standardize(advantage: jax.Array) -> jax.Array:
     """Mean 0 and standard deviation 1 over the batch."""
     return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
 
@@ -50,7 +50,7 @@ def ppo_loss(
 
     Args:
       log_prob, entropy, value: of the policy now, for the actions and observations of the batch.
-      old: of the policy that acted; advantages as they are to be used (standardise them before).
+      old: of the policy that acted; advantages as they are to be used (standardize them before).
       clip: how far the ratio, and the value, may move.
       value_weight, entropy_weight: weights of these terms.
     """

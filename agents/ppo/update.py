@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from agents.ppo.gae import advantages
-from agents.ppo.loss import LossTerms, Sample, ppo_loss, standardise
+from agents.ppo.loss import LossTerms, Sample, ppo_loss, standardize
 from agents.ppo.rollout import Policy, Transitions
 
 
@@ -82,7 +82,7 @@ def _loss(params, policy: Policy, carry, batch: Transitions, sample: Sample, con
         distribution.log_prob(batch.action),
         distribution.entropy(),
         value,
-        sample._replace(advantage=standardise(sample.advantage)),
+        sample._replace(advantage=standardize(sample.advantage)),
         clip=config.clip,
         value_weight=config.value_weight,
         entropy_weight=config.entropy_weight,

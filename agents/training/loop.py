@@ -81,7 +81,7 @@ def check_same_network(config: TrainConfig, run: RunFolder) -> None:
     """
     other = run.config()
     names = [f"network.{field.name}" for field in dataclasses.fields(NetworkConfig)]
-    for name in [*names, "env.observation", "env.action", "training.normalise_observations"]:
+    for name in [*names, "env.observation", "env.action", "training.normalize_observations"]:
         mine, theirs = (operator.attrgetter(name)(each) for each in (config, other))
         if mine != theirs:
             raise ConfigError(f"init_from={run.path}: its {name} is {theirs!r}, this run's is {mine!r}")
@@ -234,8 +234,8 @@ def finish(config: TrainConfig, folder: RunFolder, params: Any, start: Any | Non
     if start is None:
         return []
     keys, env = Keys.of(config.training.seed), config.env.make()
-    network, normalised = make_policy(config)
-    policy = network.apply if normalised is None else normalised
+    network, normalized = make_policy(config)
+    policy = network.apply if normalized is None else normalized
     agents = (
         (AGENT, policy, params, network.initial_carry),
         (START, policy, start, network.initial_carry),

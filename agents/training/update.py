@@ -13,7 +13,7 @@ import optax
 
 import kinetix_py as kx
 from agents.curricula.protocol import Curriculum
-from agents.ppo.normalise import NormalisedPolicy
+from agents.ppo.normalize import NormalizedPolicy
 from agents.ppo.rollout import Policy, rollout, start
 from agents.ppo.update import PPOConfig, learn
 
@@ -82,7 +82,7 @@ class Trainer:
         params, opt_state, terms = learn(
             learn_key, self.policy, state.params, state.opt_state, self.optimizer, seen, carry, self.ppo
         )
-        if isinstance(self.policy, NormalisedPolicy):  # last: ratios of the loss begin at 1
+        if isinstance(self.policy, NormalizedPolicy):  # last: ratios of the loss begin at 1
             params = self.policy.observe(params, seen.obs)
         curriculum, metrics = self.curriculum.observe(curriculum, batch, seen)
         metrics = metrics | {f"loss/{name}": value for name, value in terms._asdict().items()}

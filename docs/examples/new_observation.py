@@ -10,14 +10,14 @@ def compass(state: kx.EnvState, params: kx.EnvParams, spec: kx.EnvSpec) -> jax.A
     """Where blue and red are from green [m], green's velocity [m/s], and the time left: float `[7]`."""
     sim = state.sim
 
-    def centre(role, values):
+    def center(role, values):
         mine = sim.active & (state.role == role)
         return jnp.where(mine[:, None], values, 0).sum(axis=0) / jnp.maximum(mine.sum(), 1)
 
-    green, blue, red = (centre(role, sim.position) for role in (1, 2, 3))
+    green, blue, red = (center(role, sim.position) for role in (1, 2, 3))
     red = jnp.where((sim.active & (state.role == 3)).any(), red - green, 0)
     left = 1 - state.time / params.max_timesteps
-    return jnp.concatenate([blue - green, red, centre(1, sim.velocity), left[None]])
+    return jnp.concatenate([blue - green, red, center(1, sim.velocity), left[None]])
 
 
 env = kx.make("s", observation=compass)

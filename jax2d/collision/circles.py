@@ -43,10 +43,10 @@ def circle_contacts(x_a, y_a, radius_a, x_b, y_b, radius_b) -> CircleContacts:
 class _Nearest(NamedTuple):
     """The nearest point of the outlines visited so far, `[*pairs, B]`."""
 
-    squared: jax.Array  # m^2, distance from the centre
+    squared: jax.Array  # m^2, distance from the center
     x: jax.Array  # m
     y: jax.Array
-    inside: jax.Array  # bool, the centre is behind every face
+    inside: jax.Array  # bool, the center is behind every face
 
 
 def circle_polygon_contacts(x, y, radius, outline: Outlines) -> CircleContacts:

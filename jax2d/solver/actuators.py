@@ -23,7 +23,7 @@ def apply_motors(state: SimState, actions: jax.Array, params: SimParams, spec: S
     joints, params = state.joints, params.at_rank(2)
     if spec.num_joints == 0:
         return state
-    on = joints.active & joints.motor_on & ~joints.fixed & (actions != 0)
+    on = joints.active & joints.motor_on & ~joints.weld & (actions != 0)
     a = one_hot(joints.body_a, on, spec.num_bodies)
     b = one_hot(joints.body_b, on, spec.num_bodies)
     inertia = 1 / nonzero(pick(a, state.inverse_inertia) + pick(b, state.inverse_inertia))

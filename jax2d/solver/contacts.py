@@ -118,7 +118,7 @@ def solve_block(
         masses = effective_masses(block, levers, inertia, contact.inverse_mass)
     speed_normal, speed_tangent = _speeds(block, contact, levers, bodies)
     keep = lambda value: value if mask is None else jnp.where(mask, value, 0)
-    # Each impulse is a quotient by the effective mass of its last step: one division materialises it.
+    # Each impulse is a quotient by the effective mass of its last step: one division materializes it.
     wanted = contact.push - speed_normal
     lowest = -sum_so_far.normal * masses.normal
     normal = keep(jnp.maximum(wanted, lowest)) / masses.normal

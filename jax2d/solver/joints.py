@@ -36,14 +36,14 @@ class JointRows(NamedTuple):
     gap_y: jax.Array
     inverse_mass: jax.Array  # [J, B] 1/kg, of both; 1 where it would be 0
     inverse_inertia: jax.Array  # [J, B] 1/(kg m^2), of both; 1 where it would be 0
-    fixed: jax.Array  # bool [J, B]
+    weld: jax.Array  # bool [J, B]
     angular_push: jax.Array  # [J, B] rad/s
 
 
 class JointImpulses(NamedTuple):
     x: jax.Array  # [J, B] N s, on body a
     y: jax.Array
-    angular: jax.Array  # [J, B] N m s, of fixed joints
+    angular: jax.Array  # [J, B] N m s, of weld joints
 
 
 def nonzero(value: jax.Array) -> jax.Array:
@@ -96,8 +96,8 @@ def joint_rows(
     active = joints.active
     rotation = relative_rotation(joints, state, is_a, is_b)
     beyond = rotation - jnp.clip(rotation, joints.min_rotation, joints.max_rotation)
-    fixed = joints.fixed & active
-    limited = joints.limits_on & active & ~joints.fixed
+    weld = joints.weld & active
+    limited = joints.limits_on & active & ~joints.weld
     return JointRows(
         a,
         b,
@@ -105,9 +105,9 @@ def joint_rows(
         jnp.where(active, by - ay, 0),
         nonzero(a.inverse_mass + b.inverse_mass),
         nonzero(a.inverse_inertia + b.inverse_inertia),
-        fixed,
+        weld,
         jnp.where(
-            fixed,
+            weld,
             params.fixed_joint_angular_bias * rotation,
             jnp.where(limited, params.joint_limit_angular_bias * beyond, 0),
         ),
@@ -159,7 +159,7 @@ def _push(row: JointRows, motion: _Motion, inverse_mass, inverse_inertia, jx, jy
 def _solve_one(row: JointRows, motion: _Motion, inverse_mass, inverse_inertia, params: SimParams):
     """One joint in one sweep; `row` fields are `[B]` or `[bodies, B]`.
 
-    XLA's CPU compiler repeats sums and products in each of their consumers and materialises quotients, so
+    XLA's CPU compiler repeats sums and products in each of their consumers and materializes quotients, so
     that what several consumers need ends in one: gaps and speeds are divided by the joint's mass first.
     """
     a, b, mass = row.a, row.b, row.inverse_mass
@@ -186,7 +186,7 @@ def _solve_one(row: JointRows, motion: _Motion, inverse_mass, inverse_inertia, p
         - a.inverse_inertia * _cross(a.arm_x, a.arm_y, jx, jy)
     )
     wanted = turn + row.angular_push
-    angular = jnp.where(row.fixed | (turn * row.angular_push > 0), wanted, 0) / row.inverse_inertia
+    angular = jnp.where(row.weld | (turn * row.angular_push > 0), wanted, 0) / row.inverse_inertia
     shift = [params.joint_position_correction * share for share in (share_x, share_y)]
     motion = _push(row, motion, inverse_mass, inverse_inertia, jx, jy, angular, shift)
     return motion, jx, jy, angular
@@ -202,7 +202,7 @@ def solve_joints(
 
     def visit(motion, row):
         motion, jx, jy, angular = _solve_one(row, motion, inverse_mass, inverse_inertia, params)
-        return motion, JointImpulses(jx, jy, jnp.where(row.fixed, angular, 0))
+        return motion, JointImpulses(jx, jy, jnp.where(row.weld, angular, 0))
 
     motion, added = jax.lax.scan(visit, motion, rows)
     return jax.tree.map(jnp.add, sum_so_far, added), _split_tables(motion, bodies)

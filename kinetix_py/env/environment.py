@@ -225,7 +225,7 @@ class Environment:
 
 def _start(level: Level, index: jax.Array) -> EnvState:
     """The first state of an episode."""
-    sim = jax2d.edit.forget_impulses(level.sim)
+    sim = jax2d.edit.clear_impulses(level.sim)
     connected = jax2d.connected(sim)
     return EnvState(
         sim=sim,

@@ -40,7 +40,7 @@ def outcome(active: jax.Array, meaning: jax.Array) -> jax.Array:
 
 
 def goal_distance(sim: jax2d.SimState, role: jax.Array) -> jax.Array:
-    """Distance between centres, summed over all pairs of a green and a blue shape: float `[]` m."""
+    """Distance between centers, summed over all pairs of a green and a blue shape: float `[]` m."""
     green, blue = (sim.active & (role == which) for which in (GREEN, BLUE))
     offset = sim.position[:, None] - sim.position[None]
     apart = jnp.sqrt((offset**2).sum(-1))

@@ -17,7 +17,7 @@ class EnvParams:
 
     sim: jax2d.SimParams = dataclasses.field(default_factory=jax2d.SimParams)
     dense_reward_scale: jax.Array | float = 0.2
-    """Reward per metre that green and blue come closer [1/m]; 0 leaves +1 and -1 only."""
+    """Reward per meter that green and blue come closer [1/m]; 0 leaves +1 and -1 only."""
     max_timesteps: jax.Array | int = 256
     """Environment steps after which an episode is truncated."""
 
@@ -56,5 +56,5 @@ class EnvState:
     def level(self) -> Level:
         """The level being played; its `sim` is as the episode started."""
         start = {f.name: getattr(self.start, f.name) for f in dataclasses.fields(Motion)}
-        sim = jax2d.edit.forget_impulses(dataclasses.replace(self.sim, **start))
+        sim = jax2d.edit.clear_impulses(dataclasses.replace(self.sim, **start))
         return Level(sim, self.role, self.density, self.motor_binding, self.motor_auto, self.thruster_binding)

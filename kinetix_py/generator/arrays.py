@@ -26,7 +26,7 @@ def sum_as_product(rows: jax.Array) -> jax.Array:
     """Sum of rows of small whole numbers: `[R, B] -> [B]`.
 
     As a product, so that XLA works the rows out in a loop of their own, once. It would spell a sum out for
-    each row and each use, which is then too long to be vectorised.
+    each row and each use, which is then too long to be vectorized.
     """
     return jnp.ones(rows.shape[:1]) @ rows
 
@@ -79,7 +79,7 @@ def scan_ahead(step, carry, rows):
     """`jax.lax.scan` of `step(carry, row) -> (carry, output)`, every row being fetched a step ahead.
 
     A row that is cut out where it is used has an address that hangs on the counter, and a loop over it is
-    not vectorised. Here it is part of what the loop carries.
+    not vectorized. Here it is part of what the loop carries.
     """
 
     def ahead(carried, following):

@@ -42,8 +42,8 @@ def build_joints(
     """Joints, and motors' bindings and whether they run by themselves; `[J, B]`, anchors `[J, 2, B]`."""
     on_circle = (table.body_a >= counts.polygons) | (table.body_b >= counts.polygons)
     chance = jnp.where(orders.joints < params.num_always_revolute, 1.0, params.revolute_chance)
-    fixed = table.joined & (draws["revolute"] >= chance)
-    revolute = table.joined & ~fixed
+    weld = table.joined & (draws["revolute"] >= chance)
+    revolute = table.joined & ~weld
     motor_on = revolute & (draws["motor"] < params.motor_chance)
     power = lerp(draws["power"], params.min_motor_power, params.max_motor_power)
     ends = jnp.arange(counts.bodies)[:, None, None]
@@ -56,9 +56,9 @@ def build_joints(
         anchor_a=jnp.stack([table.anchor_ax, table.anchor_ay], axis=1),
         anchor_b=jnp.stack([table.anchor_bx, table.anchor_by], axis=1),
         # Limits are counted from where both bodies' axes point the same way, not from how they start.
-        reference_rotation=jnp.where(fixed, number(angle(table.body_b) - angle(table.body_a)), 0),
+        reference_rotation=jnp.where(weld, number(angle(table.body_b) - angle(table.body_a)), 0),
         active=table.joined,
-        fixed=fixed,
+        weld=weld,
         motor_on=motor_on,
         motor_speed=number(lerp(draws["speed"], params.min_motor_speed, params.max_motor_speed)),
         motor_power=number(jnp.where(on_circle, params.circle_motor_power, power)),

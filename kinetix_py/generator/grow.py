@@ -111,7 +111,7 @@ def _kind_and_target(
 ) -> tuple[jax.Array, jax.Array]:
     """Whether a proposed shape is a circle `[B]`, and the body that it is joined to `[N, B]`.
 
-    Two circles are never joined: at their centres, one would hide the other.
+    Two circles are never joined: at their centers, one would hide the other.
     """
     room_polygon = table.num_polygons < counts.polygons
     room_circle = table.num_circles < counts.circles
@@ -120,7 +120,7 @@ def _kind_and_target(
         return room_circle & (~room_polygon | wants_circle), jnp.zeros(table.active.shape, bool)
     polygon = np.arange(counts.bodies)[:, None] < counts.polygons
     limit = jnp.where(polygon, params.max_polygon_joints, params.max_circle_joints)
-    weight = jnp.where(table.movable, 1.0, params.immovable_target_weight)
+    weight = jnp.where(table.movable, 1.0, params.static_target_weight)
     weight *= 1 - table.joints_on / jnp.maximum(limit, 1e-6)
     weight = jnp.where(table.active & (table.joints_on < limit), weight, 0)
     of_polygons, of_circles = (total(jnp.where(kind, weight, 0)) > 0 for kind in (polygon, ~polygon))

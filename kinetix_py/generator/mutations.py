@@ -26,7 +26,7 @@ Edit = Callable[[jax.Array, Level, EnvSpec, GeneratorParams], Level]
 
 MAX_MOVE = 1.0  # m, along each axis
 MIN_SCALE, MAX_SCALE = 0.7, 1.4
-MIN_EXTENT, MAX_EXTENT = 0.03, 1.2  # m, of a shape's farthest point from its centre after resizing
+MIN_EXTENT, MAX_EXTENT = 0.03, 1.2  # m, of a shape's farthest point from its center after resizing
 MAX_GRAVITY = 15.0  # m/s^2
 
 
@@ -63,14 +63,14 @@ def _spare(level: Level) -> jax.Array:
 
 
 def _extents(sim: jax2d.SimState) -> jax.Array:
-    """Distance of every shape's farthest point from its centre: float `[N]` m."""
+    """Distance of every shape's farthest point from its center: float `[N]` m."""
     used = jnp.arange(sim.vertices.shape[1])[None] < sim.num_vertices[:, None]
     reach = jnp.sqrt((sim.vertices**2).sum(-1))
     return jnp.concatenate([jnp.where(used, reach, 0).max(1), sim.radius])
 
 
 def _inside(sim: jax2d.SimState, moved: jax.Array) -> jax.Array:
-    """Whether the centres of the moved bodies are in the room, above the floor: bool `[]`."""
+    """Whether the centers of the moved bodies are in the room, above the floor: bool `[]`."""
     low, high = jnp.array([0.0, FLOOR]), jnp.array([ROOM, ROOM])
     inside = ((sim.position >= low[None]) & (sim.position <= high[None])).all(1)
     return (inside | ~moved).all()
@@ -137,17 +137,17 @@ def move_shape(key: jax.Array, level: Level, spec: EnvSpec, params: GeneratorPar
 
 
 def rotate_shape(key: jax.Array, level: Level, spec: EnvSpec, params: GeneratorParams) -> Level:
-    """Turns a shape, and all that is joined to it about its centre, by any angle."""
+    """Turns a shape, and all that is joined to it about its center, by any angle."""
     body_key, angle_key = jax.random.split(key)
     body, linked, possible = _pieces(body_key, level, spec)
     angle = jax.random.uniform(angle_key, (), minval=-jnp.pi, maxval=jnp.pi)
-    sim, centre = level.sim, level.sim.position[body]
+    sim, center = level.sim, level.sim.position[body]
     cos, sin = jnp.cos(angle), jnp.sin(angle)
-    arm = sim.position - centre[None]
+    arm = sim.position - center[None]
     turned = jnp.stack([cos * arm[:, 0] - sin * arm[:, 1], sin * arm[:, 0] + cos * arm[:, 1]], axis=1)
     # The pivot itself does not move, not even by rounding.
     moved = linked & (jnp.arange(spec.num_bodies) != body)
-    position = jnp.where(moved[:, None], centre[None] + turned, sim.position)
+    position = jnp.where(moved[:, None], center[None] + turned, sim.position)
     rotation = sim.rotation + jnp.where(linked, angle, 0)
     new = _with_sim(level, position=position, rotation=rotation)
     return _if(possible & _inside(new.sim, linked), new, level)
@@ -200,7 +200,7 @@ def _unit_masses(level: Level) -> tuple[jax.Array, jax.Array]:
     return invert(whole[0]), invert(whole[1])
 
 
-def toggle_immovable(key: jax.Array, level: Level, spec: EnvSpec, params: GeneratorParams) -> Level:
+def toggle_static(key: jax.Array, level: Level, spec: EnvSpec, params: GeneratorParams) -> Level:
     """Fixes a shape in place, or frees it; some green or blue shape stays movable, thrusters do too."""
     sim = level.sim
     movable = sim.inverse_mass > 0
@@ -264,7 +264,7 @@ def add_joint(key: jax.Array, level: Level, spec: EnvSpec, params: GeneratorPara
         a,
         b,
         anchor,
-        fixed=~revolute,
+        weld=~revolute,
         motor_on=revolute & motor,
         motor_speed=speed,
         motor_power=jnp.where(boxes, power, params.circle_motor_power),
@@ -291,7 +291,7 @@ def remove_joint(key: jax.Array, level: Level, spec: EnvSpec, params: GeneratorP
 
 
 def add_thruster(key: jax.Array, level: Level, spec: EnvSpec, params: GeneratorParams) -> Level:
-    """Puts a thruster on a movable shape, at its centre, with the generator's power."""
+    """Puts a thruster on a movable shape, at its center, with the generator's power."""
     if spec.num_thrusters == 0:
         return level
     keys = jax.random.split(key, 5)
@@ -331,7 +331,7 @@ EDITS: dict[str, Edit] = {
     "rotate_shape": rotate_shape,
     "resize_shape": resize_shape,
     "change_role": change_role,
-    "toggle_immovable": toggle_immovable,
+    "toggle_static": toggle_static,
     "add_joint": add_joint,
     "remove_joint": remove_joint,
     "add_thruster": add_thruster,
@@ -378,5 +378,5 @@ def mutate_level(
         kind = jax.random.randint(kind_key, (), 0, len(kinds))
         return jax.lax.switch(kind, kinds, edit_key, level), None
 
-    level = dataclasses.replace(level, sim=edit.forget_impulses(level.sim))
+    level = dataclasses.replace(level, sim=edit.clear_impulses(level.sim))
     return jax.lax.scan(apply, level, jax.random.split(key, num_edits))[0]

@@ -1,7 +1,7 @@
 """Overlaps of convex shapes and the contacts that they would give, without a physics step.
 
 Polygons are tested along the normals of both (separating axes), circles by their distance. Vertices are taken
-one by one: rolled arrays would keep XLA from vectorising; and no test divides, since every quotient would be
+one by one: rolled arrays would keep XLA from vectorizing; and no test divides, since every quotient would be
 stored.
 """
 
@@ -74,7 +74,7 @@ def polygon_contacts(a: Outline, b: Outline) -> jax.Array:
 
 
 def circle_overlaps_polygon(x: jax.Array, y: jax.Array, radius: jax.Array, polygon: Outline) -> jax.Array:
-    """Whether a circle overlaps a polygon: it holds a corner, crosses an edge, or its centre is inside."""
+    """Whether a circle overlaps a polygon: it holds a corner, crosses an edge, or its center is inside."""
     square, outside, meets = radius**2, [], []
     for corner_x, corner_y, ex, ey, _ in _vertices(polygon):
         dx, dy = x - corner_x, y - corner_y
@@ -86,5 +86,5 @@ def circle_overlaps_polygon(x: jax.Array, y: jax.Array, radius: jax.Array, polyg
 
 
 def circles_overlap(dx: jax.Array, dy: jax.Array, radii: jax.Array) -> jax.Array:
-    """Whether two circles overlap, by the vector between their centres and the sum of their radii."""
+    """Whether two circles overlap, by the vector between their centers and the sum of their radii."""
     return dx**2 + dy**2 < radii**2

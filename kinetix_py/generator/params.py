@@ -44,7 +44,7 @@ class GeneratorParams:
     num_proposals: Number = 8.0
     """Proposals of a shape among which the one with fewest contacts is taken, 1 .. 8."""
     small_scene_bodies: Number = 7.0
-    """Specs with at most so many body slots have one proposal and no immovable free shape."""
+    """Specs with at most so many body slots have one proposal and no static free shape."""
 
     circle_chance: Number = 0.5
     """Chance that a proposed shape is a circle, while there are slots of both kinds."""
@@ -72,22 +72,22 @@ class GeneratorParams:
     """Of every shape, 0 .. 1."""
 
     bottom_margin: Number = 0.4
-    """How far free shapes stay from the scene's bottom edge, beyond their reach from the centre [m]."""
+    """How far free shapes stay from the scene's bottom edge, beyond their reach from the center [m]."""
     own_half_chance: Number = 0.5
     """Chance that green is proposed within the left half; and that blue is within the right half."""
-    immovable_chance: Number = 0.02
-    """Chance that a free shape without mass would be immovable ..."""
-    immovable_chance_per_mass: Number = 4.0
+    static_chance: Number = 0.02
+    """Chance that a free shape without mass would be static ..."""
+    static_chance_per_mass: Number = 4.0
     """... and how it grows with the mass [1/kg]."""
-    max_immovable_chance: Number = 1.0
+    max_static_chance: Number = 1.0
     """Its upper bound."""
-    low_immovable_chance: Number = 0.6
-    """Chance that an immovable shape with a role is moved from the upper half, if there, to the lower."""
+    low_static_chance: Number = 0.6
+    """Chance that an static shape with a role is moved from the upper half, if there, to the lower."""
     red_weight: Number = 1 / 3
     """Weight of red against no role (1) for a shape that may be red; at most one is, the floor included."""
 
-    immovable_target_weight: Number = 0.05
-    """Weight of joining a shape to an immovable one; a movable one has 1."""
+    static_target_weight: Number = 0.05
+    """Weight of joining a shape to an static one; a movable one has 1."""
     circle_target_chance: Number = 0.5
     """Chance of joining a shape to a circle, while there are circles and polygons to join it to."""
     max_polygon_joints: Number = 2.0
@@ -126,7 +126,7 @@ class GeneratorParams:
     thruster_chance: Number = 0.3
     """Chance of a thruster in each slot but the first, which is kept for the forced one."""
     thruster_radial_chance: Number = 0.8
-    """Chance that a thruster pushes to or from the centre of mass, as often each; else anywhere."""
+    """Chance that a thruster pushes to or from the center of mass, as often each; else anywhere."""
     thruster_power: Number = 2.0
     """Power of a thruster per mass of its shape [1/kg], times `SimParams.base_thruster_power` ..."""
     min_thruster_factor: Number = 0.5

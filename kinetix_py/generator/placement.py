@@ -56,21 +56,21 @@ def read_target(mask: jax.Array, table: Table, max_vertices: int) -> Target:
 def free_place(
     proposal: Proposals, is_circle: jax.Array, role: jax.Array, movable: jax.Array, params: GeneratorParams
 ) -> Point:
-    """Centre of a free shape: anywhere in the room, or in its role's half, as far inside as it reaches.
+    """Center of a free shape: anywhere in the room, or in its role's half, as far inside as it reaches.
 
-    An immovable shape with a role may be moved down by half the room, where it may then overlap the floor.
+    An static shape with a role may be moved down by half the room, where it may then overlap the floor.
     """
     reach = jnp.where(is_circle, proposal.radius, proposal.reach)
     own_half = proposal.side < params.own_half_chance
     left = jnp.where(own_half & (role == BLUE), ROOM / 2, 0) + reach
     right = jnp.where(own_half & (role == GREEN), ROOM / 2, ROOM) - reach
     y = lerp(proposal.y, reach + params.bottom_margin, ROOM - reach)
-    low = ~movable & (role != NONE) & (proposal.low < params.low_immovable_chance)
+    low = ~movable & (role != NONE) & (proposal.low < params.low_static_chance)
     return lerp(proposal.x, left, right), jnp.where(low & (y >= ROOM / 2), y - ROOM / 2, y)
 
 
 def target_anchor(proposal: Proposals, target: Target) -> Point:
-    """Anchor in the target's frame: anywhere in a polygon, the centre of a circle."""
+    """Anchor in the target's frame: anywhere in a polygon, the center of a circle."""
     return (2 * proposal.x - 1) * target.half_width, (2 * proposal.y - 1) * target.half_height
 
 
@@ -81,7 +81,7 @@ def meeting_point(proposal: Proposals, target: Target) -> Point:
 
 
 def contacts(
-    centre: Point, shape: Outline, radius: jax.Array, is_circle: jax.Array, table: Table, old: Outline
+    center: Point, shape: Outline, radius: jax.Array, is_circle: jax.Array, table: Table, old: Outline
 ) -> list[jax.Array]:
     """Contact points of a shape with the room `[1, B]`, every polygon `[P, B]` and every circle `[C, B]`.
 
@@ -89,9 +89,9 @@ def contacts(
       shape: in the world, `[V, B]`.
       old: of the polygons of the table, `[V, P, B]`.
     """
-    rows = [_wall_contacts(centre, shape, radius, is_circle)[None]]
+    rows = [_wall_contacts(center, shape, radius, is_circle)[None]]
     polygons = table.corner_x.shape[0]
-    (x, y), new = (part[None] for part in centre), Outline(*(part[:, None] for part in shape))
+    (x, y), new = (part[None] for part in center), Outline(*(part[:, None] for part in shape))
     if polygons:
         as_circle = jnp.where(overlap.circle_overlaps_polygon(x, y, radius[None], old), 1.0, 0.0)
         points = jnp.where(is_circle[None], as_circle, overlap.polygon_contacts(old, new))
@@ -105,10 +105,10 @@ def contacts(
     return rows
 
 
-def _wall_contacts(centre: Point, shape: Outline, radius: jax.Array, is_circle: jax.Array) -> jax.Array:
+def _wall_contacts(center: Point, shape: Outline, radius: jax.Array, is_circle: jax.Array) -> jax.Array:
     """Contact points of a shape with the edges of the room: float `[B]`."""
-    (x, y), hits, real = centre, jnp.zeros(radius.shape), list(shape.inverse > 0)
-    # Every edge of the room as a depth inside it: of the circle's centre, and of the corners.
+    (x, y), hits, real = center, jnp.zeros(radius.shape), list(shape.inverse > 0)
+    # Every edge of the room as a depth inside it: of the circle's center, and of the corners.
     for low, depth, depths in (
         (0, x, shape.x),
         (0, ROOM - x, ROOM - shape.x),
@@ -128,7 +128,7 @@ def is_hidden(
     """Whether of two joined shapes one stays within the other however they turn: bool `[B]`.
 
     A polygon is judged by the box that anchors are drawn from: all of a rectangle. A circle is judged as if
-    it were joined to the target's centre: it should stick out wherever it is.
+    it were joined to the target's center: it should stick out wherever it is.
     """
 
     def span(anchor: Point, width: jax.Array, height: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -19,7 +19,7 @@ Draws = dict[str, jax.Array]
 
 LEVEL_DRAWS = ("floor", "control", "movable", "swap")
 SHAPE_DRAWS = ("kind", "role", "num_vertices", "width", "height", "elongation", "rotation", "x", "y")
-FREE_DRAWS = ("immovable", "low", "side")
+FREE_DRAWS = ("static", "low", "side")
 JOINED_DRAWS = ("target_kind", "target", "anchor_x", "anchor_y")
 PROPOSAL_DRAWS = SHAPE_DRAWS + FREE_DRAWS + JOINED_DRAWS
 JOINT_DRAWS = ("order", "revolute", "motor", "auto", "speed", "power", "limits", "low", "high", "binding")

@@ -35,14 +35,14 @@ class Proposals(NamedTuple):
     half_height: jax.Array  # m, of a polygon
     radius: jax.Array  # m, of a circle
     rotation: jax.Array  # rad
-    shape: Outline  # m, [S, K, V, B] each, a turned polygon about its centre
-    reach: jax.Array  # m, how far from the centre a polygon may have corners
+    shape: Outline  # m, [S, K, V, B] each, a turned polygon about its center
+    reach: jax.Array  # m, how far from the center a polygon may have corners
     anchor_x: jax.Array  # m, of a joint, in a polygon's frame
     anchor_y: jax.Array  # m
     joint_arm_x: jax.Array  # m, the same, turned
     joint_arm_y: jax.Array  # m
-    fixed_polygon: jax.Array  # bool, immovable if it is a free polygon
-    fixed_circle: jax.Array  # bool, immovable if it is a free circle
+    fixed_polygon: jax.Array  # bool, static if it is a free polygon
+    fixed_circle: jax.Array  # bool, static if it is a free circle
     # The rest are draws, in 0 .. 1, of what depends on the shapes so far.
     kind: jax.Array
     target_kind: jax.Array
@@ -71,7 +71,7 @@ def propose(draws: Draws, params: GeneratorParams, max_vertices: int) -> Proposa
     anchor_x, anchor_y = ((2 * draws[name] - 1) * inner for name in ("anchor_x", "anchor_y"))
     anchor_x, anchor_y = anchor_x * width, anchor_y * height
     joint_arm_x, joint_arm_y = turn(cos, sin, anchor_x, anchor_y)
-    fixed = lambda area: draws["immovable"] < immovable_chance(params.density * area, params)
+    fixed = lambda area: draws["static"] < static_chance(params.density * area, params)
     return Proposals(
         num_vertices=num_vertices,
         half_width=width,
@@ -90,7 +90,7 @@ def propose(draws: Draws, params: GeneratorParams, max_vertices: int) -> Proposa
     )
 
 
-def immovable_chance(mass: jax.Array, params: GeneratorParams) -> jax.Array:
-    """How likely a free shape of a mass [kg] is immovable."""
-    chance = params.immovable_chance + params.immovable_chance_per_mass * mass
-    return jnp.minimum(chance, params.max_immovable_chance)
+def static_chance(mass: jax.Array, params: GeneratorParams) -> jax.Array:
+    """How likely a free shape of a mass [kg] is static."""
+    chance = params.static_chance + params.static_chance_per_mass * mass
+    return jnp.minimum(chance, params.max_static_chance)

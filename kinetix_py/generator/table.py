@@ -46,7 +46,7 @@ def free_slots(spec: EnvSpec) -> Counts:
         )
     if spec.walls and spec.max_vertices < 4:
         raise ValueError(f"walls are boxes: max_vertices must be at least 4, got {spec.max_vertices}")
-    # Circles are joined at their centres, so that one of two would hide the other.
+    # Circles are joined at their centers, so that one of two would hide the other.
     joints = spec.num_joints if polygons and spec.num_motor_bindings else 0
     thrusters = spec.num_thrusters if spec.num_thruster_bindings else 0
     return Counts(polygons, spec.num_circles, joints, thrusters, spec.max_vertices)

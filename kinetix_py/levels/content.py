@@ -42,7 +42,7 @@ JOINT_COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "anchor_b": (np.float32, PAIR),
     "reference_rotation": (np.float32, FLAT),
     "active": (bool, FLAT),
-    "fixed": (bool, FLAT),
+    "weld": (bool, FLAT),
     "motor_on": (bool, FLAT),
     "motor_speed": (np.float32, FLAT),
     "motor_power": (np.float32, FLAT),

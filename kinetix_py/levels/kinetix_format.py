@@ -51,7 +51,7 @@ BODY_POSITIVE = {name: name for name in ("inverse_mass", "inverse_inertia", "fri
 JOINT_VECTORS = {"a_relative_pos": "anchor_a", "b_relative_pos": "anchor_b"}
 JOINT_NUMBERS = {"rotation": "reference_rotation", "motor_speed": "motor_speed", "motor_power": "motor_power"}
 JOINT_NUMBERS |= {"min_rotation": "min_rotation", "max_rotation": "max_rotation"}
-JOINT_FLAGS = {"motor_on": "motor_on", "motor_has_joint_limits": "limits_on", "is_fixed_joint": "fixed"}
+JOINT_FLAGS = {"motor_on": "motor_on", "motor_has_joint_limits": "limits_on", "is_fixed_joint": "weld"}
 THRUSTER_VECTORS = {"relative_position": "anchor"}
 THRUSTER_NUMBERS = {"rotation": "direction", "power": "power"}
 
@@ -162,7 +162,7 @@ def _read_joint(node: Node, columns: Columns, spec: EnvSpec, row: int) -> None:
     values: Row = {field: _vector(node[key]) for key, field in JOINT_VECTORS.items()}
     values |= {field: node[key].number() for key, field in JOINT_NUMBERS.items()}
     values |= {field: node[key].flag() for key, field in JOINT_FLAGS.items()}
-    if values["limits_on"] and not values["fixed"]:
+    if values["limits_on"] and not values["weld"]:
         node["max_rotation"].number(values["min_rotation"])
     binding = node["motor_binding"].integer(0, spec.num_motor_bindings - 1)
     values |= {"body_a": a, "body_b": b, "active": True, "motor_binding": binding}

@@ -120,7 +120,7 @@ def from_scene(
 
 
 def densities(sim: jax2d.SimState) -> jax.Array:
-    """Mass over area of every body, 1 for immovable ones: float `[N]` kg/m^2."""
+    """Mass over area of every body, 1 for static ones: float `[N]` kg/m^2."""
     index = jnp.arange(sim.vertices.shape[-2])
     used = index[None] < sim.num_vertices[:, None]
     closed = jnp.where(used[..., None], sim.vertices, sim.vertices[:, :1])
@@ -145,7 +145,7 @@ def fits(level: Level, spec: EnvSpec) -> None:
 def pad_level(level: Level, spec: EnvSpec) -> Level:
     """The same level with more, unused slots; pure, so that it may run inside jit.
 
-    Padding keeps a level's behaviour under `contact_order="parallel"`.
+    Padding keeps a level's behavior under `contact_order="parallel"`.
 
     Raises:
       ValueError: the level is larger than the spec in some count.

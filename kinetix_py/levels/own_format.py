@@ -1,9 +1,9 @@
-"""This package's level files: what a level has, in metres, radians and kilograms, and no more.
+"""This package's level files: what a level has, in meters, radians and kilograms, and no more.
 
 Version 2 adds the field `difficulty`; a file without it says version 1, which older readers take.
 
 A body, joint or thruster takes the next free slot of its kind unless it names one. Vertices are about the
-body's position, which is taken for its centre of mass. A number that is left out has the default below.
+body's position, which is taken for its center of mass. A number that is left out has the default below.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ BODY_NUMBERS = {
     "restitution": Default(0.0, 0, 1),
 }
 JOINT_NUMBERS = {"motor_speed": Default(1.0), "motor_power": Default(1.0)}
-JOINT_FLAGS = ("fixed", "motor_on", "motor_auto")
+JOINT_FLAGS = ("weld", "motor_on", "motor_auto")
 THRUSTER_NUMBERS = {"direction": Default(0.0), "power": Default(1.0)}
 INVERSES = ("inverse_mass", "inverse_inertia")
-BODY_OPTIONS = ("id", "slot", "role", "velocity", "collision_mode", "immovable", *INVERSES, *BODY_NUMBERS)
+BODY_OPTIONS = ("id", "slot", "role", "velocity", "collision_mode", "static", *INVERSES, *BODY_NUMBERS)
 JOINT_OPTIONS: tuple[str, ...] = ("slot", "anchor_a", "anchor_b", "reference_rotation", "limits", "limits_on")
 JOINT_OPTIONS += ("motor_binding", *JOINT_FLAGS, *JOINT_NUMBERS)
 THRUSTER_OPTIONS = ("slot", "anchor", "thruster_binding", *THRUSTER_NUMBERS)
@@ -226,10 +226,10 @@ def inverses(mass: tuple[float, float], density: float) -> np.ndarray:
 
 
 def _read_inverses(node: Node, columns: Columns, index: int) -> None:
-    if node.get("immovable", False).flag():
+    if node.get("static", False).flag():
         for field in INVERSES:
             if field in node:
-                node[field].fail(f"is {shown(node[field].value)}, but the body is immovable; leave one out")
+                node[field].fail(f"is {shown(node[field].value)}, but the body is static; leave one out")
         return
     own = inverses(unit_mass(columns, index), columns.bodies["density"][index])
     for field, value in zip(INVERSES, own, strict=True):
@@ -256,7 +256,7 @@ def _read_joint(node: Node, columns: Columns, spec: EnvSpec, ids: dict[str, int]
     limits = node.get("limits", [0, 0])
     low, high = limits.vector()
     limited = node.get("limits_on", "limits" in node).flag()
-    if limited and not node.get("fixed", False).flag():
+    if limited and not node.get("weld", False).flag():
         limits[1].number(low)
     values: dict[str, Any] = {"body_a": a, "body_b": b, "active": True, "limits_on": limited}
     values |= {"min_rotation": low, "max_rotation": high}

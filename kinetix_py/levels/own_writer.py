@@ -146,7 +146,7 @@ def _body(columns: Columns, ids: list[str], index: int, shape: Row) -> Row:
 def _mass(columns: Columns, index: int) -> Row:
     actual = [columns.bodies[field][index] for field in INVERSES]
     if same(actual, (0, 0)):
-        return {"immovable": True}
+        return {"static": True}
     own = inverses(unit_mass(columns, index), columns.bodies["density"][index])
     pairs = zip(INVERSES, actual, own, strict=True)
     return {field: shortest(value) for field, value, implied in pairs if not same(value, implied)}

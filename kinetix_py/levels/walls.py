@@ -20,7 +20,7 @@ def _rounded(position, vertices) -> Shape:
 
 
 def _kinetix_walls() -> list[Shape]:
-    left = np.array([[-5, 5], [0, 5], [0, 0], [-5, 0]])  # about the room's corner, not about its own centre
+    left = np.array([[-5, 5], [0, 5], [0, 0], [-5, 0]])  # about the room's corner, not about its own center
     flat = box_vertices(2.5, 5.2)
     walls = [((2.5, -4.8), flat), ((0, 0), left), ((0, 0), left + [10, 0]), ((2.5, 10.2), flat)]
     return [_rounded(*wall) for wall in walls]
@@ -28,7 +28,7 @@ def _kinetix_walls() -> list[Shape]:
 
 # Position [2] and vertices [4, 2] of each wall [m]; "kinetix" is the room of Kinetix's own files.
 ROOMS = {
-    DEFAULT_ROOM: [_rounded(centre, box_vertices(*half)) for centre, half in room_walls()],
+    DEFAULT_ROOM: [_rounded(center, box_vertices(*half)) for center, half in room_walls()],
     "kinetix": _kinetix_walls(),
 }
 FIXED: dict[str, float | tuple[float, float]] = {

@@ -98,7 +98,7 @@ def joint_features(state: EnvState, spec: EnvSpec, backwards: bool) -> jax.Array
     return _columns(
         here,
         there,
-        joints.fixed,
+        joints.weld,
         joints.motor_on,
         sign * joints.motor_speed,
         joints.motor_power,
@@ -130,7 +130,7 @@ def attention_masks(state: EnvState, spec: EnvSpec) -> jax.Array:
     active = state.sim.active
     both = active[:, None] & active[None]
     linked = state.component[:, None] == state.component[None]
-    return both[None] & jnp.stack([both, linked, jax2d.joined(state.sim), touching(state, spec.sim)])
+    return both[None] & jnp.stack([both, linked, jax2d.joint_adjacency(state.sim), touching(state, spec.sim)])
 
 
 def entity_observation(state: EnvState, params: EnvParams, spec: EnvSpec) -> EntityObservation:

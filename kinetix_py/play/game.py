@@ -76,7 +76,7 @@ def environment(spec: EnvSpec) -> Environment:
 def _shown(state: EnvState, controls: jax.Array, outcome: jax.Array) -> Shown:
     sim = state.sim
     joints = sim.joints
-    driven = jnp.concatenate([joints.active & joints.motor_on & ~joints.fixed, sim.thrusters.active])
+    driven = jnp.concatenate([joints.active & joints.motor_on & ~joints.weld, sim.thrusters.active])
     seen = jnp.where(driven, controls, 0)
     return Shown(sim.position, sim.rotation, state.contact, seen, state.time, state.distance, outcome)
 

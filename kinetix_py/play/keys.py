@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kinetix_py.rendering.style import MOTOR_COLOURS, THRUSTER_COLOURS, hex_colour
+from kinetix_py.rendering.style import MOTOR_COLORS, THRUSTER_COLORS, hex_color
 from kinetix_py.spec import EnvSpec
 
 # For motor bindings 0, 1, ...: the keys for +1 and -1. Bindings beyond have no keys.
@@ -67,7 +67,7 @@ def asked_values(held: Collection[str], spec: EnvSpec) -> np.ndarray:
 
 
 def key_hints(spec: EnvSpec, used: Collection[int]) -> list[dict[str, Any]]:
-    """For a page: every binding with its name, colour, keys, and whether a level listens to it.
+    """For a page: every binding with its name, color, keys, and whether a level listens to it.
 
     Args:
       used: bindings that some motor or thruster of the level listens to, by their place in an action.
@@ -76,13 +76,13 @@ def key_hints(spec: EnvSpec, used: Collection[int]) -> list[dict[str, Any]]:
     for binding in range(spec.num_bindings):
         motor = binding < spec.num_motor_bindings
         kind, index = ("motor", binding) if motor else ("thruster", binding - spec.num_motor_bindings)
-        colours: tuple[tuple[float, ...], ...] = MOTOR_COLOURS if motor else THRUSTER_COLOURS
+        colors: tuple[tuple[float, ...], ...] = MOTOR_COLORS if motor else THRUSTER_COLORS
         keys = [key for key in keys_of(spec) if key.binding == binding and not key.code.startswith("Numpad")]
         rows.append(
             {
                 "name": f"{kind} {index}",
                 "kind": kind,
-                "colour": hex_colour(colours[index % len(colours)]),
+                "color": hex_color(colors[index % len(colors)]),
                 "keys": [{"code": key.code, "label": key.label, "value": key.value} for key in keys],
                 "used": binding in used,
             }

@@ -158,7 +158,7 @@ def level_message(game: Game) -> dict[str, Any]:
 
 
 def frame_message(game: Game) -> dict[str, Any]:
-    """What a page is told of a frame: metres, radians and seconds."""
+    """What a page is told of a frame: meters, radians and seconds."""
     shown, bodies = game.shown, shown_bodies(game)
     places = np.concatenate([shown.position[bodies], shown.rotation[bodies, None]], axis=1)
     rounded = lambda values: np.round(np.nan_to_num(np.asarray(values, float)), 4).tolist()

@@ -1,4 +1,4 @@
-// Moves a picture that kinetix_py/rendering/svg.py drew: 100 units per metre, the second axis points down.
+// Moves a picture that kinetix_py/rendering/svg.py drew: 100 units per meter, the second axis points down.
 const ROOM = 500, UNITS = 100;
 const short = (x) => String(Math.round(x * 100) / 100 || 0);
 

@@ -103,7 +103,7 @@ def controls(scene: Any, actions: Any, spec: EnvSpec, axes: int = 0) -> np.ndarr
     read = lambda values, binding: (values[:, None] * (binding[:, None] == np.arange(values.shape[1]))).sum(2)
     joints = scene.sim.joints
     turning = np.where(scene.motor_auto, 1.0, read(values[:, :motors], scene.motor_binding))
-    turning = turning * (joints.active & joints.motor_on & ~joints.fixed)
+    turning = turning * (joints.active & joints.motor_on & ~joints.weld)
     pushing = read(values[:, motors : motors + thrusters], scene.thruster_binding)
     both = np.concatenate([turning, pushing * scene.sim.thrusters.active], axis=1)
     return both.reshape(*lead, both.shape[1])

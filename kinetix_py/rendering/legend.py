@@ -1,4 +1,4 @@
-"""What explains a drawing: a list of its marks, and the length of a metre."""
+"""What explains a drawing: a list of its marks, and the length of a meter."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from kinetix_py.rendering.parts import ARC, FLAME, MARK, NOZZLE, TURN, number
 from kinetix_py.rendering.style import (
-    CONTACT_COLOUR,
-    FLAME_COLOURS,
+    CONTACT_COLOR,
+    FLAME_COLORS,
     INK,
-    MOTOR_COLOURS,
+    MOTOR_COLORS,
     PAPER,
-    THRUSTER_COLOURS,
+    THRUSTER_COLORS,
     UNITS,
-    hex_colour,
+    hex_color,
 )
 
 LEGEND_WIDTH = 240.0  # room for the longest line in a wide font
@@ -23,10 +23,10 @@ ROW = 25.0
 SCALE_HEIGHT = 30.0
 
 
-def _swatch(fill: str, immovable: bool, letter: str = "") -> str:
+def _swatch(fill: str, static: bool, letter: str = "") -> str:
     box = '<rect x="-14" y="-8" width="34" height="16"'
-    drawn = f'{box} fill="url(#{fill})" stroke="{INK}" stroke-width="{4 if immovable else 1.6}"/>'
-    if immovable:
+    drawn = f'{box} fill="url(#{fill})" stroke="{INK}" stroke-width="{4 if static else 1.6}"/>'
+    if static:
         drawn += f'{box} fill="none" stroke="{PAPER}" stroke-width="1.2"/>'
     return drawn + (_letter(letter, 13, -5) if letter else "")
 
@@ -38,16 +38,16 @@ def _letter(text: str, size: float, x: float = 0) -> str:
     )
 
 
-def _disc(colour: str, text: str, dashes: str = "") -> str:
-    return f'<circle r="{MARK:g}" fill="{colour}" {_LINE}{dashes}/>' + _letter(text, 10)
+def _disc(color: str, text: str, dashes: str = "") -> str:
+    return f'<circle r="{MARK:g}" fill="{color}" {_LINE}{dashes}/>' + _letter(text, 10)
 
 
 _LINE = f'stroke="{INK}" stroke-width="1.8"'
 
 
-def _nozzle(colour: str, text: str) -> str:
+def _nozzle(color: str, text: str) -> str:
     corners = " ".join(f"{a + 8},{b}" for a, b in NOZZLE)
-    return f'<polygon points="{corners}" fill="{colour}" {_LINE}/>' + _letter(text, 10, -1.5)
+    return f'<polygon points="{corners}" fill="{color}" {_LINE}/>' + _letter(text, 10, -1.5)
 
 
 def _shape_rows(prefix: str) -> list[tuple[str, str]]:
@@ -65,17 +65,17 @@ def _joint_rows(scenes: list[Any]) -> list[tuple[str, str]]:
     bindings = sorted({int(b) for one in scenes for b in one.motor_binding[_driven(one) & ~one.motor_auto]})
     has = lambda test: any(bool(np.any(test(one))) for one in scenes)
     rows = []
-    if has(lambda one: one.sim.joints.active & ~one.sim.joints.fixed & ~one.sim.joints.motor_on):
+    if has(lambda one: one.sim.joints.active & ~one.sim.joints.weld & ~one.sim.joints.motor_on):
         rows.append((f'<circle r="6" fill="{PAPER}" {_LINE}/><circle r="1.5" fill="{INK}"/>', "free joint"))
-    if has(lambda one: one.sim.joints.active & one.sim.joints.fixed):
+    if has(lambda one: one.sim.joints.active & one.sim.joints.weld):
         box = f'<rect x="-6" y="-6" width="12" height="12" fill="{PAPER}" {_LINE}/>'
-        rows.append((f'{box}<path d="M-6,-6L6,6M-6,6L6,-6" {_LINE}/>', "fixed joint"))
+        rows.append((f'{box}<path d="M-6,-6L6,6M-6,6L6,-6" {_LINE}/>', "weld joint"))
     for b in bindings:
-        disc = _disc(hex_colour(MOTOR_COLOURS[b % len(MOTOR_COLOURS)]), str(b))
+        disc = _disc(hex_color(MOTOR_COLORS[b % len(MOTOR_COLORS)]), str(b))
         rows.append((disc, f"motor of binding {b}"))
     if has(lambda one: _driven(one) & one.motor_auto):
         rows.append((_disc(PAPER, "A", ' stroke-dasharray="3 2"'), "motor that runs by itself"))
-    if has(lambda one: one.sim.joints.active & one.sim.joints.limits_on & ~one.sim.joints.fixed):
+    if has(lambda one: one.sim.joints.active & one.sim.joints.limits_on & ~one.sim.joints.weld):
         arc = f'<path d="M-11,5A{ARC:g},{ARC:g} 0 0 1 11,5M0,8V-3" fill="none" {_LINE}/>'
         rows.append((arc, "limits of a joint, and its hand"))
     return rows
@@ -83,13 +83,13 @@ def _joint_rows(scenes: list[Any]) -> list[tuple[str, str]]:
 
 def _driven(one: Any) -> np.ndarray:
     joints = one.sim.joints
-    return joints.active & joints.motor_on & ~joints.fixed
+    return joints.active & joints.motor_on & ~joints.weld
 
 
 def _thruster_rows(scenes: list[Any]) -> list[tuple[str, str]]:
     bindings = sorted({int(b) for one in scenes for b in one.thruster_binding[one.sim.thrusters.active]})
     return [
-        (_nozzle(hex_colour(THRUSTER_COLOURS[b % len(THRUSTER_COLOURS)]), str(b)), f"thruster of binding {b}")
+        (_nozzle(hex_color(THRUSTER_COLORS[b % len(THRUSTER_COLORS)]), str(b)), f"thruster of binding {b}")
         for b in bindings
     ]
 
@@ -101,9 +101,9 @@ def _action_rows(scenes: list[Any]) -> list[tuple[str, str]]:
             (f'<path d="{TURN}" fill="none" transform="scale(.75)" {_LINE}/>', "motor is on, this way")
         )
     if any(one.sim.thrusters.active.any() for one in scenes):
-        fire = f'<path d="{FLAME}" fill="{FLAME_COLOURS[0]}" transform="translate(12 0) scale(.8)" {_LINE}/>'
+        fire = f'<path d="{FLAME}" fill="{FLAME_COLORS[0]}" transform="translate(12 0) scale(.8)" {_LINE}/>'
         rows.append((fire, "thruster is firing"))
-    diamond = f'<path d="M0,-6L6,0L0,6L-6,0Z" fill="{CONTACT_COLOUR}" stroke="{PAPER}" stroke-width="1.5"/>'
+    diamond = f'<path d="M0,-6L6,0L0,6L-6,0Z" fill="{CONTACT_COLOR}" stroke="{PAPER}" stroke-width="1.5"/>'
     return [*rows, (diamond, "shapes touch")]
 
 

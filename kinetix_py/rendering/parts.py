@@ -1,7 +1,7 @@
 """Pieces of a drawing: shapes, joints and thrusters, each in the frame of the body it is fixed to.
 
-A drawing has `UNITS` units per metre and its second axis points down: a point (x, y) of a body's frame is at
-(100 x, -100 y). Roles, bindings and kinds differ in hatching, outline and letters, not only in colour.
+A drawing has `UNITS` units per meter and its second axis points down: a point (x, y) of a body's frame is at
+(100 x, -100 y). Roles, bindings and kinds differ in hatching, outline and letters, not only in color.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import numpy as np
 
 from kinetix_py.rendering.host import outline, shape_depth, turned
 from kinetix_py.rendering.style import (
-    FLAME_COLOURS,
-    IMMOVABLE_DARKENING,
+    FLAME_COLORS,
     INK,
-    MOTOR_COLOURS,
+    MOTOR_COLORS,
     PAPER,
-    ROLE_COLOURS,
+    ROLE_COLORS,
     ROLE_LETTERS,
-    THRUSTER_COLOURS,
+    STATIC_DARKENING,
+    THRUSTER_COLORS,
     UNITS,
-    hex_colour,
+    hex_color,
 )
 from kinetix_py.spec import ROLES, ROOM
 
@@ -65,24 +65,24 @@ def definitions(prefix: str) -> str:
         "blue": ('<circle cx="6" cy="6" r="2.4" fill="#dbe6ff"/>', 12),
         "red": ('<path d="M0,6H12M6,0V12" stroke="#ffc9c9" stroke-width="1.8"/>', 12),
     }
-    colours = dict(zip(ROLES, map(hex_colour, ROLE_COLOURS), strict=True))
-    colours["fixed"] = hex_colour(ROLE_COLOURS[0], IMMOVABLE_DARKENING)
+    colors = dict(zip(ROLES, map(hex_color, ROLE_COLORS), strict=True))
+    colors["fixed"] = hex_color(ROLE_COLORS[0], STATIC_DARKENING)
     tiles = [
         f'<pattern id="{prefix}{name}" width="{size}" height="{size}" patternUnits="userSpaceOnUse" '
-        f'patternTransform="rotate(45)"><rect width="{size}" height="{size}" fill="{colours[name]}"/>'
+        f'patternTransform="rotate(45)"><rect width="{size}" height="{size}" fill="{colors[name]}"/>'
         f"{line}</pattern>"
         for name, (line, size) in lines.items()
     ]
     return f"<defs>{''.join(tiles)}</defs>"
 
 
-def fill_name(role: int, immovable: bool) -> str:
+def fill_name(role: int, static: bool) -> str:
     """Which tile of `definitions` a shape is filled with."""
-    return "fixed" if role == 0 and immovable else ROLES[role]
+    return "fixed" if role == 0 and static else ROLES[role]
 
 
 def _reach(scene: Any, body: int) -> float:
-    """Distance from a body's centre to its edge along the first axis of its frame [units]."""
+    """Distance from a body's center to its edge along the first axis of its frame [units]."""
     polygons = scene.sim.vertices.shape[0]
     if body >= polygons:
         return UNITS * float(scene.sim.radius[body - polygons])
@@ -92,24 +92,24 @@ def _reach(scene: Any, body: int) -> float:
 
 
 def _rotation_mark(reach: float) -> str:
-    """A tick from the edge towards the centre, along the first axis of the body's frame."""
+    """A tick from the edge towards the center, along the first axis of the body's frame."""
     line = f"M{number(0.62 * reach)},0H{number(reach)}"
     strokes = ((PAPER, 4), (INK, 2))
-    return "".join(f'<path d="{line}" stroke="{colour}" stroke-width="{wide}"/>' for colour, wide in strokes)
+    return "".join(f'<path d="{line}" stroke="{color}" stroke-width="{wide}"/>' for color, wide in strokes)
 
 
 def shape(scene: Any, body: int, prefix: str) -> str:
-    """A body: role as fill, thick and double outline if immovable, else a tick that shows its rotation."""
+    """A body: role as fill, thick and double outline if static, else a tick that shows its rotation."""
     sim = scene.sim
     polygons = sim.vertices.shape[0]
-    immovable = bool(sim.inverse_mass[body] == 0)
-    fill = fill_name(int(scene.role[body]), immovable)
+    static = bool(sim.inverse_mass[body] == 0)
+    fill = fill_name(int(scene.role[body]), static)
     if body < polygons:
         what = f'<polygon points="{points(outline(scene, body))}"'
     else:
         what = f'<circle r="{number(UNITS * sim.radius[body - polygons])}"'
-    drawn = f'{what} fill="url(#{prefix}{fill})" stroke="{INK}" stroke-width="{5 if immovable else 1.6}"/>'
-    if immovable:
+    drawn = f'{what} fill="url(#{prefix}{fill})" stroke="{INK}" stroke-width="{5 if static else 1.6}"/>'
+    if static:
         drawn += f'{what} fill="none" stroke="{PAPER}" stroke-width="1.4"/>'
     elif sim.inverse_inertia[body] > 0:
         drawn += _rotation_mark(_reach(scene, body))
@@ -125,7 +125,7 @@ def joint(scene: Any, index: int, turning: float | None) -> tuple[str, Text | No
     joints = scene.sim.joints
     x, y = UNITS * joints.anchor_a[index] * [1, -1]
     place, line = f'transform="translate({number(x)} {number(y)})"', f'stroke="{INK}" stroke-width="1.8"'
-    if joints.fixed[index]:
+    if joints.weld[index]:
         cross = '<path d="M-6,-6L6,6M-6,6L6,-6"/>'
         box = f'<rect x="-6" y="-6" width="12" height="12" fill="{PAPER}"/>'
         return f"<g {place} {line}>{box}{cross}</g>", None
@@ -133,9 +133,9 @@ def joint(scene: Any, index: int, turning: float | None) -> tuple[str, Text | No
         ring = f'<circle r="6" fill="{PAPER}"/><circle r="1.5" fill="{INK}"/>'
         return f"<g {place} {line}>{ring}</g>", None
     binding, auto = int(scene.motor_binding[index]), bool(scene.motor_auto[index])
-    colour = PAPER if auto else hex_colour(MOTOR_COLOURS[binding % len(MOTOR_COLOURS)])
+    color = PAPER if auto else hex_color(MOTOR_COLORS[binding % len(MOTOR_COLORS)])
     dashes = ' stroke-dasharray="3 2"' if auto else ""
-    disc = f'<circle r="{MARK:g}" fill="{colour}"{dashes}/>'
+    disc = f'<circle r="{MARK:g}" fill="{color}"{dashes}/>'
     letter = Text(int(joints.body_a[index]), float(x), float(y), "A" if auto else str(binding), 10)
     arrow = "" if turning is None else turn_arrow(index, turning)
     return f"<g {place} {line}>{disc}{arrow}</g>", letter
@@ -151,7 +151,7 @@ def turn_arrow(index: int, turning: float) -> str:
 def limits(scene: Any, index: int) -> tuple[str, str]:
     """A joint's limits: an arc in body a's frame, and a hand in body b's frame that stays within it.
 
-    The hand points from the joint to the centre of body b, or along its first axis if that is the joint.
+    The hand points from the joint to the center of body b, or along its first axis if that is the joint.
     """
     joints = scene.sim.joints
     away = -joints.anchor_b[index]
@@ -183,9 +183,9 @@ def thruster(scene: Any, index: int, push: float | None) -> tuple[str, Text]:
     part = scene.sim.thrusters
     x, y = UNITS * part.anchor[index] * [1, -1]
     angle, binding = float(part.direction[index]), int(scene.thruster_binding[index])
-    colour = hex_colour(THRUSTER_COLOURS[binding % len(THRUSTER_COLOURS)])
+    color = hex_color(THRUSTER_COLORS[binding % len(THRUSTER_COLORS)])
     corners = " ".join(f"{a},{b}" for a, b in NOZZLE)
-    nozzle = f'<polygon points="{corners}" fill="{colour}"/>'
+    nozzle = f'<polygon points="{corners}" fill="{color}"/>'
     burning = "" if push is None else flame(index, push)
     place = f"translate({number(x)} {number(y)}) rotate({number(-np.degrees(angle))})"
     text_x, text_y = np.array([x, y]) + turned(angle, np.array([-9.5, 0.0])) * [1, -1]
@@ -197,7 +197,7 @@ def thruster(scene: Any, index: int, push: float | None) -> tuple[str, Text]:
 def flame(index: int, push: float) -> str:
     """A flame as long as a thruster pushes; hidden while it does not."""
     shown = "" if push else ' visibility="hidden"'
-    outer, inner = FLAME_COLOURS
+    outer, inner = FLAME_COLORS
     shapes = f'<path d="{FLAME}" fill="{outer}"/><path d="{CORE}" fill="{inner}" stroke="none"/>'
     scale = f"translate(-15 0) scale({number(push)} 1)"
     return f'<g class="flame" data-flame="{index}" transform="{scale}"{shown}>{shapes}</g>'

@@ -19,13 +19,13 @@ from jax2d import SimState
 from kinetix_py.env.types import EnvState
 from kinetix_py.rendering.style import (
     FIXED_JOINT,
-    IMMOVABLE_DARKENING,
     MARK_RADIUS,
-    MOTOR_COLOURS,
+    MOTOR_COLORS,
     OUTLINE,
     PLAIN_JOINT,
-    ROLE_COLOURS,
-    THRUSTER_COLOURS,
+    ROLE_COLORS,
+    STATIC_DARKENING,
+    THRUSTER_COLORS,
 )
 from kinetix_py.spec import ROOM
 
@@ -69,7 +69,7 @@ class _Parts(NamedTuple):
     edges: _Edges
     rings: _Rings
     marks: _Marks
-    colours: jax.Array  # float [N, 3], of the bodies, over that of the outline
+    colors: jax.Array  # float [N, 3], of the bodies, over that of the outline
     bare: jax.Array  # bool, the sides of the room cannot be seen
 
 
@@ -80,10 +80,10 @@ def _look_up(table, index: jax.Array) -> jax.Array:
     return jnp.tensordot(chosen, table, 1, precision=jax.lax.Precision.HIGHEST)
 
 
-def _colours(state: EnvState) -> jax.Array:
-    """Fill colour of every body: float `[N, 3]`."""
+def _colors(state: EnvState) -> jax.Array:
+    """Fill color of every body: float `[N, 3]`."""
     dark = (state.sim.inverse_mass == 0) & (state.role == 0)
-    return _look_up(ROLE_COLOURS, state.role) * jnp.where(dark, IMMOVABLE_DARKENING, 1.0)[:, None]
+    return _look_up(ROLE_COLORS, state.role) * jnp.where(dark, STATIC_DARKENING, 1.0)[:, None]
 
 
 def _turned(rotation: jax.Array, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -94,17 +94,17 @@ def _turned(rotation: jax.Array, x: jax.Array, y: jax.Array) -> tuple[jax.Array,
 def _marks(state: EnvState, scale: float) -> _Marks:
     """Joints, then thrusters."""
     sim, joints, thrusters = state.sim, state.sim.joints, state.sim.thrusters
-    driven = (joints.motor_on & ~joints.fixed)[:, None]
-    still = jnp.where(joints.fixed[:, None], jnp.asarray(FIXED_JOINT)[None], jnp.asarray(PLAIN_JOINT)[None])
-    motor = _look_up(MOTOR_COLOURS, state.motor_binding % len(MOTOR_COLOURS))
-    thrust = _look_up(THRUSTER_COLOURS, state.thruster_binding % len(THRUSTER_COLOURS))
+    driven = (joints.motor_on & ~joints.weld)[:, None]
+    still = jnp.where(joints.weld[:, None], jnp.asarray(FIXED_JOINT)[None], jnp.asarray(PLAIN_JOINT)[None])
+    motor = _look_up(MOTOR_COLORS, state.motor_binding % len(MOTOR_COLORS))
+    thrust = _look_up(THRUSTER_COLORS, state.thruster_binding % len(THRUSTER_COLORS))
     body = jnp.concatenate([joints.body_a, thrusters.body])
     anchor = jnp.concatenate([joints.anchor_a, thrusters.anchor])
     arm = _turned(_look_up(sim.rotation, body), anchor[:, 0], anchor[:, 1])
-    colours = jnp.concatenate([jnp.where(driven, motor, still), thrust])
+    colors = jnp.concatenate([jnp.where(driven, motor, still), thrust])
     active = jnp.concatenate([joints.active, thrusters.active])
     place = scale * (_look_up(sim.position, body) + jnp.stack(arm, axis=1))
-    parts = jnp.round(colours * INK_STEPS).astype(jnp.int32) << (INK_BITS * jnp.arange(3))[None]
+    parts = jnp.round(colors * INK_STEPS).astype(jnp.int32) << (INK_BITS * jnp.arange(3))[None]
     return _Marks(place[:, 0], jnp.where(active, place[:, 1], FAR_OUTSIDE), parts.sum(axis=1))
 
 
@@ -112,7 +112,7 @@ def _edges(sim: SimState, scale: float) -> _Edges:
     """Half-planes of the polygons in pixels; unused edges and bodies never decide what is inside.
 
     Args:
-      scale: pixels per metre.
+      scale: pixels per meter.
     """
     polygons, corners = sim.vertices.shape[:2]
     x, y = _turned(sim.rotation[:polygons, None], sim.vertices[..., 0], sim.vertices[..., 1])
@@ -196,9 +196,9 @@ def _circle(rings: _Rings, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Arra
 def _nearest_mark(
     marks: _Marks, radius: float, x: jax.Array, y: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """As `_polygon`, of the mark that is nearest to each pixel; and its colour over that of the outline.
+    """As `_polygon`, of the mark that is nearest to each pixel; and its color over that of the outline.
 
-    All parts of a colour are chosen by one operation: a choice of each would keep XLA from vectorising.
+    All parts of a color are chosen by one operation: a choice of each would keep XLA from vectorizing.
     """
     nearest, ink = jnp.full(x.shape, -FAR_OUTSIDE), jnp.zeros(x.shape, jnp.int32)
     for i in range(marks.x.shape[0]):
@@ -218,20 +218,20 @@ def _paint(parts: _Parts, size: int, bare: bool) -> jax.Array:
       bare: leave the sides of the room out; static.
     """
     shape = (size, size, 3)
-    centre = jnp.arange(size) + 0.5
+    center = jnp.arange(size) + 0.5
     # Whole arrays from the start: XLA would compute what it has to widen more than once.
-    x = jnp.broadcast_to(centre[None, :, None], shape)
-    y = jnp.broadcast_to(centre[::-1, None, None], shape)
+    x = jnp.broadcast_to(center[None, :, None], shape)
+    y = jnp.broadcast_to(center[::-1, None, None], shape)
     cover, fill, ink = _nearest_mark(parts.marks, MARK_RADIUS * size / ROOM, x, y)
     picture, seen = fill * ink, 1 - cover  # seen: what the shapes above leave open
     polygons = parts.edges.offset.shape[0]
     left_out = range(polygons)[SIDES] if bare else ()
-    for i in reversed([i for i in range(len(parts.colours)) if i not in left_out]):
+    for i in reversed([i for i in range(len(parts.colors)) if i not in left_out]):
         if i < polygons:
             cover, fill = _polygon(parts.edges, i, x, y)
         else:
             cover, fill = _circle(parts.rings, i - polygons, x, y)
-        picture = picture + seen * fill * parts.colours[i][None, None]
+        picture = picture + seen * fill * parts.colors[i][None, None]
         seen = seen - seen * cover
     # What is covered and not a fill is outline; what is not covered is white.
     return _least(picture + OUTLINE + (1 - OUTLINE) * seen, 1.0)  # rounding may be a bit above
@@ -263,9 +263,9 @@ def _painter(size: int):
 def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
     """A picture of the room, 5 m x 5 m, on white.
 
-    Every shape is in the colour of its role (`kinetix_py.rendering.style`), its edge softened over one
+    Every shape is in the color of its role (`kinetix_py.rendering.style`), its edge softened over one
     pixel, with a dark outline of one pixel inside it. Polygons lie at the bottom, then circles, each in slot
-    order; on top the joints (coloured by motor binding) and thrusters, of which the nearest one is seen.
+    order; on top the joints (colored by motor binding) and thrusters, of which the nearest one is seen.
 
     Args:
       state: one state; `vmap` over a batch of them.
@@ -284,7 +284,7 @@ def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
         edges=_edges(state.sim, scale),
         rings=_rings(state.sim, scale),
         marks=_marks(state, scale),
-        colours=_colours(state) - OUTLINE,
+        colors=_colors(state) - OUTLINE,
         bare=_sides_are_outside(state.sim),
     )
     return _painter(size)(jax.tree.map(lambda value: value[None], parts))[0]

@@ -13,7 +13,7 @@ import numpy as np
 
 from kinetix_py.rendering import parts
 from kinetix_py.rendering.recording import Episode
-from kinetix_py.rendering.style import MOTOR_COLOURS, THRUSTER_COLOURS, hex_colour
+from kinetix_py.rendering.style import MOTOR_COLORS, THRUSTER_COLORS, hex_color
 from kinetix_py.rendering.svg import SIDE, framed, picture
 
 VERSION = 1
@@ -59,24 +59,24 @@ def _motion(episode: Episode, bodies: np.ndarray) -> dict[str, Any]:
 def _inputs(episode: Episode) -> list[dict[str, Any]]:
     """The bindings that a level listens to, each with a joint or thruster that shows what it is asked for."""
     scene, joints = episode.scene, episode.scene.sim.joints
-    driven = joints.active & joints.motor_on & ~joints.fixed & ~scene.motor_auto
+    driven = joints.active & joints.motor_on & ~joints.weld & ~scene.motor_auto
     count = len(joints.active)
     kinds = (
-        ("motor", np.flatnonzero(driven), scene.motor_binding, 0, MOTOR_COLOURS),
+        ("motor", np.flatnonzero(driven), scene.motor_binding, 0, MOTOR_COLORS),
         (
             "thruster",
             np.flatnonzero(scene.sim.thrusters.active),
             scene.thruster_binding,
             count,
-            THRUSTER_COLOURS,
+            THRUSTER_COLORS,
         ),
     )
     found = {}
-    for kind, slots, binding, first, colours in kinds:
+    for kind, slots, binding, first, colors in kinds:
         for slot in slots.tolist()[::-1]:
             b = int(binding[slot])
-            colour = hex_colour(colours[b % len(colours)])
-            found[kind, b] = {"name": f"{kind} {b}", "control": first + slot, "colour": colour}
+            color = hex_color(colors[b % len(colors)])
+            found[kind, b] = {"name": f"{kind} {b}", "control": first + slot, "color": color}
     return [found[key] for key in sorted(found)]
 
 
@@ -159,7 +159,7 @@ def read_player(page: str) -> list[dict[str, Any]]:
 
     Returns:
       For each episode: `title`, `length` (environment steps), `solved`, `bodies` (int `[M]`, those that
-      move), `position` (float `[F, M, 2]` m, to the millimetre), `rotation` (float `[F, M]` rad in
+      move), `position` (float `[F, M, 2]` m, to the millimeter), `rotation` (float `[F, M]` rad in
       -pi .. pi), `contacts` (for each frame float `[m, 2]` m), and `controls` `[F, J + T]`,
       `reward` `[F]` and `value` `[F]` or None.
 

@@ -15,7 +15,7 @@ from kinetix_py.rendering.contacts import contact_points
 from kinetix_py.rendering.host import Scene, controls, row, spec_of, to_host
 from kinetix_py.rendering.legend import LEGEND_WIDTH, SCALE_HEIGHT, legend_rows, scale_bar_row
 from kinetix_py.rendering.parts import Text, number
-from kinetix_py.rendering.style import CONTACT_COLOUR, INK, PAPER, UNITS
+from kinetix_py.rendering.style import CONTACT_COLOR, INK, PAPER, UNITS
 from kinetix_py.spec import ROOM, EnvSpec
 
 SIDE = ROOM * UNITS  # of a picture [units]
@@ -96,7 +96,7 @@ def picture(scene: Any, prefix: str, act: np.ndarray | None, places: np.ndarray 
     bodies, joints = np.flatnonzero(sim.active).tolist(), np.flatnonzero(sim.joints.active).tolist()
     letters = [parts.role_letter(scene, body) for body in bodies]
     pieces = [(body, parts.shape(scene, body, prefix)) for body in bodies]
-    for j in (j for j in joints if sim.joints.limits_on[j] and not sim.joints.fixed[j]):
+    for j in (j for j in joints if sim.joints.limits_on[j] and not sim.joints.weld[j]):
         arc, hand = parts.limits(scene, j)
         pieces += [(int(sim.joints.body_a[j]), arc), (int(sim.joints.body_b[j]), hand)]
     for t in np.flatnonzero(sim.thrusters.active).tolist():
@@ -108,7 +108,7 @@ def picture(scene: Any, prefix: str, act: np.ndarray | None, places: np.ndarray 
         pieces.append((int(sim.joints.body_a[j]), drawn))
         letters.append(mark)
     touches = "" if places is None else contact_marks(places)
-    style = f'fill="{CONTACT_COLOUR}" stroke="{PAPER}" stroke-width="1.5"'
+    style = f'fill="{CONTACT_COLOR}" stroke="{PAPER}" stroke-width="1.5"'
     return (
         _in_frames(scene, pieces)
         + f'<g class="contacts" {style}>{touches}</g>'
@@ -151,9 +151,9 @@ def render_svg(
 ) -> Drawing:
     """A drawing of the room, 5 m x 5 m.
 
-    Roles are told apart by colour, hatching (green striped, blue dotted, red cross-hatched) and letter,
+    Roles are told apart by color, hatching (green striped, blue dotted, red cross-hatched) and letter,
     shapes that cannot move by a double outline. Fixed joints are crossed boxes, free ones rings, motors discs
-    in the colour and with the number of their binding (`A`: runs by itself), thrusters nozzles likewise. A
+    in the color and with the number of their binding (`A`: runs by itself), thrusters nozzles likewise. A
     tick in a shape shows how it is turned, an arc the limits of a joint.
 
     Args:

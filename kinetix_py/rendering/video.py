@@ -34,13 +34,13 @@ def _pictures(states: EnvState, size: int) -> jax.Array:
 
 def _frame_border(picture: np.ndarray, over: bool, solved: bool) -> None:
     """Draws a picture's border in place: green and wide once solved, dashed once over otherwise."""
-    wide, colour = (1, RUNNING) if not over else (5, SOLVED if solved else OVER)
+    wide, color = (1, RUNNING) if not over else (5, SOLVED if solved else OVER)
     index = np.arange(len(picture))
     edge = (index < wide) | (index >= len(picture) - wide)
     border = edge[:, None] | edge[None]
     if over and not solved:
         border &= ((index[:, None] + index[None]) // 8) % 2 == 0
-    picture[border] = colour
+    picture[border] = color
 
 
 def _tiled(pictures: np.ndarray, columns: int) -> np.ndarray:

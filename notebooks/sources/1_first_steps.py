@@ -84,7 +84,7 @@ print(f"after {len(states) - 1} steps: reward {float(reward):+.2f}, solved: {boo
 
 # %% [markdown]
 # An episode ends when green touches blue (+1), when green touches red (-1), or after 256 steps. On the way
-# there is a reward of 0.2 per metre that green and blue come closer; `kx.EnvParams(dense_reward_scale=0)`
+# there is a reward of 0.2 per meter that green and blue come closer; `kx.EnvParams(dense_reward_scale=0)`
 # turns it off.
 #
 # The observation is, unless you ask for another one, a table of entities with masks:

@@ -42,7 +42,7 @@ spec = kx.EnvSpec(
 scene = jax2d.Scene(spec.sim)
 scene.add_walls()
 chassis = scene.add_box((0.9, 0.85), 0.9, 0.2)
-rock = scene.add_box((2.6, 0.575), 0.3, 0.35, immovable=True)
+rock = scene.add_box((2.6, 0.575), 0.3, 0.35, static=True)
 goal = scene.add_circle((4.4, 0.6), 0.2)
 for x in (0.6, 1.2):
     wheel = scene.add_circle((x, 0.65), 0.22)
@@ -115,7 +115,7 @@ for _ in range(UPDATES // PER_CALL):
 # %%
 plt.figure(figsize=(6, 3))
 plt.plot(ENVS * STEPS * np.arange(1, UPDATES + 1), curve, label="while learning")
-plt.axhline(chance, color="grey", linestyle="--", label="at random")
+plt.axhline(chance, color="gray", linestyle="--", label="at random")
 plt.xlabel("environment steps")
 plt.ylabel("share of episodes solved")
 plt.ylim(0, 1)

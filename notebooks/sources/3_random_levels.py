@@ -38,7 +38,7 @@ kx.render_svg(levels, width=170)
 # %%
 sim, role = levels.sim, np.asarray(levels.role)
 free = np.asarray(sim.active) & (np.arange(env.spec.num_bodies) >= env.spec.walls)
-motor = np.asarray(sim.joints.active & sim.joints.motor_on & ~sim.joints.fixed).any(1)
+motor = np.asarray(sim.joints.active & sim.joints.motor_on & ~sim.joints.weld).any(1)
 thruster = np.asarray(sim.thrusters.active).any(1)
 red = (role == 3).any(1)
 shares = {
@@ -56,7 +56,7 @@ green, blue = (np.argmax(role == wanted, axis=1) for wanted in (1, 2))
 row = np.arange(COUNT)
 position = np.asarray(sim.position)
 distance = np.linalg.norm(position[row, green] - position[row, blue], axis=1)
-distance = distance[blue > 0]  # a blue floor has no centre worth naming
+distance = distance[blue > 0]  # a blue floor has no center worth naming
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3))
 left.bar(list(shares), list(shares.values()), color="#0072B2")
@@ -65,7 +65,7 @@ left.set(title="share of levels", ylim=(0, 1))
 middle.hist(free.sum(1), bins=np.arange(1.5, 4), rwidth=0.8, color="#0072B2")
 middle.set(title="shapes besides the walls", xticks=[2, 3])
 right.hist(distance, bins=30, color="#0072B2")
-right.set(title="green to blue, centres [m]")
+right.set(title="green to blue, centers [m]")
 figure.tight_layout()
 
 # %% [markdown]

@@ -27,7 +27,7 @@ spec = jax2d.SimSpec(num_polygons=1, num_circles=2, num_joints=0, num_thrusters=
 scene = jax2d.Scene(spec)
 scene.add_walls(friction=0)
 ship = scene.add_circle((0.8, 0.6), radius=0.2, friction=0)
-rock = scene.add_circle((2.5, 1.1), radius=0.7, friction=0, immovable=True)
+rock = scene.add_circle((2.5, 1.1), radius=0.7, friction=0, static=True)
 for angle in (np.pi / 2, 0, np.pi):  # pushes up, to the right, to the left
     scene.add_thruster(ship, direction=angle, power=0.3)
 start = scene.build()

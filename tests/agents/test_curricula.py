@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
-from agents.curricula import SFL, DomainRandomisation, FixedLevels, LevelBatch
+from agents.curricula import SFL, DomainRandomization, FixedLevels, LevelBatch
 from agents.curricula.protocol import learnability, solve_rates
 from agents.ppo.rollout import Transitions
 from agents.ppo.update import PPOConfig, make_optimizer
@@ -79,8 +79,8 @@ def test_random_levels_are_fresh_and_need_an_agent(env):
     assert not noop_solves(first, TINY).any()
 
 
-def test_domain_randomisation_proposes_fresh_levels_only():
-    curriculum = DomainRandomisation(TINY, 24)
+def test_domain_randomization_proposes_fresh_levels_only():
+    curriculum = DomainRandomization(TINY, 24)
     state, batch = jax.eval_shape(lambda key: curriculum.propose(key, uniform, None, ()), KEY)
     assert state == () and batch.source.shape == (24,) and batch.start.role.shape == (24, 7)
 

@@ -56,12 +56,12 @@ def machine(spec=SIZES["m"]):
     scene = jax2d.Scene(spec.sim)
     scene.add_walls()
     body = scene.add_box((2.0, 1.2), 0.8, 0.2)
-    scene.add_box((3.5, 1.5), 0.3, 0.5, immovable=True)
-    centres = (1.7, 1.0), (2.3, 1.0)
-    wheels = [scene.add_circle(centre, 0.1 * centre[0]) for centre in centres]
+    scene.add_box((3.5, 1.5), 0.3, 0.5, static=True)
+    centers = (1.7, 1.0), (2.3, 1.0)
+    wheels = [scene.add_circle(center, 0.1 * center[0]) for center in centers]
     goal = scene.add_circle((4.0, 2.5), 0.3)
-    for wheel, centre in zip(wheels, centres, strict=True):
-        scene.add_revolute_joint(body, wheel, centre, motor=True, motor_speed=centre[0])
+    for wheel, center in zip(wheels, centers, strict=True):
+        scene.add_revolute_joint(body, wheel, center, motor=True, motor_speed=center[0])
     scene.add_thruster(body, (2.2, 1.2), direction=0.7, power=0.3)
     scene.add_thruster(wheels[0], (1.7, 1.1), direction=2.0, power=0.1)
     role = [0] * spec.num_bodies

@@ -12,7 +12,7 @@ import pytest
 
 import kinetix_py as kx
 from agents.ppo.gae import advantages
-from agents.ppo.loss import Sample, ppo_loss, standardise
+from agents.ppo.loss import Sample, ppo_loss, standardize
 from agents.ppo.rollout import rollout, start
 from agents.ppo.update import PPOConfig, learn, make_optimizer
 from tests.kinetix_py.small_levels import TINY, batch, falling, rocket
@@ -74,9 +74,9 @@ def test_a_negative_advantage_is_not_clipped_from_above():
     assert up.policy == pytest.approx(2.0) and down.policy == pytest.approx(0.8)
 
 
-def test_standardised_advantages():
-    np.testing.assert_allclose(standardise(jnp.array([1.0, 3.0])), [-1, 1], rtol=1e-5)
-    assert np.isfinite(standardise(jnp.ones(4))).all()
+def test_standardized_advantages():
+    np.testing.assert_allclose(standardize(jnp.array([1.0, 3.0])), [-1, 1], rtol=1e-5)
+    assert np.isfinite(standardize(jnp.ones(4))).all()
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def read_level(path: pathlib.Path) -> Level:
             anchor_b=_vectors(joints, "b_relative_pos"),
             reference_rotation=_column(joints, "rotation"),
             active=_column(joints, "active", bool),
-            fixed=_column(joints, "is_fixed_joint", bool),
+            weld=_column(joints, "is_fixed_joint", bool),
             motor_on=_column(joints, "motor_on", bool),
             motor_speed=_column(joints, "motor_speed"),
             motor_power=_column(joints, "motor_power"),

@@ -155,7 +155,7 @@ def swing(size, start, steps, dt):
     arm = size[1] / 2 - 0.05
     position = (5 + arm * sin(start), 5 - arm * cos(start))
     scene = new_scene()
-    hook = scene.add_box((5, 5), 0.2, 0.2, immovable=True, collision_mode=0)
+    hook = scene.add_box((5, 5), 0.2, 0.2, static=True, collision_mode=0)
     body = scene.add_box(position, *size, rotation=start)
     scene.add_revolute_joint(hook, body, (5, 5))
     states, _ = run(scene, steps, params=jax2d.SimParams(dt=dt))
@@ -210,7 +210,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_mass_centroid_and_inertia_of_polygons(name):
-    """The polygon's area, centre of gravity and moment about it, to float32 rounding."""
+    """The polygon's area, center of gravity and moment about it, to float32 rounding."""
     corners = SHAPES[name]
     spec = jax2d.SimSpec(
         num_polygons=1, num_circles=0, num_joints=0, num_thrusters=0, max_vertices=5, num_walls=0
@@ -220,11 +220,11 @@ def test_mass_centroid_and_inertia_of_polygons(name):
     state = scene.build()
     peer = pymunk.Poly(pymunk.Body(), corners)
     peer.density = 2.5
-    centre = peer.center_of_gravity
-    about_centre = pymunk.moment_for_poly(peer.mass, corners, (-centre.x, -centre.y))
+    center = peer.center_of_gravity
+    about_center = pymunk.moment_for_poly(peer.mass, corners, (-center.x, -center.y))
     assert 1 / float(state.inverse_mass[body.index]) == pytest.approx(peer.mass, rel=1e-5)
-    assert 1 / float(state.inverse_inertia[body.index]) == pytest.approx(about_centre, rel=1e-5)
-    np.testing.assert_allclose(state.position[body.index], centre, atol=1e-6)
+    assert 1 / float(state.inverse_inertia[body.index]) == pytest.approx(about_center, rel=1e-5)
+    np.testing.assert_allclose(state.position[body.index], center, atol=1e-6)
 
 
 def test_inertia_of_a_solid_disc():

@@ -71,7 +71,7 @@ def test_pendulum_period(width, height, arm):
     From 0.05 rad; the finite swing adds th^2 / 16 = 0.02 %. The joint may damp, not drive.
     """
     scene = new_scene()
-    hook = scene.add_box((5, 5), 0.2, 0.2, immovable=True, collision_mode=0)
+    hook = scene.add_box((5, 5), 0.2, 0.2, static=True, collision_mode=0)
     start = 0.05
     position = (5 + arm * sin(start), 5 - arm * cos(start))
     body = scene.add_box(position, width, height, rotation=start)
@@ -88,10 +88,10 @@ FRICTIONS = [(1.0, 1.0), (0.6, 0.8), (0.5, 0.0)]
 
 
 def slide_down(slope, friction_ramp, friction_box, steps):
-    """Velocity down an immovable slope, and distance moved, of a box laid on it at rest."""
+    """Velocity down an static slope, and distance moved, of a box laid on it at rest."""
     along, up = np.array([cos(slope), -sin(slope)]), np.array([sin(slope), cos(slope)])
     scene = new_scene()
-    scene.add_box((5, 5), 16, 1, rotation=-slope, immovable=True, friction=friction_ramp)
+    scene.add_box((5, 5), 16, 1, rotation=-slope, static=True, friction=friction_ramp)
     start = np.array([5, 5]) - 5 * along + (0.5 + 0.1 - SLOP / 2) * up
     box = scene.add_box(start, 0.4, 0.2, rotation=-slope, friction=friction_box)
     states, _ = run(scene, steps)
@@ -250,10 +250,10 @@ def test_walls_stop_every_mode(mode):
     assert -1.1 * SLOP < height < 0
 
 
-def test_immovable_body_stays():
+def test_static_body_stays():
     """Inverse mass 0: neither gravity nor a hit of 14 kg moves it."""
     scene = new_scene()
-    block = scene.add_box((5, 3), 1, 1, rotation=0.2, immovable=True)
+    block = scene.add_box((5, 3), 1, 1, rotation=0.2, static=True)
     ball = scene.add_circle((5.2, 4.5), 0.3, density=50)
     states, contacts = run(scene, 60)
     assert contacts.active.any()

@@ -19,7 +19,7 @@ def test_anchors_of_a_chain_stay_together(lean, load):
     A joint's constraint is that its anchors coincide; here to 1 cm.
     """
     scene = new_scene()
-    previous = scene.add_box((5, 8), 0.2, 0.2, immovable=True, collision_mode=0)
+    previous = scene.add_box((5, 8), 0.2, 0.2, static=True, collision_mode=0)
     down = np.array([sin(lean), -cos(lean)])
     for i in range(3):
         top = np.array([5, 8]) + 0.3 * i * down
@@ -45,7 +45,7 @@ def test_cantilever_stays_straight(beams):
     bodies = []
     for i in range(beams):
         body = scene.add_box((0.5 * i + 0.25, 3), 0.5, 0.1)
-        scene.add_fixed_joint(previous, body, (0.5 * i, 3))
+        scene.add_weld_joint(previous, body, (0.5 * i, 3))
         bodies.append(body)
         previous = body
     states, _ = run(scene, 600)
@@ -56,12 +56,12 @@ def test_cantilever_stays_straight(beams):
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, -1.0])
-@pytest.mark.parametrize("immovable", [True, False])
+@pytest.mark.parametrize("static", [True, False])
 @pytest.mark.parametrize("arm", [0.0, 0.3])
-def test_motor_reaches_its_speed(speed, immovable, arm):
-    """w_b - w_a -> speed * 6 rad/s; 1.5 %, as an off-centre joint brakes a little."""
+def test_motor_reaches_its_speed(speed, static, arm):
+    """w_b - w_a -> speed * 6 rad/s; 1.5 %, as an off-center joint brakes a little."""
     scene = new_scene(gravity=0)
-    a = scene.add_box((5, 5), 0.4, 0.4, immovable=immovable, collision_mode=0)
+    a = scene.add_box((5, 5), 0.4, 0.4, static=static, collision_mode=0)
     b = scene.add_box((5 + arm, 5), 0.6, 0.1, collision_mode=0)
     motor = scene.add_revolute_joint(a, b, (5, 5), motor=True, motor_speed=speed)
     states, _ = run(scene, 300, drive(motor))
@@ -71,7 +71,7 @@ def test_motor_reaches_its_speed(speed, immovable, arm):
 
 
 def test_motor_between_free_bodies_gives_no_net_spin():
-    """I_a w_a + I_b w_b stays 0 when the joint is at both centres of mass."""
+    """I_a w_a + I_b w_b stays 0 when the joint is at both centers of mass."""
     scene = new_scene(gravity=0)
     a = scene.add_box((5, 5), 0.4, 0.4, collision_mode=0)
     b = scene.add_circle((5, 5), 0.3, collision_mode=0)
@@ -93,7 +93,7 @@ def test_joint_limit_stops_a_falling_rod(limit, side):
     """
     length = 0.5
     scene = new_scene()
-    hook = scene.add_box((5, 8), 0.2, 0.2, immovable=True, collision_mode=0)
+    hook = scene.add_box((5, 8), 0.2, 0.2, static=True, collision_mode=0)
     rod = scene.add_box((5 + side * length / 2, 8), length, 0.02)
     scene.add_revolute_joint(hook, rod, (5, 8), limits=(-limit, limit))
     states, _ = run(scene, 600)
@@ -105,7 +105,7 @@ def test_joint_limit_stops_a_falling_rod(limit, side):
 
 
 @pytest.mark.parametrize("action", [1.0, 0.4])
-def test_thruster_at_the_centre(action):
+def test_thruster_at_the_center(action):
     """a = power * 10 N * action / m along its direction, no turning."""
     scene = new_scene(gravity=0)
     box = scene.add_box((5, 5), 0.4, 0.2, rotation=0.3)
@@ -117,7 +117,7 @@ def test_thruster_at_the_centre(action):
     assert np.abs(of(states.angular_velocity, box)).max() < 1e-6
 
 
-def test_thruster_off_the_centre():
+def test_thruster_off_the_center():
     """dw/dt = cross(r, F) / I, constant as both turn together; I = m (w^2 + h^2) / 12."""
     scene = new_scene(gravity=0)
     box = scene.add_box((5, 5), 0.4, 0.2, rotation=0.3)

@@ -41,10 +41,10 @@ def inertias(state, *bodies):
 
 def to_world(states, body, local):
     """Where a point of a body is at every step: `[steps, 2]`."""
-    angle, centre = np.asarray(states.rotation)[:, body], np.asarray(states.position)[:, body]
+    angle, center = np.asarray(states.rotation)[:, body], np.asarray(states.position)[:, body]
     x, y = local
     turned = (np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y)
-    return centre + np.stack(turned, axis=1)
+    return center + np.stack(turned, axis=1)
 
 
 def anchor_gaps(scene, states):

@@ -12,7 +12,7 @@ import numpy as np
 
 import jax2d
 import kinetix_py as kx
-from kinetix_py.rendering.style import IMMOVABLE_DARKENING, ROLE_COLOURS
+from kinetix_py.rendering.style import ROLE_COLORS, STATIC_DARKENING
 
 SPEC = kx.EnvSpec(num_polygons=9, num_circles=3, num_joints=4, num_thrusters=2)
 BOX, TRIANGLE, LONG, FIXED, ARM = range(4, 9)
@@ -21,19 +21,19 @@ TRIANGLE_CORNERS = ((0.0, 0.0), (0.0, 0.8), (0.6, 0.0))
 
 
 def level():
-    """Movable and immovable shapes of every role, apart from each other but for an arm on a joint."""
+    """Movable and static shapes of every role, apart from each other but for an arm on a joint."""
     scene = jax2d.Scene(SPEC.sim)
     scene.add_walls()
     box = scene.add_box((1.0, 4.0), 0.8, 0.5, rotation=0.4)
     wedge = scene.add_polygon((2.2, 3.6), TRIANGLE_CORNERS)
     beam = scene.add_box((4.0, 4.0), 1.2, 0.3, rotation=-0.7)
-    scene.add_box((1.0, 2.4), 0.7, 0.7, rotation=1.0, immovable=True)
+    scene.add_box((1.0, 2.4), 0.7, 0.7, rotation=1.0, static=True)
     arm = scene.add_box((4.0, 1.5), 0.2, 0.9)
     scene.add_circle((2.6, 2.4), 0.3)
     wheel = scene.add_circle((4.0, 2.4), 0.4)
-    scene.add_circle((1.2, 1.0), 0.35, immovable=True)
+    scene.add_circle((1.2, 1.0), 0.35, static=True)
     scene.add_revolute_joint(wheel, arm, (4.0, 1.85), motor=True, limits=(-1.0, 0.5))
-    scene.add_fixed_joint(box, wedge, (1.6, 3.9))
+    scene.add_weld_joint(box, wedge, (1.6, 3.9))
     scene.add_revolute_joint(beam, wedge, (3.1, 3.9))
     scene.add_revolute_joint(beam, wheel, (4.0, 3.0), motor=True)
     scene.add_thruster(box, (1.0, 4.0), direction=0.5)
@@ -104,10 +104,10 @@ def _inside(shape, x, y):
 
 def rasterise(svg, size):
     """The fills of an SVG's first picture: float `[size, size, 3]`, and pixels' distances from an edge."""
-    colours = dict(zip(("none", "green", "blue", "red"), np.array(ROLE_COLOURS), strict=True))
-    colours["fixed"] = colours["none"] * IMMOVABLE_DARKENING
-    centre = (np.arange(size) + 0.5) * 500 / size
-    x, y = np.meshgrid(centre, centre)
+    colors = dict(zip(("none", "green", "blue", "red"), np.array(ROLE_COLORS), strict=True))
+    colors["fixed"] = colors["none"] * STATIC_DARKENING
+    center = (np.arange(size) + 0.5) * 500 / size
+    x, y = np.meshgrid(center, center)
     picture, clear = np.ones((size, size, 3)), np.full((size, size), np.inf)
     for group in rooms(svg)[0]:
         shape = next(iter(group), None)
@@ -117,6 +117,6 @@ def rasterise(svg, size):
         left, top, degrees = placed(group.get("transform"))
         cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
         depth = _inside(shape, cos * (x - left) + sin * (y - top), cos * (y - top) - sin * (x - left))
-        picture[depth > 0] = colours[fill.group(1)]
+        picture[depth > 0] = colors[fill.group(1)]
         clear = np.where(depth > 0, depth, np.minimum(clear, -depth))
     return picture, clear

@@ -72,10 +72,10 @@ def level_of_all_kinds():
     angle = -np.arange(8) * np.pi / 4
     wheel = scene.add_polygon((1, 2), 0.3 * np.stack([np.cos(angle), np.sin(angle)], 1), rotation=-0.7)
     wedge = scene.add_polygon((2, 2), [(0, 0), (0.1, 0.7), (0.5, 0)], density=2.5, friction=0.3)
-    box = scene.add_box((3, 3), 0.1, 0.2, velocity=(0.1, -2), angular_velocity=1e-9, immovable=True)
+    box = scene.add_box((3, 3), 0.1, 0.2, velocity=(0.1, -2), angular_velocity=1e-9, static=True)
     ball = scene.add_circle((2, 4), 1 / 3, mass=7, restitution=1, collision_mode=2, solid_inertia=True)
     scene.add_revolute_joint(wheel, wedge, (1.5, 2), motor=True, motor_speed=-2.3, limits=(-1, 0.1))
-    scene.add_fixed_joint(wedge, ball, (2, 3))
+    scene.add_weld_joint(wedge, ball, (2, 3))
     scene.add_revolute_joint(box, ball, motor=True, motor_power=0)
     scene.add_thruster(wheel, (1.1, 2.1), direction=2.0, power=0.3)
     scene.add_thruster(ball)

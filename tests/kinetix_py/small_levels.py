@@ -19,7 +19,7 @@ def falling(spec=TINY, height=1.0, red=False, gravity=-9.81):
     scene = jax2d.Scene(spec.sim)
     scene.add_walls()
     scene.set_gravity((0.0, gravity))
-    scene.add_box((2.5, 0.6), 0.8, 0.4, immovable=True)
+    scene.add_box((2.5, 0.6), 0.8, 0.4, static=True)
     scene.add_circle((2.5, 1.0 + height), 0.2)
     role = [0] * spec.num_bodies
     role[4], role[spec.num_polygons] = (3 if red else 2), 1

@@ -68,7 +68,7 @@ def test_a_goal_at_the_time_limit_terminates(env):
 def test_dense_reward_is_the_distance_gained_and_none_at_first(env):
     params = kx.EnvParams(dense_reward_scale=0.5)
     _, _, reward, _, info = play(env, batch(falling()), 6, params)
-    height = 1.0 + 1.0 - 0.6  # between the centres
+    height = 1.0 + 1.0 - 0.6  # between the centers
     assert reward[0, 0] == 0
     # Semi-implicit Euler: after n physics steps the ball has fallen g dt^2 n (n + 1) / 2.
     fallen = lambda n: 9.81 / 3600 * n * (n + 1) / 2

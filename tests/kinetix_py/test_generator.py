@@ -91,7 +91,7 @@ def test_joined_shapes_meet_at_their_anchors():
     gap = np.abs(world(joints.body_a, joints.anchor_a) - world(joints.body_b, joints.anchor_b))
     assert gap[joints.active].max() < 1e-5
     turn = sim.rotation[rows, joints.body_b] - sim.rotation[rows, joints.body_a]
-    expected = np.where(joints.fixed, turn, 0)
+    expected = np.where(joints.weld, turn, 0)
     np.testing.assert_allclose(joints.reference_rotation[joints.active], expected[joints.active], atol=1e-6)
     assert (joints.body_a[joints.active] < SIZES["l"].num_polygons).all()
     roles = np.sort(np.stack([levels.role[rows, joints.body_a], levels.role[rows, joints.body_b]]), axis=0)
@@ -259,9 +259,9 @@ def test_contacts_are_those_of_the_engine():
     active = np.asarray(jax.jit(jax.vmap(step))(sim))
     angle, circles = sim.rotation[:, : spec.num_polygons, None], slice(spec.num_polygons, None)
     local_x, local_y = sim.vertices[..., 0], sim.vertices[..., 1]
-    centre = sim.position[:, : spec.num_polygons, None]
-    x = centre[..., 0] + jnp.cos(angle) * local_x - jnp.sin(angle) * local_y
-    y = centre[..., 1] + jnp.sin(angle) * local_x + jnp.cos(angle) * local_y
+    center = sim.position[:, : spec.num_polygons, None]
+    x = center[..., 0] + jnp.cos(angle) * local_x - jnp.sin(angle) * local_y
+    y = center[..., 1] + jnp.sin(angle) * local_x + jnp.cos(angle) * local_y
     outline = lambda body: overlap.outline(x[:, body].T, y[:, body].T)
     round_x, round_y = sim.position[:, circles, 0], sim.position[:, circles, 1]
     disc = lambda body: (*(value[:, body - spec.num_polygons] for value in (round_x, round_y, sim.radius)),)
@@ -303,7 +303,7 @@ def test_joined_shapes_should_stick_out_of_each_other():
             is_hidden(sized, ~no if is_circle else no, target, spec.max_vertices, GeneratorParams())[0]
         )
 
-    # A circle must be wider than the box is high, 0.3, and must not hide its corners, 1.044 from the centre.
+    # A circle must be wider than the box is high, 0.3, and must not hide its corners, 1.044 from the center.
     assert [hidden(True, radius) for radius in (0.34, 0.36, 0.99, 1.0)] == [True, False, False, True]
     # A square about the joint: its corners against the box's side at 0.3; the box's corners are 1.53 away.
     assert [hidden(False, half) for half in (0.24, 0.25, 1.4, 1.5)] == [True, False, False, True]
@@ -315,7 +315,7 @@ def test_red_floors_have_no_red_shape_and_keep_the_sides():
     free = levels.sim.active.copy()
     free[:, : SIZES["m"].walls] = False
     assert not (free & (levels.role == RED)).any()
-    # Without chance, green starts within the left half and blue within the right one: colours do not swap.
+    # Without chance, green starts within the left half and blue within the right one: colors do not swap.
     assert (levels.sim.position[..., 0][free & (levels.role == GREEN)] < 2.5).all()
     assert (levels.sim.position[..., 0][free & (levels.role == BLUE)] > 2.5).all()
 

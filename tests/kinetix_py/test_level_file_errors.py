@@ -47,7 +47,7 @@ WRONG = {
     "not an object": ("bodies.0", 3, "bodies[0] must be an object, got 3"),
     "a string": ("bodies.2.radius", "0.2", "bodies[2].radius must be a number, got '0.2'"),
     "a flag for a number": ("bodies.2.radius", True, "bodies[2].radius must be a number, got True"),
-    "a number for a flag": ("joints.0.fixed", 1, "joints[0].fixed must be true or false, got 1"),
+    "a number for a flag": ("joints.0.weld", 1, "joints[0].weld must be true or false, got 1"),
     "too small": ("bodies.2.radius", 0, "bodies[2].radius must be above 0, got 0"),
     "below float32": ("bodies.2.radius", 1e-60, "bodies[2].radius must be above 0, got 1e-60"),
     "above float32": (
@@ -66,8 +66,8 @@ WRONG = {
     "shape": ("bodies.0.shape", "star", "bodies[0].shape must be one of box, polygon, circle, got 'star'"),
     "mass twice": (
         "bodies.0",
-        {"shape": "box", "size": [1, 1], "position": [1, 1], "immovable": True, "inverse_mass": 2},
-        "bodies[0].inverse_mass is 2, but the body is immovable",
+        {"shape": "box", "size": [1, 1], "position": [1, 1], "static": True, "inverse_mass": 2},
+        "bodies[0].inverse_mass is 2, but the body is static",
     ),
     "not convex": (
         "bodies.1.vertices",

@@ -174,7 +174,7 @@ def test_a_file_written_by_hand():
             "bodies": [
                 {"id": "car", "shape": "box", "size": [1, 0.5], "position": [2, 1], "density": 2},
                 {"id": "wheel", "shape": "circle", "radius": 0.2, "position": [1.5, 1], "role": "green"},
-                {"shape": "circle", "radius": 0.2, "position": [4, 1], "role": "blue", "immovable": True},
+                {"shape": "circle", "radius": 0.2, "position": [4, 1], "role": "blue", "static": True},
             ],
             "joints": [{"a": "car", "b": "wheel", "anchor_a": [-0.5, 0], "motor_on": True}],
             "thrusters": [{"body": "car", "direction": 1.5}],
@@ -184,7 +184,7 @@ def test_a_file_written_by_hand():
     scene.add_walls()
     car = scene.add_box((2, 1), 1, 0.5, density=2)
     wheel = scene.add_circle((1.5, 1), 0.2)
-    scene.add_circle((4, 1), 0.2, immovable=True)
+    scene.add_circle((4, 1), 0.2, static=True)
     scene.add_revolute_joint(car, wheel, anchor_a=(-0.5, 0), motor=True)
     scene.add_thruster(car, direction=1.5)
     wanted = from_scene(scene.build(), SIZES["m"], role=[3, 0, 0, 0, 0, 0, 1, 2, 0])
@@ -211,7 +211,7 @@ def levels(draw):
         count, size = draw(st.integers(3, spec.max_vertices)), draw(positive)
         angle = draw(finite) - np.arange(count) * 2 * np.pi / count
         points = size * np.stack([np.cos(angle), np.sin(angle)], 1)
-        options = {"rotation": draw(finite), "density": draw(positive), "immovable": draw(st.booleans())}
+        options = {"rotation": draw(finite), "density": draw(positive), "static": draw(st.booleans())}
         bodies.append(scene.add_polygon((draw(finite), draw(finite)), points, **options))
     for _ in range(spec.num_circles):
         options = {

@@ -100,7 +100,7 @@ def test_each_edit_does_what_it_says(levels, edit_many):
     assert (np.asarray(done["change_gravity"].sim.gravity)[:, 1] <= 0).all()
     wheel = SPEC.num_polygons
     assert (np.asarray(done["change_role"].role)[:, wheel] > 0).all()
-    assert (np.asarray(done["toggle_immovable"].sim.inverse_mass)[:, wheel] == 0).all()
+    assert (np.asarray(done["toggle_static"].sim.inverse_mass)[:, wheel] == 0).all()
 
 
 def test_what_is_joined_moves_and_turns_as_one(levels, edit_many):
@@ -125,8 +125,8 @@ def test_a_resized_shape_keeps_its_density(levels, edit_many):
 
 
 def test_fixing_and_freeing_gives_the_mass_back(edit_many):
-    level = kx.pad_level(falling(), SPEC)  # an immovable blue box and a green ball, the only movable actor
-    freed = one(edit_many["toggle_immovable"](jax.random.split(jax.random.key(7), 4), level), 0)
+    level = kx.pad_level(falling(), SPEC)  # an static blue box and a green ball, the only movable actor
+    freed = one(edit_many["toggle_static"](jax.random.split(jax.random.key(7), 4), level), 0)
     assert freed.sim.inverse_mass[4] == pytest.approx(1 / (0.8 * 0.4), rel=1e-5)
     assert freed.sim.inverse_inertia[4] == pytest.approx(12 / (0.32 * (0.8**2 + 0.4**2)), rel=1e-5)
 

@@ -74,7 +74,7 @@ def test_entity_features_are_the_levels():
 def test_joints_are_seen_from_both_ends():
     obs, _ = observe(car())
     assert obs.joint_bodies.tolist() == [[4, BALL], [BALL, 4]]
-    # The box is at (2, 1.2), the wheel at (2, 0.8), the joint at the wheel's centre.
+    # The box is at (2, 1.2), the wheel at (2, 0.8), the joint at the wheel's center.
     np.testing.assert_allclose(obs.joints[0, :8], [0, -0.4, 0, 0, 0, 1, 1, 1], atol=1e-6)
     np.testing.assert_allclose(obs.joints[1, :8], [0, 0, 0, -0.4, 0, 1, -1, 1], atol=1e-6)
     assert obs.joints[:, 14].tolist() == [0, 1]  # the direction
@@ -121,7 +121,7 @@ def test_pixels_show_roles_where_the_shapes_are():
     red, green, blue = pixel(3.0, 2.5)
     assert blue > red and blue > green
     assert (pixel(2.0, 3.5) == 1).all()
-    assert pixel(2.5, 0.2).max() < 0.5  # the floor, immovable
+    assert pixel(2.5, 0.2).max() < 0.5  # the floor, static
 
 
 def test_areas_in_pixels():

@@ -52,7 +52,7 @@ def test_areas_are_the_closed_forms(state, body):
 
 
 def test_a_circle_of_any_radius_covers_its_area(state):
-    """The sum over partly covered pixels is the area to half a percent, whatever the centre."""
+    """The sum over partly covered pixels is the area to half a percent, whatever the center."""
     for radius, x in ((0.06, 2.503), (0.1, 2.5), (0.31, 2.497)):
         ball = alone(state, scenes.BALL)
         place = ball.sim.position.at[scenes.BALL].set(jnp.array([x, 2.0]))
@@ -72,7 +72,7 @@ def test_gradients_are_those_of_the_area(state):
         blue = dataclasses.replace(ball, sim=sim, role=ball.role.at[scenes.BALL].set(2))
         return ((1 - kx.render_pixels(blue, 250)[..., 0]) / 0.85).sum() * (5 / 250) ** 2
 
-    # One radius may be off, where many pixels' centres happen to be on the rim.
+    # One radius may be off, where many pixels' centers happen to be on the rim.
     radii = jnp.linspace(0.25, 0.31, 61)
     grown = jax.jit(jax.grad(lambda radii: jax.vmap(area)(radii).sum()))(radii)
     assert float(grown.mean()) == pytest.approx(np.pi * (0.25 + 0.31), rel=0.01)
@@ -83,8 +83,8 @@ def test_pixels_agree_with_the_drawing(state):
     """Fills are the same wherever no edge is within 2 pixels and no joint or thruster is marked."""
     picture = np.asarray(draw(state))
     fills, clear = scenes.rasterise(kx.render_svg(state), SIZE)
-    centre = (np.arange(SIZE) + 0.5) * 5 / SIZE
-    x, y = np.meshgrid(centre, centre[::-1])
+    center = (np.arange(SIZE) + 0.5) * 5 / SIZE
+    x, y = np.meshgrid(center, center[::-1])
     compared = clear > 2 * 500 / SIZE
     sim, thrusters = state.sim, state.sim.thrusters
     marks = [(4.0, 1.85), (1.6, 3.9), (3.1, 3.9), (4.0, 3.0), (1.0, 4.0), (4.0, 1.2)]
@@ -96,7 +96,7 @@ def test_pixels_agree_with_the_drawing(state):
 
 
 def test_marks_are_where_the_anchors_are(state):
-    """In their colours, to a thousandth."""
+    """In their colors, to a thousandth."""
     picture = np.asarray(draw(state))
     pixel = lambda x, y: picture[round((5 - y) * 100 - 0.5), round(x * 100 - 0.5)]
     np.testing.assert_allclose(pixel(1.6, 3.9), (1, 1, 1), atol=1e-3)  # fixed
@@ -127,8 +127,8 @@ def test_a_wall_is_drawn_once_it_can_be_seen(state):
     inside = sim.position.at[1, 0].add(0.5)
     moved = dataclasses.replace(state, sim=dataclasses.replace(sim, position=inside))
     single = draw(moved)
-    grey = 0.62 * 0.55  # immovable, without a role
-    np.testing.assert_allclose(single[250, 20], (grey, grey, grey), atol=1e-5)
+    gray = 0.62 * 0.55  # static, without a role
+    np.testing.assert_allclose(single[250, 20], (gray, gray, gray), atol=1e-5)
     np.testing.assert_allclose(draw(state)[250, 20], (1, 1, 1), atol=1e-5)
     both = jax.tree.map(lambda *values: jnp.stack(values), state, moved)
     pictures = jax.jit(jax.vmap(lambda state: kx.render_pixels(state, SIZE)))(both)

@@ -35,8 +35,8 @@ def arm():
     scene.add_walls()
     scene.set_gravity((0.0, 0.0))
     bar = scene.add_box((3.1, 1.2), 1.2, 0.2)
-    base = scene.add_circle((2.5, 1.2), 0.15, immovable=True)
-    scene.add_circle((2.5, 2.3), 0.2, immovable=True)
+    base = scene.add_circle((2.5, 1.2), 0.15, static=True)
+    scene.add_circle((2.5, 2.3), 0.2, static=True)
     scene.add_revolute_joint(base, bar, (2.5, 1.2), motor=True)
     role = [0] * TINY.num_bodies
     role[0], role[4], role[6] = kx.spec.RED, kx.spec.GREEN, kx.spec.BLUE
@@ -148,7 +148,7 @@ def test_keys_ask_for_what_the_hints_say():
         np.testing.assert_array_equal(asked_values(held, spec), expected)
     hints = key_hints(spec, used=[1, 5])
     assert [hint["name"] for hint in hints if hint["used"]] == ["motor 1", "thruster 1"]
-    assert len({hint["colour"] for hint in hints}) == 6
+    assert len({hint["color"] for hint in hints}) == 6
     for binding, hint in enumerate(hints):
         for key in hint["keys"]:
             assert asked_values([key["code"]], spec)[binding] == key["value"]

@@ -153,7 +153,7 @@ def test_a_screenshot_of_a_frame_is_that_of_the_drawing(page, states, tmp_path):
     )
     drawn = screenshot((tmp_path / "drawing.html").as_uri(), tmp_path, "drawn")
     assert played.shape == drawn.shape == (500, 500, 3)
-    # Letters keep the place in their shape that they had at the start, and edges are a millimetre off.
+    # Letters keep the place in their shape that they had at the start, and edges are a millimeter off.
     differs = np.abs(played - drawn).max(axis=2) > 40
     assert (drawn < 200).any(axis=2).mean() > 0.15
     assert differs.mean() < 0.01

@@ -1,4 +1,4 @@
-"""Random levels play like those of Kinetix's own generator. Fully optimised: the steps take longest."""
+"""Random levels play like those of Kinetix's own generator. Fully optimized: the steps take longest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawings: what is in them, where it is, and that it can be told apart without colour."""
+"""Drawings: what is in them, where it is, and that it can be told apart without color."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_bodies_are_where_the_state_says(state):
         assert -np.radians(degrees) == pytest.approx(float(state.sim.rotation[body]), abs=1e-4)
 
 
-def test_roles_and_kinds_differ_without_colour():
+def test_roles_and_kinds_differ_without_color():
     """Each tile has its own figure, and what cannot move a second outline."""
     drawing = kx.render_svg(scenes.level())
     tree = ElementTree.fromstring(drawing)
@@ -59,8 +59,8 @@ def test_roles_and_kinds_differ_without_colour():
         for g in scenes.rooms(drawing)[0]
         if g.get("data-body") and (next(iter(g)).get("fill") or "").startswith("url")
     }
-    immovable = {0, 1, 2, 3, scenes.FIXED, scenes.ROCK}
-    assert {body for body, count in outlines.items() if count} == immovable
+    static = {0, 1, 2, 3, scenes.FIXED, scenes.ROCK}
+    assert {body for body, count in outlines.items() if count} == static
     texts = [e.text for e in scenes.rooms(drawing)[0].iter() if e.tag.endswith("text")]
     assert sorted(texts) == sorted(["G", "B", "R", "B", "R", "2", "A", "0", "1"])
 
@@ -130,7 +130,7 @@ def test_a_batch_is_a_grid_with_one_legend_and_scale_bar():
     assert height == pytest.approx((2 * 500 + 12 + 30 + 2) / 2)
     legend = [e for e in ElementTree.fromstring(drawing) if e.get("class") == "legend"]
     words = [e.text for e in legend[0].iter() if e.tag.endswith("text")]
-    assert "motor of binding 0" in words and "fixed joint" not in words
+    assert "motor of binding 0" in words and "weld joint" not in words
     (scale,) = [e for e in ElementTree.fromstring(drawing) if e.get("class") == "scale"]
     assert "h100" in next(iter(scale)).get("d")  # 1 m is 100 units
 
@@ -166,7 +166,7 @@ def test_contacts_are_marked_where_shapes_touch():
     assert [numbers(e.get("transform")) for e in marks] == [[250, 420]]
 
 
-def test_two_circles_touch_between_their_centres():
+def test_two_circles_touch_between_their_centers():
     host, ball = to_host(reset(falling())), TINY.num_polygons
     position = host.sim.position.copy()
     position[ball], position[ball + 1] = (1, 1), (1.3, 1.4)
@@ -174,7 +174,7 @@ def test_two_circles_touch_between_their_centres():
     point = touch(dataclasses.replace(host, sim=sim), ball, ball + 1, position[None], host.sim.rotation[None])
     np.testing.assert_allclose(
         point, [[1.12, 1.16]], atol=1e-6
-    )  # 0.2 m from one centre, 0.3 m from the other
+    )  # 0.2 m from one center, 0.3 m from the other
 
 
 def test_linked_bodies_have_no_contact_marks():

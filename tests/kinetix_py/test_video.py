@@ -69,7 +69,7 @@ def test_a_films_pictures_are_the_pixels(one, tmp_path):
     state = jax.tree.map(lambda value: value[3], one)
     pixels = 255 * np.asarray(jax.jit(lambda state: kx.render_pixels(state, 40))(state))
     difference = np.abs(film[3].astype(float) - pixels)[2:-2, 2:-2]
-    assert film.shape == (FRAMES, 40, 40, 3) and difference.mean() < 3  # of 255: a GIF has 256 colours
+    assert film.shape == (FRAMES, 40, 40, 3) and difference.mean() < 3  # of 255: a GIF has 256 colors
 
 
 def test_what_is_missing_for_a_film_is_named(one, tmp_path, monkeypatch):

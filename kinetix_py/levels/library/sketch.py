@@ -64,8 +64,8 @@ class Sketch:
     def block(
         self, at: Point, width: float, height: float, role: str = "none", *, angle: float = 0, **options
     ) -> Body:
-        """An immovable box."""
-        return self.box(at, width, height, role, angle=angle, immovable=True, **options)
+        """An static box."""
+        return self.box(at, width, height, role, angle=angle, static=True, **options)
 
     def plank(
         self, start: Point, end: Point, thickness: float, role: str = "none", *, reach: float = 0.0, **options
@@ -77,16 +77,16 @@ class Sketch:
         return self.box(middle, math.hypot(*along) + 2 * reach, thickness, role, angle=angle, **options)
 
     def wedge(self, corners: Sequence[Point], role: str = "none", **options) -> Body:
-        """An immovable convex polygon of corners in the world [m], clockwise; options as for `box`."""
-        return self._named(self.scene.add_polygon((0.0, 0.0), corners, immovable=True, **options), role)
+        """An static convex polygon of corners in the world [m], clockwise; options as for `box`."""
+        return self._named(self.scene.add_polygon((0.0, 0.0), corners, static=True, **options), role)
 
     def ball(self, at: Point, radius: float, role: str = "none", **options) -> Body:
         """A disc of a radius [m]; options of `jax2d.Scene.add_circle`."""
         return self._named(self.scene.add_circle(at, radius, **options), role)
 
     def peg(self, at: Point, radius: float, role: str = "none", **options) -> Body:
-        """An immovable disc."""
-        return self.ball(at, radius, role, immovable=True, **options)
+        """An static disc."""
+        return self.ball(at, radius, role, static=True, **options)
 
     def hinge(self, a: Body, b: Body, at: Point, *, limits: Limits | None = None) -> Joint:
         """Joins two bodies so that they turn freely about a place; limits of b against a in degrees."""
@@ -94,7 +94,7 @@ class Sketch:
 
     def weld(self, a: Body, b: Body, at: Point) -> Joint:
         """Joins two bodies rigidly."""
-        return self.scene.add_fixed_joint(a, b, at)
+        return self.scene.add_weld_joint(a, b, at)
 
     def motor(
         self,
@@ -126,7 +126,7 @@ class Sketch:
     def thruster(
         self, body: Body, angle: float, power: float, binding: int = 0, *, at: Point | None = None
     ) -> Thruster:
-        """A thruster at a place of a body (its centre if None); power in 10 N."""
+        """A thruster at a place of a body (its center if None); power in 10 N."""
         made = self.scene.add_thruster(body, at, math.radians(angle), power)
         self._thruster_binding[made.index] = binding
         return made

@@ -1,1 +1,1 @@
-"""Families of levels: functions whose parameters, in metres, give every member."""
+"""Families of levels: functions whose parameters, in meters, give every member."""

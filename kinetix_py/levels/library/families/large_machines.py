@@ -61,7 +61,7 @@ def pinball(goal: Point = (2.5, 4.2), bumpers: int = 2) -> Sketch:
     sketch = Sketch("l", floor="red")
     for side, binding in ((-1, 0), (1, 1)):
         hinge = (2.5 + side * 1.15, 1.3)
-        wall = sketch.plank((2.5 + side * 2.45, 2.0), hinge, 0.1, immovable=True)
+        wall = sketch.plank((2.5 + side * 2.45, 2.0), hinge, 0.1, static=True)
         flipper = sketch.plank(hinge, (2.5 + side * 0.3, 1.05), 0.14, density=3.0)
         limits = (-70, 15) if side > 0 else (-15, 70)
         sketch.motor(wall, flipper, hinge, binding, speed=-side * 2.0, power=2.5, limits=limits)
@@ -120,7 +120,7 @@ def lock(gates: int = 2, tilt: float = 0.5) -> Sketch:
     """A ball rolls down a slope through gates, each of which a motor has to lift, one after the other."""
     sketch = Sketch("l", floor="red")
     high, low = (0.2, 2.4 + tilt), (4.1, 2.4 - tilt)
-    sketch.plank(high, low, 0.12, immovable=True)
+    sketch.plank(high, low, 0.12, static=True)
     sketch.ball((0.5, 2.62 + tilt * 0.85), 0.15, "green")
     for number in range(gates):
         x = 1.4 + 1.2 * number
@@ -136,7 +136,7 @@ def lock(gates: int = 2, tilt: float = 0.5) -> Sketch:
 def rail(height: float = 2.4, drop: float = 0.8) -> Sketch:
     """A carriage slides between two rails, blown by its engine; the ball it pushes has to fall on blue."""
     sketch = Sketch("l", floor="red")
-    sketch.plank((0.1, height), (3.2, height - drop * 0.2), 0.12, immovable=True, friction=0.2)
+    sketch.plank((0.1, height), (3.2, height - drop * 0.2), 0.12, static=True, friction=0.2)
     angle = sketch.box((0.8, height + 0.19), 0.5, 0.24, friction=0.1)
     sketch.thruster(angle, 0, 0.35, 0)
     sketch.thruster(angle, 180, 0.35, 1)

@@ -13,7 +13,7 @@ import kinetix_py as kx
 from agents.curricula import FixedLevels
 from agents.networks.config import NetworkConfig
 from agents.networks.factory import make_network
-from agents.ppo.normalise import BOUND, EPSILON, NormalisedPolicy, add_rows, normalise, start_moments
+from agents.ppo.normalize import BOUND, EPSILON, NormalizedPolicy, add_rows, normalize, start_moments
 from agents.ppo.update import PPOConfig, make_optimizer
 from agents.training.update import Trainer
 from kinetix_py.observations.entity import KIND_COLUMNS
@@ -33,7 +33,7 @@ def test_moments_are_those_of_all_rows_in_use():
     assert moments.count == len(rows)
     np.testing.assert_allclose(moments.mean, rows.mean(0), rtol=1e-5)
     np.testing.assert_allclose(moments.square / moments.count, rows.var(0), rtol=1e-4)
-    table = normalise(moments, jnp.asarray(parts[2]), jnp.asarray(used[2]))
+    table = normalize(moments, jnp.asarray(parts[2]), jnp.asarray(used[2]))
     expected = (parts[2] - rows.mean(0)) / np.sqrt(rows.var(0) + EPSILON)
     np.testing.assert_allclose(table[used[2]], expected[used[2]], atol=1e-4)
     assert (table[~used[2]] == 0).all()
@@ -42,7 +42,7 @@ def test_moments_are_those_of_all_rows_in_use():
 def test_no_rows_change_nothing_and_outliers_are_bounded():
     nothing = add_rows(start_moments(2), jnp.ones((3, 2)), jnp.zeros(3, bool))
     assert nothing.count == 0 and (nothing.mean == 0).all() and (nothing.square == 0).all()
-    table = normalise(nothing, jnp.array([[0.5, 1e6]]), jnp.ones(1, bool))
+    table = normalize(nothing, jnp.array([[0.5, 1e6]]), jnp.ones(1, bool))
     np.testing.assert_allclose(table, [[0.5, BOUND]])
 
 
@@ -63,7 +63,7 @@ def test_kinds_of_shapes_stay_readable():
             seen.append(obs)
             return carry, None, None
 
-    policy = NormalisedPolicy(Spy(env))
+    policy = NormalizedPolicy(Spy(env))
     batch = jax.tree.map(lambda leaf: leaf[None, None], obs)
     params = policy.observe(policy.init(jax.random.key(0)), batch)
     policy(params, (), batch, jnp.ones((1, 1), bool))
@@ -77,7 +77,7 @@ def test_kinds_of_shapes_stay_readable():
 def test_learning_moves_the_network_and_rollouts_the_moments():
     env = kx.make("s", observation="blind", action="discrete", auto_reset=True)
     network = make_network(NetworkConfig("mlp", width=8, layers=1, head_width=8, head_layers=1), env)
-    policy = NormalisedPolicy(network)
+    policy = NormalizedPolicy(network)
     config = PPOConfig(num_minibatches=2, num_epochs=1)
     levels = FixedLevels(kx.stack_levels([rocket()]), 4)
     trainer = Trainer(env, policy, levels, make_optimizer(config), config, 4, 16)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from agents.networks.factory import Network, Output
 from kinetix_py.observations.entity import KIND_COLUMNS, EntityObservation
 
-BOUND = 10.0  # of a normalised feature: rare ones have tiny deviations
+BOUND = 10.0  # of a normalized feature: rare ones have tiny deviations
 EPSILON = 1e-4
 
 
@@ -27,7 +27,7 @@ class Moments:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class NormalisedParams:
+class NormalizedParams:
     """Parameters of a network, and the moments of what it reads. Gradients of the moments are zero."""
 
     network: Any
@@ -55,7 +55,7 @@ def _put_back(obs: Any, tables: list[jax.Array]) -> Any:
 
 
 def start_moments(features: int) -> Moments:
-    """Of nothing: normalising with them changes nothing but outliers."""
+    """Of nothing: normalizing with them changes nothing but outliers."""
     return Moments(jnp.float32(0), jnp.zeros(features), jnp.zeros(features))
 
 
@@ -79,7 +79,7 @@ def add_rows(moments: Moments, table: jax.Array, used: jax.Array) -> Moments:
     )
 
 
-def normalise(moments: Moments, table: jax.Array, used: jax.Array) -> jax.Array:
+def normalize(moments: Moments, table: jax.Array, used: jax.Array) -> jax.Array:
     """A table in units of its deviations; rows that are not in use stay zero."""
     variance = moments.square / jnp.maximum(moments.count, 1)
     deviation = jnp.where(moments.count > 0, jnp.sqrt(variance + EPSILON), 1.0)
@@ -89,26 +89,26 @@ def normalise(moments: Moments, table: jax.Array, used: jax.Array) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class NormalisedPolicy:
-    """A network that reads normalised observations; hashable, a `Policy`."""
+class NormalizedPolicy:
+    """A network that reads normalized observations; hashable, a `Policy`."""
 
     network: Network
 
-    def init(self, key: jax.Array) -> NormalisedParams:
+    def init(self, key: jax.Array) -> NormalizedParams:
         """Parameters, and moments of nothing."""
         example = self.network.env.observation_space.example
         tables = _tables(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example))
-        return NormalisedParams(
+        return NormalizedParams(
             self.network.init(key), tuple(start_moments(table.shape[-1]) for table, _ in tables)
         )
 
-    def __call__(self, params: NormalisedParams, carry, obs, reset, action_mask=None) -> Output:
+    def __call__(self, params: NormalizedParams, carry, obs, reset, action_mask=None) -> Output:
         """As `Network.apply`."""
         moments = jax.lax.stop_gradient(params.moments)
-        tables = [normalise(m, *table) for m, table in zip(moments, _tables(obs), strict=True)]
+        tables = [normalize(m, *table) for m, table in zip(moments, _tables(obs), strict=True)]
         return self.network.apply(params.network, carry, _put_back(obs, tables), reset, action_mask)
 
-    def observe(self, params: NormalisedParams, obs: Any) -> NormalisedParams:
+    def observe(self, params: NormalizedParams, obs: Any) -> NormalizedParams:
         """Adds the observations of a rollout to the moments."""
         tables = _tables(obs)
         added = [add_rows(m, *table) for m, table in zip(params.moments, tables, strict=True)]
