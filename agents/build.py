@@ -15,7 +15,7 @@ from agents.ppo.normalize import NormalizedPolicy
 from agents.ppo.update import make_optimizer
 from agents.training.judge import LevelSet
 from agents.training.update import Trainer
-from kinetix_py.levels.library.sets import HELD_OUT, PREFIX, find_level_files, held_out
+from kinetix_py.levels.library.sets import HELD_OUT, PREFIX, find_level_files, is_held_out
 
 
 def training_files(paths: Sequence[str]) -> list[str]:
@@ -25,7 +25,7 @@ def training_files(paths: Sequence[str]) -> list[str]:
       ConfigError: a level that the library holds out.
     """
     files = level_files(paths)
-    kept = sorted({pathlib.Path(file).stem for file in files if held_out(file)})
+    kept = sorted({pathlib.Path(file).stem for file in files if is_held_out(file)})
     if kept:
         raise ConfigError(f"{', '.join(kept)}: held out by the library ({HELD_OUT}), so not to be trained on")
     return files

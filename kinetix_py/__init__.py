@@ -25,7 +25,7 @@ from kinetix_py.levels.level import (
     stack_levels,
     validate_level,
 )
-from kinetix_py.levels.library.sets import level_set, library, list_levels, list_sets
+from kinetix_py.levels.library.sets import library, list_level_sets, list_levels
 from kinetix_py.rendering.pixels import render_pixels
 from kinetix_py.rendering.svg import Drawing, render_svg
 from kinetix_py.rendering.video import save_video
@@ -46,11 +46,10 @@ __all__ = [
     "empty_level",
     "from_scene",
     "level_from_json",
-    "level_set",
     "level_to_json",
     "library",
+    "list_level_sets",
     "list_levels",
-    "list_sets",
     "load_level",
     "load_level_file",
     "make",

@@ -62,7 +62,7 @@ def films(size: str):
             jnp.uint8
         )
 
-    for name in kx.list_levels(size):
+    for name in kx.list_levels(f"library/{size}"):
         file = kx.load_level_file(name)
         plan = as_plan(file.solution or [], steps).astype(np.int32)
         length = len(file.solution or [])
@@ -94,7 +94,7 @@ def write_page(out: pathlib.Path) -> None:
     with tqdm.tqdm(total=len(kx.list_levels()), unit="level") as bar:
         for size in ("s", "m", "l"):
             for name, file, shown in films(size):
-                path = folder / f"{name.split('/')[1]}.gif"
+                path = folder / f"{name}.gif"
                 frames = [*shown, *[shown[-1]] * HOLD]
                 imageio.mimsave(path, frames, format="GIF", duration=1000 * EVERY / 30, loop=0)
                 figures.append(

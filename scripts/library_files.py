@@ -16,7 +16,9 @@ import kinetix_py as kx
 from jax2d.validation import body_name
 from kinetix_py.levels.difficulty import Difficulty
 from kinetix_py.levels.files import LIBRARY, load_level_file
-from kinetix_py.levels.library.entry import Entry
+from kinetix_py.levels.library.family import LibraryLevel
+from kinetix_py.levels.library.index import INDEX, index_text
+from kinetix_py.levels.library.registry import index_rows, library_levels
 from kinetix_py.spec import ROLES
 from scripts.level_search import chances, environment, robustness, search
 
@@ -30,20 +32,20 @@ DELICATE = frozenset({"thrust_aim", "walker_easy"})
 PATIENCE = 32  # steps after a solution's end in which a nudged start may still come to its goal
 
 
-def path_of(entry: Entry) -> pathlib.Path:
+def path_of(member: LibraryLevel) -> pathlib.Path:
     """Where its file is."""
-    return LIBRARY / entry.size / f"{entry.name}.json"
+    return LIBRARY / member.size / f"{member.name}.json"
 
 
-def problem_of(entry: Entry) -> str:
+def problem_of(member: LibraryLevel) -> str:
     """Why its file does not hold this level with a proof; empty if it does."""
-    path = path_of(entry)
+    path = path_of(member)
     if not path.is_file():
         return "it has no file: it was not solved yet (--solve)"
     file = load_level_file(path)
     if file.solution is None or file.difficulty is None:
         return "its file has no solution or no difficulty (--solve)"
-    same = jax.tree.map(lambda a, b: np.array_equal(np.asarray(a), np.asarray(b)), file.level, entry.level())
+    same = jax.tree.map(lambda a, b: np.array_equal(np.asarray(a), np.asarray(b)), file.level, member.level())
     return "" if all(jax.tree.leaves(same)) else "it is drawn otherwise than when it was solved (--solve)"
 
 
@@ -66,9 +68,9 @@ def _extent(level: kx.Level, body: int) -> tuple[np.ndarray, np.ndarray]:
     return sim.position[body] + points.min(0), sim.position[body] + points.max(0)
 
 
-def faults(entry: Entry) -> list[str]:
+def faults(member: LibraryLevel) -> list[str]:
     """What is wrong with how a level starts: shapes in each other or outside the room, or no game."""
-    level, spec = entry.level(), kx.SIZES[entry.size]
+    level, spec = member.level(), kx.SIZES[member.size]
     contacts, linked = jax.tree.map(np.asarray, _start_contacts(level, spec.sim))
     pairs, role = jax2d.contact_pairs(spec.sim), np.asarray(level.role)
     active = np.asarray(level.sim.active)
@@ -92,13 +94,13 @@ def faults(entry: Entry) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def prove(entry: Entry, rounds: int, episodes: int, seed: int) -> list[str]:
+def prove(member: LibraryLevel, rounds: int, episodes: int, seed: int) -> list[str]:
     """Searches for a solution, measures the difficulty and writes the file.
 
     Returns:
       why there is no file; empty if there is one.
     """
-    started, env, level = time.time(), environment(entry.size), entry.level()
+    started, env, level = time.time(), environment(member.size), member.level()
     found = search(env, level, rounds, seed)
     if found.noop:
         return ["doing nothing solves it"]
@@ -112,12 +114,12 @@ def prove(entry: Entry, rounds: int, episodes: int, seed: int) -> list[str]:
     rest = chances(env, level, episodes + 1)
     if rest.noop:
         return ["doing nothing solves it in the end"]
-    if share < LEAST_ROBUST and entry.name not in DELICATE:
+    if share < LEAST_ROBUST and member.name not in DELICATE:
         return [f"its solution survives {share:.2f} of nudged starts, and it is not listed as delicate"]
-    if rest.random > MOST_RANDOM and entry.grade != "easy":
+    if rest.random > MOST_RANDOM and member.label != "easy":
         return [f"random actions solve {rest.random:.2f} of episodes; it must be marked easy"]
     difficulty = Difficulty(
-        grade=entry.grade,
+        grade=member.label,
         noop=rest.noop,
         random=rest.random,
         random_episodes=rest.random_episodes,
@@ -125,38 +127,48 @@ def prove(entry: Entry, rounds: int, episodes: int, seed: int) -> list[str]:
         robustness=share,
         delicate=share < LEAST_ROBUST,
     )
-    save(entry, found.plan.tolist(), difficulty)
+    save(member, found.plan.tolist(), difficulty)
     print(
-        f"{entry.path}: solved in {len(found.plan)} steps, effort {found.effort}, robust {share:.2f}, "
+        f"{member.path}: solved in {len(found.plan)} steps, effort {found.effort}, robust {share:.2f}, "
         f"random {rest.random:.3f} ({time.time() - started:.0f} s)",
         flush=True,
     )
     return []
 
 
-def measure(entry: Entry, episodes: int) -> None:
+def measure(member: LibraryLevel, episodes: int) -> None:
     """Measures again how often random actions solve a proven level, if it was in fewer episodes."""
-    file = load_level_file(path_of(entry))
+    file = load_level_file(path_of(member))
     assert file.solution is not None and file.difficulty is not None  # problem_of found none
     if file.difficulty.random_episodes >= episodes:
         return
-    rest = chances(environment(entry.size), file.level, episodes + 1)
+    rest = chances(environment(member.size), file.level, episodes + 1)
     found = dataclasses.replace(file.difficulty, random=rest.random, random_episodes=rest.random_episodes)
-    save(entry, file.solution, found)
-    print(f"{entry.path}: random {rest.random:.3f} of {episodes}", flush=True)
+    save(member, file.solution, found)
+    print(f"{member.path}: random {rest.random:.3f} of {episodes}", flush=True)
 
 
-def save(entry: Entry, solution: list[list[int]], difficulty: Difficulty) -> None:
+def save(member: LibraryLevel, solution: list[list[int]], difficulty: Difficulty) -> None:
     """Writes a level's file."""
-    path = path_of(entry)
+    path = path_of(member)
     path.parent.mkdir(parents=True, exist_ok=True)
-    notes = {"name": entry.name, "author": AUTHOR, "description": entry.description}
-    kx.save_level(entry.level(), path, **notes, solution=solution, difficulty=difficulty)
+    notes = {"name": member.name, "author": AUTHOR, "description": member.description}
+    kx.save_level(member.level(), path, **notes, solution=solution, difficulty=difficulty)
 
 
-def refresh(entry: Entry) -> None:
+def refresh(member: LibraryLevel) -> None:
     """Writes a level's file again if its description or grade has changed."""
-    file = load_level_file(path_of(entry))
+    file = load_level_file(path_of(member))
     assert file.solution is not None and file.difficulty is not None  # problem_of found none
-    if (file.name, file.description, file.difficulty.grade) != (entry.name, entry.description, entry.grade):
-        save(entry, file.solution, dataclasses.replace(file.difficulty, grade=entry.grade))
+    if (file.name, file.description, file.difficulty.grade) != (
+        member.name,
+        member.description,
+        member.label,
+    ):
+        save(member, file.solution, dataclasses.replace(file.difficulty, grade=member.label))
+
+
+def write_index() -> None:
+    """Writes the index of all levels that have a file."""
+    there = [member for member in library_levels().values() if path_of(member).is_file()]
+    INDEX.write_text(index_text(index_rows(there)), encoding="utf-8")

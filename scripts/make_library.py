@@ -36,14 +36,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def chosen(names: list[str]):
-    """The entries of some names, or all.
+    """The levels of some names, or all.
 
     Raises:
       SystemExit: an unknown name.
     """
-    from kinetix_py.levels.library.registry import entries
+    from kinetix_py.levels.library.registry import library_levels
 
-    known = entries()
+    known = library_levels()
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 3)
@@ -55,22 +55,23 @@ def main(arguments: list[str] | None = None) -> None:
     """Writes the files; ends with an error that names the levels without a proof."""
     options = parse(arguments)
     use_compilation_cache()
-    from scripts.library_files import faults, measure, problem_of, prove, refresh
+    from scripts.library_files import faults, measure, problem_of, prove, refresh, write_index
 
     wrong = []
-    for entry in chosen(options.names):
-        problems = faults(entry)
-        if not problems and options.solve and (options.anew or problem_of(entry)):
-            problems = prove(entry, options.rounds, options.episodes, options.seed)
-        if not problems and problem_of(entry):
-            problems = [problem_of(entry)]
+    for member in chosen(options.names):
+        problems = faults(member)
+        if not problems and options.solve and (options.anew or problem_of(member)):
+            problems = prove(member, options.rounds, options.episodes, options.seed)
+        if not problems and problem_of(member):
+            problems = [problem_of(member)]
         if problems:
-            wrong.append(entry.path)
-            print(f"{entry.path}: {'; '.join(problems)}", flush=True)
+            wrong.append(member.path)
+            print(f"{member.path}: {'; '.join(problems)}", flush=True)
             continue
-        refresh(entry)
+        refresh(member)
         if options.measure:
-            measure(entry, options.episodes)
+            measure(member, options.episodes)
+    write_index()
     if wrong:
         sys.exit(f"make_library.py: {len(wrong)} levels are not in the library: {', '.join(wrong)}")
 

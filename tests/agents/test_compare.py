@@ -11,7 +11,7 @@ from agents.build import given_sets
 from agents.config import ConfigError
 from agents.training.compare import THRESHOLDS, comparison_table, profile, profile_band, read_results
 from agents.training.judge import Judgement
-from kinetix_py import SIZES, level_set
+from kinetix_py import SIZES, list_levels
 from scripts import compare_runs
 
 
@@ -60,6 +60,6 @@ def test_what_no_evaluation_wrote_is_refused(tmp_path):
 def test_each_set_of_the_library_is_judged_by_itself():
     sets = given_sets(["library/s", "swing_up", "library/s"], SIZES["s"])
     assert [one.name for one in sets] == ["library/s", "given levels"]
-    assert list(sets[0].names) == level_set("library/s") and sets[1].names == ("swing_up",)
+    assert list(sets[0].names) == list_levels("library/s") and sets[1].names == ("swing_up",)
     with pytest.raises(ConfigError, match=r"fit this size"):
         given_sets(["library/l"], SIZES["s"])

@@ -16,8 +16,9 @@ import kinetix_py as kx
 from agents.build import level_files, training_files
 from agents.config import ConfigError
 from kinetix_py.levels.files import LIBRARY, load_level_file
-from kinetix_py.levels.library.registry import entries
-from kinetix_py.levels.library.sets import HELD_OUT, HELD_OUT_NAMES, held_out
+from kinetix_py.levels.library.index import INDEX, index_text, read_index
+from kinetix_py.levels.library.registry import index_rows, library_levels
+from kinetix_py.levels.library.sets import HELD_OUT, find_level_files, is_held_out
 from kinetix_py.levels.proof import NUDGES, as_plan, nudged, play_plans
 
 SIZES = ("s", "m", "l")
@@ -29,7 +30,7 @@ SAMPLE = 1  # nudged starts of each level in the quick test
 
 @functools.cache
 def files(size):
-    return {name: load_level_file(name) for name in kx.list_levels(size)}
+    return {name: load_level_file(name) for name in kx.list_levels(f"library/{size}")}
 
 
 @functools.cache
@@ -71,16 +72,21 @@ def test_solutions_survive_nudged_starts(size):
         assert file.difficulty.delicate or value >= LEAST_ROBUST, (name, value)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_files_hold_what_the_functions_draw(size):
-    drawn = {f"{size}/{entry.name}": entry for entry in entries().values() if entry.size == size}
-    assert set(drawn) == set(files(size))
-    for name, file in files(size).items():
-        entry = drawn[name]
-        same = jax.tree.map(lambda a, b: np.array_equal(a, b), file.level, entry.level())
+def test_files_hold_what_the_families_build():
+    members = library_levels()
+    assert set(members) == set(kx.list_levels())
+    for name, member in members.items():
+        file = files(member.size)[name]
+        same = jax.tree.map(lambda a, b: np.array_equal(a, b), file.level, member.level())
         assert all(jax.tree.leaves(same)), name
-        assert (file.name, file.description) == (entry.name, entry.description)
-        assert file.spec == kx.SIZES[size]
+        assert (file.name, file.description) == (name, member.description)
+        assert file.spec == kx.SIZES[member.size]
+        assert file.difficulty.grade == member.label
+
+
+def test_the_index_is_made_of_the_families():
+    assert INDEX.read_text() == index_text(index_rows(library_levels().values()))
+    assert sorted(row.path for row in read_index().values()) == sorted(LIBRARY.rglob("*.json"))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -93,23 +99,37 @@ def test_difficulty_is_within_what_the_library_promises(size):
         assert 1 <= len(file.solution) <= STEPS
 
 
-def test_names_sets_and_near_misses():
+def test_sets_of_the_library():
     names = kx.list_levels()
-    assert names == [*kx.list_levels("s"), *kx.list_levels("m"), *kx.list_levels("l")]
-    short = [name.split("/")[1] for name in names]
-    assert len(set(short)) == len(short)
-    assert dir(kx.library) == sorted(short)
+    assert names == kx.list_levels("library/all") and len(set(names)) == len(names)
+    assert names == [name for size in SIZES for name in kx.list_levels(f"library/{size}")]
+    assert dir(kx.library) == sorted(names)
+    assert {"library/s", "library/m", "library/l", "library/manipulation"} <= set(kx.list_level_sets())
+    parts = kx.list_levels("library/train"), kx.list_levels(HELD_OUT)
+    assert sorted([*parts[0], *parts[1]]) == sorted(names)
+    assert {"swing_up", "car_ramp", "stack"} <= set(parts[1])
+
+
+def test_any_folder_is_a_set(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("b.json", "a.json", "sub/c.json"):
+        (tmp_path / name).write_text((LIBRARY / "s" / "swing_up.json").read_text())
+    assert kx.list_levels(tmp_path) == [str(tmp_path / name) for name in ("a.json", "b.json", "sub/c.json")]
+    files = find_level_files([tmp_path / "sub", "library/s", "swing_up"])
+    assert files == [str(tmp_path / "sub" / "c.json"), *kx.list_levels("library/s"), "swing_up"]
+
+
+def test_near_misses_are_named(tmp_path):
     with pytest.raises(kx.LevelError, match=r"did you mean.*swing_up"):
         kx.load_level("swng_up")
-    with pytest.raises(kx.LevelError, match="size must be"):
-        kx.list_levels("xl")
     with pytest.raises(kx.LevelError, match=r"did you mean.*library/locomotion"):
-        kx.level_set("library/locomotoin")
-    assert sorted(kx.level_set("library/all")) == sorted(short)
-    assert {"library/s", "library/m", "library/l", "library/manipulation"} <= set(kx.list_sets())
-    parts = kx.level_set("library/train"), kx.level_set(HELD_OUT)
-    assert sorted([*parts[0], *parts[1]]) == sorted(short)
-    assert set(short) >= HELD_OUT_NAMES
+        kx.list_levels("library/locomotoin")
+    with pytest.raises(
+        kx.LevelError, match=r"xl: no such set .* no such folder; the library has library/all"
+    ):
+        kx.list_levels("xl")
+    with pytest.raises(kx.LevelError, match="a folder without level files"):
+        kx.list_levels(tmp_path)
 
 
 def test_a_level_is_an_attribute_of_the_library():
@@ -120,14 +140,14 @@ def test_a_level_is_an_attribute_of_the_library():
 
 
 def test_training_never_uses_held_out_levels(tmp_path):
-    assert level_files([HELD_OUT]) == kx.level_set(HELD_OUT)
-    assert training_files(["library/train"]) == kx.level_set("library/train")
+    assert level_files([HELD_OUT]) == kx.list_levels(HELD_OUT)
+    assert training_files(["library/train"]) == kx.list_levels("library/train")
     for wrong in (HELD_OUT, "swing_up", "s/swing_up", str(LIBRARY / "s" / "swing_up.json"), str(LIBRARY)):
         with pytest.raises(ConfigError, match=r"swing_up.*held out"):
             training_files([wrong])
     own = tmp_path / "swing_up.json"  # a file of the user's that happens to have such a name
     own.write_text((LIBRARY / "s" / "unicycle_right_easy.json").read_text())
-    assert not held_out(str(own))
+    assert not is_held_out(str(own))
     assert training_files([str(own)]) == [str(own)]
 
 

@@ -1,10 +1,10 @@
-"""All levels of the library, in the order of their families."""
+"""All levels of the library as their families define them, and the index made of them."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
-from kinetix_py.levels.library.entry import Entry
 from kinetix_py.levels.library.families import (
     large_hands,
     large_machines,
@@ -15,8 +15,10 @@ from kinetix_py.levels.library.families import (
     small_flight,
     small_motors,
 )
+from kinetix_py.levels.library.family import LibraryLevel
+from kinetix_py.levels.library.index import IndexRow
 
-LEVELS: tuple[Entry, ...] = (
+LEVELS: tuple[LibraryLevel, ...] = (
     *small_flight.LEVELS,
     *small_motors.LEVELS,
     *medium_flight.LEVELS,
@@ -29,15 +31,20 @@ LEVELS: tuple[Entry, ...] = (
 
 
 @functools.cache
-def entries() -> dict[str, Entry]:
-    """Every level by its name.
+def library_levels() -> dict[str, LibraryLevel]:
+    """Returns every level by its name, in the order of the families.
 
     Raises:
-      ValueError: two of one name.
+      ValueError: two levels with one name.
     """
-    found: dict[str, Entry] = {}
-    for entry in LEVELS:
-        if entry.name in found:
-            raise ValueError(f"library: two levels have the name {entry.name!r}")
-        found[entry.name] = entry
+    found: dict[str, LibraryLevel] = {}
+    for level in LEVELS:
+        if level.name in found:
+            raise ValueError(f"library: two levels have the name {level.name!r}")
+        found[level.name] = level
     return found
+
+
+def index_rows(levels: Iterable[LibraryLevel]) -> list[IndexRow]:
+    """Makes the rows of the index from definitions of levels."""
+    return [IndexRow(level.name, level.size, level.label, level.split, level.tags) for level in levels]

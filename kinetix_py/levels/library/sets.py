@@ -1,9 +1,8 @@
-"""Named sets of the library's levels, and those that no training may use."""
+"""Named sets of levels: those of the library, and any folder of level files."""
 
 from __future__ import annotations
 
 import difflib
-import functools
 import os
 import pathlib
 from collections.abc import Sequence
@@ -11,126 +10,72 @@ from collections.abc import Sequence
 from kinetix_py.levels.checks import LevelError, listed
 from kinetix_py.levels.files import LIBRARY, load_level
 from kinetix_py.levels.level import Level
-from kinetix_py.levels.library.registry import entries
+from kinetix_py.levels.library.index import read_index
 
-PREFIX = "library/"
+PREFIX = "library/"  # starts the names of the library's sets
 HELD_OUT = f"{PREFIX}held-out"
-# One or two of a family, of every grade, so that its other members may be trained on.
-HELD_OUT_NAMES = frozenset(
-    {
-        "swing_up",
-        "thrust_landing",
-        "unicycle_left",
-        "bat_up",
-        "lunar_lander",
-        "thrust_the_needle",
-        "car_ramp",
-        "arm_right",
-        "angry_birds",
-        "flappy",
-        "cart_pole_thrust_easy",
-        "beam_balance",
-        "walker_easy",
-        "half_cheetah_easy",
-        "swimmer_easy",
-        "car_stairs",
-        "bridge",
-        "arm_reach",
-        "maze_easy",
-        "clock_easy",
-        "throw_easy",
-        "stack",
-        "gears",
-        "lock_easy",
-        "angry_birds_tower",
-    }
-)
 
 
-@functools.cache
-def _sets() -> dict[str, tuple[str, ...]]:
-    """Every set's levels, in the library's order; only those that have a file."""
-    there = [entry for entry in entries().values() if (LIBRARY / f"{entry.path}.json").is_file()]
-    found: dict[str, list[str]] = {name: [] for name in ("all", "train", "held-out")}
-    for entry in there:
-        part = "held-out" if entry.name in HELD_OUT_NAMES else "train"
-        for name in ("all", part, entry.size, entry.grade, *entry.tags):
-            found.setdefault(name, []).append(entry.name)
-    return {PREFIX + name: tuple(names) for name, names in found.items()}
+def list_level_sets() -> list[str]:
+    """Lists the names of the library's sets, such as `library/m` and `library/locomotion`."""
+    return sorted({PREFIX + name for row in read_index().values() for name in row.sets})
 
 
-def list_sets() -> list[str]:
-    """Names of all sets, such as `library/m` and `library/locomotion`."""
-    return sorted(_sets())
+def list_levels(level_set: str | os.PathLike = f"{PREFIX}all") -> list[str]:
+    """Lists the levels of a set: names or paths that `kx.load_level` takes.
 
+    Args:
+      level_set: a set of the library such as `"library/s"`, one of `kx.list_level_sets()`; or a folder, which
+        is the set of the level files below it (`"./library/s"` if it is called so).
 
-def level_set(name: str) -> list[str]:
-    """Names of a set's levels, which `load_level` takes.
+    Returns:
+      the names of the library's levels in the order of its index, or the sorted paths of a folder's files.
 
     Raises:
-      LevelError: no set of that name; with those near it.
+      LevelError: neither a set of the library nor a folder, or a folder without level files.
     """
-    sets = _sets()
-    if name not in sets:
+    name = os.fspath(level_set)
+    folder = pathlib.Path(name)
+    if not name.startswith(PREFIX) and folder.is_dir():
+        found = sorted(str(file) for file in folder.glob("**/*.json"))
+        if not found:
+            raise LevelError(f"{name}: a folder without level files (*.json)")
+        return found
+    members = [row.name for row in read_index().values() if name in {PREFIX + part for part in row.sets}]
+    if not members:
+        sets = list_level_sets()
         near = difflib.get_close_matches(name, sets, 3)
-        hint = f"did you mean {listed(near)}?" if near else f"there are {listed(sets)}"
-        raise LevelError(f"{name}: no such set of levels; {hint}")
-    return list(sets[name])
+        hint = f"did you mean {listed(near)}?" if near else f"the library has {listed(sets)}"
+        raise LevelError(f"{name}: no such set of levels, and no such folder; {hint}")
+    return members
 
 
 def find_level_files(paths: Sequence[str | os.PathLike]) -> list[str]:
-    """Level files, folders of them and sets of the library, as files (or names, which the library knows).
+    """Lists the levels of several sets, folders, files and names, in this order: what `kx.load_level` takes.
 
     Raises:
-      LevelError: a folder without level files, or no set of that name.
+      LevelError: no set of that name, or a folder without level files.
     """
-    files: list[str] = []
-    for path in [str(os.fspath(path)) for path in paths]:
-        if path.startswith(PREFIX) and not pathlib.Path(path).exists():
-            files += level_set(path)
-            continue
-        if not pathlib.Path(path).is_dir():
-            files.append(path)
-            continue
-        found = sorted(str(file) for file in pathlib.Path(path).glob("**/*.json"))
-        if not found:
-            raise LevelError(f"{path}: a folder without level files (*.json)")
-        files += found
-    return files
+    found: list[str] = []
+    for path in map(os.fspath, paths):
+        is_set = path.startswith(PREFIX) or pathlib.Path(path).is_dir()
+        found += list_levels(path) if is_set else [path]
+    return found
 
 
-def held_out(name_or_path: str) -> bool:
-    """Whether a name or file is of a level that the library keeps from training; other files never are."""
+def is_held_out(name_or_path: str | os.PathLike) -> bool:
+    """Whether a name or path is that of a level that the library keeps from training; no other file is."""
     path = pathlib.Path(name_or_path)
-    ours = not path.is_file() or LIBRARY.resolve() in path.resolve().parents
-    return ours and path.stem in HELD_OUT_NAMES
-
-
-def list_levels(size: str | None = None) -> list[str]:
-    """Names of the library's levels, sorted, with their folders: what `load_level` takes.
-
-    Args:
-      size: `"s"`, `"m"` or `"l"`; all if None.
-
-    Raises:
-      LevelError: another size.
-    """
-    if size is None:
-        folders = ["s", "m", "l"]
-    elif size in ("s", "m", "l"):
-        folders = [size]
-    else:
-        raise LevelError(f"size must be 's', 'm' or 'l', got {size!r}")
-    return [
-        f"{folder}/{path.stem}" for folder in folders for path in sorted((LIBRARY / folder).glob("*.json"))
-    ]
+    of_library = not path.is_file() or LIBRARY.resolve() in path.resolve().parents
+    row = read_index().get(path.stem)
+    return of_library and row is not None and row.split == "held-out"
 
 
 class Library:
     """Levels as attributes, for tab completion: `kx.library.swing_up` is `kx.load_level("swing_up")`."""
 
     def __dir__(self) -> list[str]:
-        return [name.split("/")[1] for name in list_levels()]
+        return sorted(list_levels())
 
     def __getattr__(self, name: str) -> Level:
         if name.startswith("_"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kinetix_py.levels.library.entry import Entry, members
 from kinetix_py.levels.library.families.parts import add_limb
+from kinetix_py.levels.library.family import LibraryLevel, family
 from kinetix_py.levels.library.sketch import Point, Sketch
 
 
@@ -127,9 +127,10 @@ def angry_birds(tower: int = 3, place: float = 3.8) -> Sketch:
     return sketch
 
 
-LEVELS: list[Entry] = [
-    *members(
+LEVELS: list[LibraryLevel] = [
+    *family(
         reach,
+        "l",
         "manipulation arm",
         "Reach the blue disc with the last link, not the red blocks.",
         {
@@ -137,15 +138,18 @@ LEVELS: list[Entry] = [
             "arm_reach": {"goal": (4.2, 1.2), "reds": ((3.9, 2.6),)},
             "arm_reach_hard": {"goal": (3.1, 0.7), "reds": ((4.3, 1.6), (1.2, 2.4))},
         },
+        held_out=["arm_reach"],
     ),
-    *members(
+    *family(
         grasp,
+        "l",
         "manipulation grasp",
         "Fly the hand to the ball, grip it and carry it over the red sill to the blue plate.",
         {"grasp": {}},
     ),
-    *members(
+    *family(
         throw,
+        "l",
         "manipulation throw catapult",
         "Throw the ball over the red wall at the blue block.",
         {
@@ -153,35 +157,43 @@ LEVELS: list[Entry] = [
             "throw": {},
             "throw_hard": {"wall": 2.2, "goal": (4.6, 0.85)},
         },
+        held_out=["throw_easy"],
     ),
-    *members(
+    *family(
         catch,
+        "l",
         "manipulation catch",
         "Get the blue plate under the ball that flies in.",
         {"catch": {"speed": 2.0}, "catch_hard": {"speed": 1.2}},
     ),
-    *members(
+    *family(
         stack,
+        "l",
         "manipulation stacking",
         "Push the green box on to the tower; the ground is red.",
         {"stack_easy": {"width": 1.0}, "stack": {}, "stack_hard": {"count": 3, "width": 0.45}},
+        held_out=["stack"],
     ),
-    *members(
+    *family(
         poke,
+        "l",
         "manipulation tools",
         "Use the stick to push the ball out of the tunnel.",
         {"tool_stick_easy": {}},
     ),
-    *members(
+    *family(
         wrecking_ball,
+        "l",
         "manipulation chains",
         "Swing the ball on the chain against the tower.",
         {"wrecking_ball": {}},
     ),
-    *members(
+    *family(
         angry_birds,
+        "l",
         "manipulation throw catapult",
         "Throw the bird at the blue disc on its tower of loose boxes.",
         {"angry_birds_tower": {}, "angry_birds_tower_hard": {"tower": 4, "place": 4.4}},
+        held_out=["angry_birds_tower"],
     ),
 ]

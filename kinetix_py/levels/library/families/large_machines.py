@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kinetix_py.levels.library.entry import Entry, members
 from kinetix_py.levels.library.families.parts import add_car
+from kinetix_py.levels.library.family import LibraryLevel, family
 from kinetix_py.levels.library.sketch import Point, Sketch
 
 
@@ -159,15 +159,18 @@ def trampolines(shelf: float = 3.6, bounce: float = 0.95) -> Sketch:
     return sketch
 
 
-LEVELS: list[Entry] = [
-    *members(
+LEVELS: list[LibraryLevel] = [
+    *family(
         maze,
+        "l",
         "maze thrusters",
         "Fly round the red walls to the blue disc.",
         {"maze_easy": {"walls": 1, "opening": 1.4}, "maze": {"walls": 2}},
+        held_out=["maze_easy"],
     ),
-    *members(
+    *family(
         platforms,
+        "l",
         "platformer thrusters",
         "Hop from platform to platform to the blue one; the ground is red.",
         {
@@ -176,50 +179,61 @@ LEVELS: list[Entry] = [
             "platforms_hard": {"rise": 0.8},
         },
     ),
-    *members(
+    *family(
         flappy,
+        "l",
         "flappy thrusters",
         "Flap through all gates to the blue wall.",
         {"flappy_gates": {"gaps": (2.0, 3.0)}, "flappy_gates_hard": {"opening": 1.2}},
     ),
-    *members(
+    *family(
         pinball,
+        "l",
         "pinball manipulation",
         "Flip the ball up to the blue bar; the drain is red.",
         {"pinball": {}},
     ),
-    *members(
+    *family(
         gears,
+        "l",
         "gears manipulation",
         "Turn the small wheel so that the arm on the large one goes to the blue disc.",
         {"gears_easy": {}, "gears": {"goal": (1.35, 2.4)}},
+        held_out=["gears"],
     ),
-    *members(
+    *family(
         clock,
+        "l",
         "clocks thrusters",
         "Pass the turning red hands to the blue wall.",
         {"clock_easy": {"hands": 1}},
+        held_out=["clock_easy"],
     ),
-    *members(
+    *family(
         escapement,
+        "l",
         "clocks car locomotion",
         "Drive past the turning red paddles to the blue block.",
         {"escapement": {}},
     ),
-    *members(
+    *family(
         lock,
+        "l",
         "locks manipulation",
         "Lift the gates one after the other; the ball has to roll on to the blue block.",
         {"lock_easy": {"gates": 1}, "lock": {}, "lock_hard": {"gates": 3}},
+        held_out=["lock_easy"],
     ),
-    *members(
+    *family(
         rail,
+        "l",
         "rails thrusters manipulation",
         "Push the ball along the rail, over the sill and on to the blue block.",
         {"rail_easy": {}},
     ),
-    *members(
+    *family(
         trampolines,
+        "l",
         "trampoline thrusters",
         "Bounce to the blue shelf; the ground is red.",
         {"trampolines": {"shelf": 2.6}, "trampolines_hard": {}},

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kinetix_py.levels.library.entry import Entry, members
 from kinetix_py.levels.library.families.parts import add_car
+from kinetix_py.levels.library.family import LibraryLevel, family
 from kinetix_py.levels.library.sketch import Point, Sketch
 
 
@@ -91,41 +91,49 @@ def bridge(planks: int = 3, sag: float = 0.0) -> Sketch:
     return sketch
 
 
-LEVELS: list[Entry] = [
-    *members(
+LEVELS: list[LibraryLevel] = [
+    *family(
         cart_pole,
+        "l",
         "cart-pole balance",
         "Keep the pole up while the cart brings it to the blue disc.",
         {"cart_pole_easy": {"distance": 1.0}, "cart_pole": {"distance": 1.9}},
     ),
-    *members(
+    *family(
         ramps,
+        "l",
         "locomotion car",
         "Drive over the ramps to the blue disc.",
         {"car_ramps_easy": {"heights": (0.25,)}, "car_ramps": {}},
     ),
-    *members(
+    *family(
         gap,
+        "l",
         "locomotion car jump",
         "Jump over the red pit.",
         {"car_gap_easy": {"width": 0.45}, "car_gap": {}},
     ),
-    *members(
+    *family(
         stairs,
+        "l",
         "locomotion car",
         "Climb the stairs to the blue disc.",
         {"car_stairs": {}},
+        held_out=["car_stairs"],
     ),
-    *members(
+    *family(
         lorry,
+        "l",
         "locomotion car lorry",
         "Drive the lorry with its trailer to the blue disc.",
         {"lorry_easy": {}, "lorry": {"ramp": 0.25}},
     ),
-    *members(
+    *family(
         bridge,
+        "l",
         "locomotion car bridge",
         "Cross the bridge of hinged planks; the ground below is red.",
         {"bridge": {}, "bridge_hard": {"sag": 0.25}},
+        held_out=["bridge"],
     ),
 ]

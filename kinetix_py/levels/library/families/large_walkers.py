@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kinetix_py.levels.library.entry import Entry, members
 from kinetix_py.levels.library.families.parts import add_limb
+from kinetix_py.levels.library.family import LibraryLevel, family
 from kinetix_py.levels.library.sketch import Sketch
 
 
@@ -64,9 +64,10 @@ def crab(distance: float = 2.2) -> Sketch:
     return sketch
 
 
-LEVELS: list[Entry] = [
-    *members(
+LEVELS: list[LibraryLevel] = [
+    *family(
         walker,
+        "l",
         "locomotion walker",
         "Bring the trunk to the blue disc on two legs.",
         {
@@ -74,27 +75,34 @@ LEVELS: list[Entry] = [
             "walker": {"distance": 2.0, "head": -0.2},
             "walker_hard": {"distance": 2.6, "head": -0.1},
         },
+        held_out=["walker_easy"],
     ),
-    *members(
+    *family(
         hopper,
+        "l",
         "locomotion hopper",
         "Bring the trunk to the blue disc on one leg.",
         {"hopper_large_easy": {"distance": 1.0, "gravity": 5.0}, "hopper_large": {"distance": 1.6}},
     ),
-    *members(
+    *family(
         half_cheetah,
+        "l",
         "locomotion half-cheetah",
         "Run to the blue disc.",
         {"half_cheetah_easy": {"distance": 0.7, "gravity": 5.0}, "half_cheetah": {"distance": 1.6}},
+        held_out=["half_cheetah_easy"],
     ),
-    *members(
+    *family(
         swimmer,
+        "l",
         "locomotion swimmer",
         "Wriggle along the ground until the head is at the blue disc.",
         {"swimmer_easy": {"distance": 0.65}, "swimmer": {"distance": 1.2, "gravity": 6.0}},
+        held_out=["swimmer_easy"],
     ),
-    *members(
+    *family(
         crab,
+        "l",
         "locomotion",
         "Crawl sideways to the blue disc.",
         {"crab_easy": {"distance": 1.1}, "crab": {"distance": 1.5}},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kinetix_py.levels.library.entry import Entry, members
+from kinetix_py.levels.library.family import LibraryLevel, family
 from kinetix_py.levels.library.sketch import Point, Sketch
 
 
@@ -120,9 +120,10 @@ def trampoline(shelf: float = 3.4, bounce: float = 0.9) -> Sketch:
     return sketch
 
 
-LEVELS: list[Entry] = [
-    *members(
+LEVELS: list[LibraryLevel] = [
+    *family(
         lunar_lander,
+        "m",
         "thrusters landing lander",
         "Land on the blue pad with two engines; the ground is red.",
         {
@@ -130,9 +131,11 @@ LEVELS: list[Entry] = [
             "lunar_lander": {"pad": 1.4, "place": 2.6},
             "lunar_lander_hard": {"pad": 0.8, "place": 3.8},
         },
+        held_out=["lunar_lander"],
     ),
-    *members(
+    *family(
         thrust_the_needle,
+        "m",
         "thrusters",
         "Fly through the gap between the red blocks.",
         {
@@ -140,9 +143,11 @@ LEVELS: list[Entry] = [
             "thrust_the_needle": {},
             "thrust_the_needle_hard": {"gap": 0.55},
         },
+        held_out=["thrust_the_needle"],
     ),
-    *members(
+    *family(
         thrust_control,
+        "m",
         "thrusters",
         "Fly round the red disc to the blue one with two engines that tilt the box.",
         {
@@ -151,44 +156,53 @@ LEVELS: list[Entry] = [
             "thrust_control_low_easy": {"goal": (4.2, 2.2)},
         },
     ),
-    *members(
+    *family(
         thrust_fall,
+        "m",
         "thrusters",
         "Fall past the red shelf on to the blue block.",
         {"thrustfall_left": {}, "thrustfall_right_hard": {"goal": "right", "width": 2.2}},
     ),
-    *members(
+    *family(
         thrust_block,
+        "m",
         "thrusters manipulation",
         "Push the box off its shelf on to the blue disc.",
         {"thrust_block": {"shelf": 1.2}, "thrust_block_hard": {"shelf": 2.2}},
     ),
-    *members(
+    *family(
         thrust_shoot,
+        "m",
         "thrusters manipulation throw",
         "Shoot the green ball over the ramp at the blue block.",
         {"thrust_shoot": {"goal": (4.3, 1.9)}},
     ),
-    *members(
+    *family(
         cart_pole_thrust,
+        "m",
         "cart-pole balance",
         "Bring the pole, upright, to the blue disc; the engines push the cart.",
         {"cart_pole_thrust_easy": {"distance": 1.4}, "cart_pole_thrust": {"distance": 2.4}},
+        held_out=["cart_pole_thrust_easy"],
     ),
-    *members(
+    *family(
         flappy,
+        "m",
         "flappy thrusters",
         "Flap over one red post and under the next to the blue wall.",
         {"flappy": {}, "flappy_hard": {"gap": 1.15}},
+        held_out=["flappy"],
     ),
-    *members(
+    *family(
         maze,
+        "m",
         "maze thrusters",
         "Float round the red walls to the blue disc; there is no gravity.",
         {"maze_small_easy": {"opening": 1.8}, "maze_small": {"opening": 1.2}},
     ),
-    *members(
+    *family(
         trampoline,
+        "m",
         "trampoline thrusters",
         "Bounce up to the blue shelf; the engines alone are too weak.",
         {"trampoline": {"shelf": 2.4}, "trampoline_hard": {"shelf": 3.4}},

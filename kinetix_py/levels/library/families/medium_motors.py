@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kinetix_py.levels.library.entry import Entry, members
+from kinetix_py.levels.library.family import LibraryLevel, family
 from kinetix_py.levels.library.sketch import Point, Sketch
 
 
@@ -106,9 +106,10 @@ def spin_the_right_way(start: float = 2.4) -> Sketch:
     return sketch
 
 
-LEVELS: list[Entry] = [
-    *members(
+LEVELS: list[LibraryLevel] = [
+    *family(
         car,
+        "m",
         "locomotion car",
         "Drive to the blue disc.",
         {
@@ -117,17 +118,20 @@ LEVELS: list[Entry] = [
             "car_left_hard": {"start": 4.2, "goal": (0.3, 1.25), "speed": 1.5},
         },
     ),
-    *members(
+    *family(
         car_ramp,
+        "m",
         "locomotion car jump",
         "Take the ramp and jump to the blue disc.",
         {
             "car_ramp_easy": {"height": 0.4, "goal": (4.5, 1.0)},
             "car_ramp": {"goal": (4.6, 1.5)},
         },
+        held_out=["car_ramp"],
     ),
-    *members(
+    *family(
         arm,
+        "m",
         "manipulation arm",
         "Reach the blue disc with the outer link.",
         {
@@ -135,9 +139,11 @@ LEVELS: list[Entry] = [
             "arm_right": {"goal": (4.2, 2.4)},
             "arm_hard": {"goal": (3.4, 0.7), "red": (4.4, 1.9)},
         },
+        held_out=["arm_right"],
     ),
-    *members(
+    *family(
         angry_birds,
+        "m",
         "manipulation throw catapult",
         "Throw the bird at the blue disc on its tower.",
         {
@@ -145,27 +151,33 @@ LEVELS: list[Entry] = [
             "angry_birds": {},
             "angry_birds_hard": {"height": 2.2, "place": 4.4},
         },
+        held_out=["angry_birds"],
     ),
-    *members(
+    *family(
         hopper,
+        "m",
         "locomotion hopper",
         "Hop, or fall and crawl, to the blue disc.",
         {"hopper_easy": {"goal": (2.6, 0.9), "gravity": 5.0}, "hopper": {"goal": (3.0, 1.1)}},
     ),
-    *members(
+    *family(
         beam_balance,
+        "m",
         "balance",
         "Roll the ball to the blue disc at the end of the beam.",
         {"beam_balance": {}, "beam_balance_hard": {"start": 0.8, "blue": -1.2}},
+        held_out=["beam_balance"],
     ),
-    *members(
+    *family(
         lever,
+        "m",
         "manipulation lever",
         "Fling the green ball up to the blue shelf.",
         {"lever": {"goal": 3.4}, "lever_hard": {"goal": 4.2}},
     ),
-    *members(
+    *family(
         spin_the_right_way,
+        "m",
         "manipulation",
         "Turn the cross so that the ball leaves to the blue wall.",
         {"spin_the_right_way": {}},

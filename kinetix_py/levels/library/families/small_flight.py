@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kinetix_py.levels.library.entry import Entry, members
+from kinetix_py.levels.library.family import LibraryLevel, family
 from kinetix_py.levels.library.sketch import Point, Sketch
 
 
@@ -76,39 +76,45 @@ def balance_thruster(height: float = 1.3, power: float = 0.3) -> Sketch:
     return sketch
 
 
-LEVELS: list[Entry] = [
-    *members(
+LEVELS: list[LibraryLevel] = [
+    *family(
         weak_thrust,
+        "s",
         "thrusters",
         "A weak thruster pushes one way; reach the block on the right.",
         {"weak_thrust_easy": {"goal": (4.2, 1.2)}, "weak_thrust": {}},
     ),
-    *members(
+    *family(
         thrust_over_ball,
+        "s",
         "thrusters",
         "Hop over the red disc to the blue one.",
         {"thrust_over_ball": {}, "thrust_over_ball_hard": {"radius": 0.7}},
     ),
-    *members(
+    *family(
         point_the_thruster,
+        "s",
         "thrusters",
         "Turn the thruster with the motor, then fly to the blue disc.",
         {"point_the_thruster": {}, "point_the_thruster_hard": {"goal": (0.8, 3.4)}},
     ),
-    *members(
+    *family(
         thrust_aim,
+        "s",
         "thrusters",
         "Turn the thruster, clear the red post and reach the blue wall.",
         {"thrust_aim_easy": {"width": 0.6}, "thrust_aim": {}},
     ),
-    *members(
+    *family(
         balance_thruster,
+        "s",
         "thrusters balance",
         "Slide upright to the blue wall, or duck: the disc on the way is red.",
         {"thrust_balance": {}},
     ),
-    *members(
+    *family(
         thrust_landing,
+        "s",
         "thrusters landing",
         "Fly on to the blue pad and touch nothing red.",
         {
@@ -116,9 +122,11 @@ LEVELS: list[Entry] = [
             "thrust_landing": {},
             "thrust_landing_hard": {"width": 0.4, "place": 4.1, "speed": 1.3},
         },
+        held_out=["thrust_landing"],
     ),
-    *members(
+    *family(
         flappy,
+        "s",
         "thrusters flappy",
         "Flap through the gap to the blue wall; all else is red.",
         {"flappy_small": {}, "flappy_small_hard": {"gap": 0.75}},

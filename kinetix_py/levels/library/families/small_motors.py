@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kinetix_py.levels.library.entry import Entry, members
+from kinetix_py.levels.library.family import LibraryLevel, family
 from kinetix_py.levels.library.sketch import Point, Sketch
 
 
@@ -72,9 +72,10 @@ def bat(blue: str = "right", drop: float = 2.2, speed: float = 2.5) -> Sketch:
     return sketch
 
 
-LEVELS: list[Entry] = [
-    *members(
+LEVELS: list[LibraryLevel] = [
+    *family(
         unicycle,
+        "s",
         "locomotion unicycle",
         "Ride or tumble to the blue disc.",
         {
@@ -82,35 +83,43 @@ LEVELS: list[Entry] = [
             "unicycle_left": {"start": 4.0, "goal": (0.4, 1.0)},
             "unicycle_right": {"goal": (4.5, 0.9)},
         },
+        held_out=["unicycle_left"],
     ),
-    *members(
+    *family(
         unicycle_balance,
+        "s",
         "locomotion unicycle balance",
         "Stay upright on the wheel and bring the top of the box to the blue disc; the floor is red.",
         {"unicycle_balance": {"distance": 1.5}, "unicycle_balance_hard": {"distance": 1.9, "height": 1.1}},
     ),
-    *members(
+    *family(
         one_wheel_car,
+        "s",
         "locomotion car",
         "Drive to the blue wall on one wheel.",
         {"one_wheel_car": {}},
     ),
-    *members(
+    *family(
         rotate_to_fall,
+        "s",
         "balance manipulation",
         "Tilt the beam so that the ball rolls to the blue wall and not to the red one.",
         {"rotate_to_fall": {"start": -0.3}, "rotate_to_fall_hard": {"start": -0.8}},
     ),
-    *members(
+    *family(
         swing_up,
+        "s",
         "swing-up",
         "Swing the rod up to the blue disc; the motor cannot lift it in one go.",
         {"swing_up_easy": {"power": 0.16}, "swing_up": {"power": 0.08}, "swing_up_hard": {"power": 0.045}},
+        held_out=["swing_up"],
     ),
-    *members(
+    *family(
         bat,
+        "s",
         "manipulation hit",
         "Hit the falling ball with the bat, away from the red floor.",
         {"bat_right": {}, "bat_up": {"blue": "ceiling"}},
+        held_out=["bat_up"],
     ),
 ]
