@@ -57,7 +57,7 @@ def find_level_files(paths: Sequence[str | os.PathLike]) -> list[str]:
       LevelError: no set of that name, or a folder without level files.
     """
     found: list[str] = []
-    for path in map(os.fspath, paths):
+    for path in [os.fspath(path) for path in paths]:
         is_set = path.startswith(PREFIX) or pathlib.Path(path).is_dir()
         found += list_levels(path) if is_set else [path]
     return found
