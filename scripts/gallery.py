@@ -73,11 +73,11 @@ def films(size: str):
 def caption(name: str, file) -> str:
     """What stands below a level's animation."""
     found = file.difficulty
-    delicate = ", delicate" if found.delicate else ""
+    fragile = ", fragile" if found.fragile else ""
     return (
-        f"<b>{html.escape(name)}</b><br>{html.escape(file.description or '')}<br>{found.grade}; random "
-        f"{found.random:.1%}; first solution after {found.effort} episodes; {len(file.solution)} steps; "
-        f"{found.robustness:.0%} of nudged starts{delicate}"
+        f"<b>{html.escape(name)}</b><br>{html.escape(file.description or '')}<br>{found.label}; random "
+        f"{found.random_solve_rate:.1%}; first solution after {found.search_episodes} episodes; "
+        f"{len(file.solution)} steps; {found.robustness:.0%} of perturbed starts{fragile}"
     )
 
 
@@ -99,7 +99,7 @@ def write_page(out: pathlib.Path) -> None:
                 imageio.mimsave(path, frames, format="GIF", duration=1000 * EVERY / 30, loop=0)
                 figures.append(
                     f'<figure><img src="library/{path.name}" loading="lazy" alt="{html.escape(name)}">'
-                    f"<figcaption>{caption(name, file)}</figcaption></figure>"
+                    f"<figcaption>{caption(f'{size}/{name}', file)}</figcaption></figure>"
                 )
                 bar.update()
     head = f"<!doctype html><meta charset='utf-8'><title>Level library</title><style>{STYLE}</style>"

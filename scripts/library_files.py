@@ -25,11 +25,11 @@ from scripts.level_search import chances, environment, robustness, search
 AUTHOR = "kinetix-py"
 DEEP = 0.012  # overlap at the start that is more than the slop of a resting contact [m]
 OUTSIDE = 0.02  # by which a shape may stick out of the room [m]
-MOST_RANDOM = 0.5  # solve rate of random actions from which a level must be marked easy
-LEAST_ROBUST = 0.8
-# Levels whose solution may fail when the start is nudged: in more than 4 of 20 tries under some seed.
-DELICATE = frozenset({"thrust_aim", "walker_easy"})
-PATIENCE = 32  # steps after a solution's end in which a nudged start may still come to its goal
+MAX_RANDOM = 0.5  # solve rate of random actions from which a level must be marked easy
+MIN_ROBUSTNESS = 0.8
+# Levels whose solution may fail from more than 4 of 20 perturbed starts under some seed.
+FRAGILE = frozenset({"thrust_aim", "walker_easy"})
+PATIENCE = 32  # steps after a solution's end in which a perturbed start may still solve the level
 
 
 def path_of(member: LibraryLevel) -> pathlib.Path:
@@ -114,18 +114,18 @@ def prove(member: LibraryLevel, rounds: int, episodes: int, seed: int) -> list[s
     rest = chances(env, level, episodes + 1)
     if rest.noop:
         return ["doing nothing solves it in the end"]
-    if share < LEAST_ROBUST and member.name not in DELICATE:
-        return [f"its solution survives {share:.2f} of nudged starts, and it is not listed as delicate"]
-    if rest.random > MOST_RANDOM and member.label != "easy":
+    if share < MIN_ROBUSTNESS and member.name not in FRAGILE:
+        return [f"its solution survives {share:.2f} of perturbed starts, and it is not listed as fragile"]
+    if rest.random > MAX_RANDOM and member.label != "easy":
         return [f"random actions solve {rest.random:.2f} of episodes; it must be marked easy"]
     difficulty = Difficulty(
-        grade=member.label,
-        noop=rest.noop,
-        random=rest.random,
+        label=member.label,
+        noop_solves=rest.noop,
+        random_solve_rate=rest.random,
         random_episodes=rest.random_episodes,
-        effort=found.effort,
+        search_episodes=found.effort,
         robustness=share,
-        delicate=share < LEAST_ROBUST,
+        fragile=share < MIN_ROBUSTNESS,
     )
     save(member, found.plan.tolist(), difficulty)
     print(
@@ -143,7 +143,9 @@ def measure(member: LibraryLevel, episodes: int) -> None:
     if file.difficulty.random_episodes >= episodes:
         return
     rest = chances(environment(member.size), file.level, episodes + 1)
-    found = dataclasses.replace(file.difficulty, random=rest.random, random_episodes=rest.random_episodes)
+    found = dataclasses.replace(
+        file.difficulty, random_solve_rate=rest.random, random_episodes=rest.random_episodes
+    )
     save(member, file.solution, found)
     print(f"{member.path}: random {rest.random:.3f} of {episodes}", flush=True)
 
@@ -157,15 +159,15 @@ def save(member: LibraryLevel, solution: list[list[int]], difficulty: Difficulty
 
 
 def refresh(member: LibraryLevel) -> None:
-    """Writes a level's file again if its description or grade has changed."""
+    """Writes a level's file again if its description or label has changed."""
     file = load_level_file(path_of(member))
     assert file.solution is not None and file.difficulty is not None  # problem_of found none
-    if (file.name, file.description, file.difficulty.grade) != (
+    if (file.name, file.description, file.difficulty.label) != (
         member.name,
         member.description,
         member.label,
     ):
-        save(member, file.solution, dataclasses.replace(file.difficulty, grade=member.label))
+        save(member, file.solution, dataclasses.replace(file.difficulty, label=member.label))
 
 
 def write_index() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from jax2d.scene import box_vertices
 from kinetix_py.levels.checks import same, shortest
 from kinetix_py.levels.content import Columns, LevelFile, columns_of
-from kinetix_py.levels.difficulty import written_difficulty
+from kinetix_py.levels.difficulty import difficulty_row
 from kinetix_py.levels.own_format import (
     BODY_NUMBERS,
     COUNTS,
@@ -53,7 +53,7 @@ def write(file: LevelFile) -> str:
     if file.solution is not None:
         content["solution"] = file.solution
     if file.difficulty is not None:
-        content["difficulty"] = written_difficulty(file.difficulty)
+        content["difficulty"] = difficulty_row(file.difficulty)
     if file.env is not None:
         content["kinetix"] = file.env
     return _lines(content)
