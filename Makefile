@@ -49,11 +49,11 @@ example: $(VENV)/installed
 	$(RUN) examples/car_over_ramp.py
 
 docs: $(VENV)/installed
-	$(RUN) scripts/make_docs_pictures.py
+	$(RUN) -m tools.make_docs_pictures
 	$(RUN) -m mkdocs build --strict
 
 notebooks: $(VENV)/torch
-	$(RUN) scripts/make_notebooks.py
+	$(RUN) -m tools.make_notebooks
 
 $(VENV)/torch: $(VENV)/installed
 	$(RUN) -m pip install --quiet --editable '.[test,torch]'

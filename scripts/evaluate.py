@@ -15,8 +15,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scripts.benchmark import positive
-from scripts.cache import use_compilation_cache
+from agents.cli.common import positive, use_compilation_cache
 
 
 def natural(text: str) -> int:

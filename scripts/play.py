@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scripts.cache import use_compilation_cache
+from agents.cli.common import use_compilation_cache
 
 if TYPE_CHECKING:
     from kinetix_py.play.server import PlayServer

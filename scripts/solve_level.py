@@ -18,8 +18,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scripts.benchmark import positive
-from scripts.cache import use_compilation_cache
+from agents.cli.common import positive, use_compilation_cache
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -41,14 +40,14 @@ def main(arguments: list[str] | None = None) -> None:
     import tqdm
 
     import kinetix_py as kx
-    from scripts.level_search import environment, search
+    from kinetix_py.levels.search import environment, search
 
     try:
         file = kx.load_level_file(options.level)
     except kx.LevelError as error:
         sys.exit(f"solve_level.py: {error}")
     if options.write and not pathlib.Path(options.level).is_file():
-        sys.exit("solve_level.py: --write needs a file; the library is made by scripts/make_library.py")
+        sys.exit("solve_level.py: --write needs a file; the library is made by python -m tools.make_library")
     if options.write and "format" not in json.loads(pathlib.Path(options.level).read_text()):
         sys.exit(f"solve_level.py: {options.level} is in Kinetix's format, which has no place for a solution")
     started = time.time()

@@ -15,12 +15,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import hydra
 from omegaconf import DictConfig
 
+from agents.cli.common import use_compilation_cache
 from agents.config import ConfigError, read_config
 from agents.io.checkpoint import CheckpointError
 from agents.io.run_folder import RunFolder, new_run
+from agents.presets import CONFIGS, register_defaults
 from agents.training.loop import NotFiniteError, check, train
-from scripts.cache import use_compilation_cache
-from scripts.configs import CONFIGS, register_defaults
 
 
 def _run(folder: RunFolder, resume: bool) -> None:

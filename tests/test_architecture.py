@@ -1,4 +1,4 @@
-"""Imports go one way: scripts -> agents -> kinetix_py -> jax2d -> jax, numpy."""
+"""Imports go one way: scripts, tools -> agents -> kinetix_py -> jax2d -> jax, numpy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PROJECT = {"jax2d", "kinetix_py", "agents", "scripts", "tests", "examples"}
+PROJECT = {"jax2d", "kinetix_py", "agents", "scripts", "tools", "tests", "examples"}
 ALLOWED = {
     "jax2d": {"jax", "numpy", "jax2d"},
     "kinetix_py": {"jax", "numpy", "jax2d", "kinetix_py"},
@@ -17,7 +17,8 @@ ALLOWED = {
     "kinetix_py/wrappers/gymnasium.py": {"gymnasium"},
     "kinetix_py/rendering/video.py": {"imageio", "tqdm"},
     "agents": {"jax2d", "kinetix_py", "agents"},
-    "scripts": {"jax2d", "kinetix_py", "agents", "scripts"},
+    "scripts": {"jax2d", "kinetix_py", "agents"},
+    "tools": {"jax2d", "kinetix_py", "agents", "tools"},
 }
 
 

@@ -64,7 +64,7 @@ def test_the_example_runs(name, tmp_path):
 
 
 def test_pictures_are_those_that_the_script_draws():
-    script = (ROOT / "scripts" / "make_docs_pictures.py").read_text()
+    script = (ROOT / "tools" / "make_docs_pictures.py").read_text()
     pictures = {path.name for path in (DOCS / "pictures").iterdir()}
     named = set(re.findall(r'out / f?"([\w{}]+\.\w+)"', script))
     assert pictures == {name.format(size=size) for name in named for size in kx.SIZES}

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
-from scripts import make_notebooks
+from tools import make_notebooks
 
 ROOT = pathlib.Path(__file__).parent.parent
 

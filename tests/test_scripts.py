@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from scripts.kernels import count_kernels, kernels_per_step
+from agents.benchmark.kernels import count_kernels, kernels_per_step
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import jax2d
+from agents.benchmark.scenes import SIZES, random_actions, random_scenes
 from jax2d.pairs import contact_pairs, num_contacts
-from scripts.scenes import SIZES, random_actions, random_scenes
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 

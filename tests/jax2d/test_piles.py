@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.piles import piles, settle
+from tools.piles import piles, settle
 
 
 @pytest.mark.full

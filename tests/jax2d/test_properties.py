@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import jax2d
-from scripts.scenes import random_actions, random_scenes
+from agents.benchmark.scenes import random_actions, random_scenes
 
 SMALL = jax2d.SimSpec(num_polygons=6, num_circles=2, num_joints=2, num_thrusters=1)
 PADDED = jax2d.SimSpec(num_polygons=8, num_circles=4, num_joints=3, num_thrusters=2)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kinetix_py.spec import BLUE, NONE, RED
-from scripts import level_statistics as statistics
+from tools import level_statistics as statistics
 
 REFERENCE = pathlib.Path(__file__).resolve().parents[3] / "shared" / "reference"
 needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason="no reference figures")

@@ -24,8 +24,8 @@ from kinetix_py.generator.shapes import corners, polygon_area
 from kinetix_py.generator.table import free_slots
 from kinetix_py.levels.level import validate_level
 from kinetix_py.spec import BLUE, GREEN, RED, SIZES, EnvSpec
-from scripts.level_statistics import structure
 from tests.kinetix_py.reference_levels import assert_close, means_of, needs_reference, reference
+from tools.level_statistics import structure
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 

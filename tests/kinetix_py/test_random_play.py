@@ -7,7 +7,6 @@ import pytest
 
 from kinetix_py.generator.sample import sample_levels
 from kinetix_py.spec import SIZES
-from scripts.level_statistics import structure
 from tests.kinetix_py.reference_levels import (
     assert_close,
     means_of,
@@ -15,6 +14,7 @@ from tests.kinetix_py.reference_levels import (
     played_on_floors_of,
     reference,
 )
+from tools.level_statistics import structure
 
 
 @needs_reference

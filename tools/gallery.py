@@ -1,7 +1,7 @@
 """Renders all levels of the library into one page: name, size, difficulty, and the solution as an animation.
 
-python scripts/gallery.py                      docs/library.html and docs/library/*.gif
-python scripts/gallery.py --sheet sheet.png    only a picture of how all levels start
+python -m tools.gallery                      docs/library.html and docs/library/*.gif
+python -m tools.gallery --sheet sheet.png    only a picture of how all levels start
 """
 
 from __future__ import annotations
@@ -9,11 +9,8 @@ from __future__ import annotations
 import argparse
 import html
 import pathlib
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-
-from scripts.cache import use_compilation_cache
+from agents.cli.common import use_compilation_cache
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "docs"
 PIXELS = 160

@@ -1,6 +1,6 @@
 """How well piles of bodies come to rest; prints one JSON line for each order of contacts.
 
-    python scripts/piles.py [--num-envs N] [--seconds S] [--seed K]
+    python -m tools.piles [--num-envs N] [--seconds S] [--seed K]
 
 Each scene drops the 8 boxes and 4 circles of a size L scene, without joints, into a shaft 1.6 m wide.
 """
@@ -10,18 +10,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import pathlib
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import jax2d
+from agents.benchmark.scenes import SIZES, random_scenes
 from jax2d.geometry import circle_mass, polygon_mass
-from scripts.scenes import SIZES, random_scenes
 
 SHAFT = 1.7  # m that each side wall moves inwards
 

@@ -1,7 +1,7 @@
-"""Draws random levels with Kinetix's own generator: python upstream_levels.py SIZE COUNT SEED FILE.npz.
+"""Draws random levels with Kinetix's own generator: python tools/upstream_levels.py SIZE COUNT SEED FILE.npz.
 
 The file has arrays `[COUNT, ...]` by the names of Kinetix's state, with a slash between the parts of a name.
-Runs in an environment of its own: see scripts/compare_generator.sh.
+Runs in an environment of its own: see tools/compare_generator.sh.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Builds and runs the notebooks.
 
-python scripts/make_notebooks.py                 all of them
-python scripts/make_notebooks.py 1_first_steps   one of them
+python -m tools.make_notebooks                 all of them
+python -m tools.make_notebooks 1_first_steps   one of them
 
 A source in `notebooks/sources/` is a Python file whose cells begin with `# %%`; `# %% [markdown]` begins
 text. The notebook, with its outputs, goes to `notebooks/`.

@@ -19,8 +19,8 @@ from kinetix_py.levels.files import LIBRARY, load_level_file
 from kinetix_py.levels.library.family import LibraryLevel
 from kinetix_py.levels.library.index import INDEX, index_text
 from kinetix_py.levels.library.registry import index_rows, library_levels
+from kinetix_py.levels.search import chances, environment, robustness, search
 from kinetix_py.spec import ROLES
-from scripts.level_search import chances, environment, robustness, search
 
 AUTHOR = "kinetix-py"
 DEEP = 0.012  # overlap at the start that is more than the slop of a resting contact [m]

@@ -1,4 +1,4 @@
-"""Configs by the names of `configs/`, for programs that are not started by Hydra."""
+"""Configs by the names of `configs/`, for Hydra and for programs that are not started by it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import pathlib
 
 from agents.config import TrainConfig, defaults, read_config
 
-CONFIGS = pathlib.Path(__file__).resolve().parent.parent / "configs"
+_PACKAGED = pathlib.Path(__file__).resolve().parent / "configs"
+# In a checkout, the folder lies beside the packages.
+CONFIGS = _PACKAGED if _PACKAGED.is_dir() else _PACKAGED.parent.parent / "configs"
 
 
 def register_defaults() -> None:
@@ -17,7 +19,7 @@ def register_defaults() -> None:
 
 
 def compose_config(*overrides: str) -> TrainConfig:
-    """What `scripts/train.py` makes of its arguments.
+    """Returns the config that `kinetix train` makes of its arguments.
 
     Raises:
       ConfigError, or Hydra's own errors: an argument is wrong.

@@ -1,14 +1,18 @@
-"""Times the engine Jax2D 1.0.2 on scenes that scripts/benchmark.py saved; prints one JSON line.
+"""Times the engine Jax2D 1.0.2 on scenes that `kinetix benchmark engine` saved; prints one JSON line.
 
 Runs in an environment of its own, which has that engine instead of this project's (both are called
-`jax2d`): see scripts/compare_upstream.sh.
+`jax2d`): see tools/compare_upstream.sh.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import pathlib
+import sys
 
+# As a plain file, since this environment does not have this project's packages.
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "agents" / "benchmark"))
 import measure
 
 
@@ -77,7 +81,7 @@ def load(path: str):
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenes", help=".npz of scripts/benchmark.py --save-scenes")
+    parser.add_argument("scenes", help=".npz of kinetix benchmark engine --save-scenes")
     parser.add_argument("--devices", type=int, default=2)
     parser.add_argument("--steps", type=int, help="no more than this many steps of the file")
     parser.add_argument("--save-final", metavar="FILE", help="also write the final positions as .npz")

@@ -1,20 +1,21 @@
-"""`scripts/benchmark.py env`: environment steps with observations, and the physics inside them alone."""
+"""Environment steps with observations, and the physics inside them alone."""
 
 from __future__ import annotations
 
-import argparse
+from typing import Any
 
-from scripts import measure
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jax2d
+import kinetix_py as kx
+from agents.benchmark import measure
+from agents.benchmark.scenes import random_scenes
 
 
 def random_levels(seed: int, count: int, spec):
     """Random scenes as levels: the first free polygon green, the first circle blue, the second red."""
-    import jax.numpy as jnp
-    import numpy as np
-
-    import kinetix_py as kx
-    from scripts.scenes import random_scenes
-
     sim = random_scenes(seed, count, spec.sim)
     rng = np.random.default_rng(seed)
     role = np.zeros((count, spec.num_bodies), np.int32)
@@ -32,11 +33,6 @@ def random_levels(seed: int, count: int, spec):
 
 def _rollouts(env, params):
     """The same steps with the game and observations, and as physics alone."""
-    import jax
-    import jax.numpy as jnp
-
-    import jax2d
-
     spec, key = env.spec.sim, jax.random.key(0)
 
     def play(carry, actions):
@@ -59,48 +55,61 @@ def _rollouts(env, params):
     return play, physics
 
 
-def env(options: argparse.Namespace) -> dict:
-    """Times a rollout of random levels under random actions, stepped through `vmap(env.step)`."""
-    import jax
-    import numpy as np
+def benchmark_environment(
+    size: str,
+    num_envs: int,
+    steps: int = 64,
+    *,
+    observation: str = "entity",
+    frame_skip: int = 2,
+    seed: int = 0,
+    contact_order: jax2d.params.ContactOrder = "parallel",
+    devices: int = 2,
+) -> dict[str, Any]:
+    """Times a rollout of random levels under random actions, stepped through `vmap(env.step)`.
 
-    import kinetix_py as kx
+    Args:
+      size: "s", "m" or "l".
+      num_envs: environments stepped at once.
+      steps: environment steps of one call.
+      observation, frame_skip, contact_order: as in `kinetix_py.make`.
+      seed: seed of levels and actions.
+      devices: devices that share the batch, at most.
 
+    Returns:
+      a report, ready for JSON.
+    """
     env = kx.make(
-        options.size,
-        observation=options.observation,
-        auto_reset=True,
-        contact_order=options.order,
-        frame_skip=options.frame_skip,
+        size, observation=observation, auto_reset=True, contact_order=contact_order, frame_skip=frame_skip
     )
-    levels = random_levels(options.seed, options.num_envs, env.spec)
+    levels = random_levels(seed, num_envs, env.spec)
     carry = jax.jit(jax.vmap(env.reset, (None, 0)))(jax.random.key(0), levels)
-    rng = np.random.default_rng(options.seed)
-    shape = (options.steps, options.num_envs, env.spec.num_bindings)
+    rng = np.random.default_rng(seed)
+    shape = (steps, num_envs, env.spec.num_bindings)
     actions = rng.integers(0, np.array(env.action_space.nvec), shape).astype(np.int32)
-    num_devices = min(options.devices, len(jax.devices()))
+    num_devices = min(devices, len(jax.devices()))
     play, physics = _rollouts(env, kx.EnvParams())
 
     def timed(function, start):
         function, place = measure.shard(function, num_devices)
-        return measure.measure(function, place(start, actions), options.steps, options.num_envs)
+        return measure.measure(function, place(start, actions), steps, num_envs)
 
     inside = timed(physics, levels.sim)
     result = timed(play, carry)
     result.pop("compiled")
     return {
         "benchmark": "env",
-        "size": options.size,
-        "observation": options.observation,
-        "num_envs": options.num_envs,
-        "steps": options.steps,
-        "frame_skip": options.frame_skip,
-        "seed": options.seed,
-        "contact_order": options.order,
+        "size": size,
+        "observation": observation,
+        "num_envs": num_envs,
+        "steps": steps,
+        "frame_skip": frame_skip,
+        "seed": seed,
+        "contact_order": contact_order,
         "devices_used": num_devices,
         **result,
         "physics_inside_steps_per_second": inside["steps_per_second"],
         "cost_over_physics": round(inside["steps_per_second"] / result["steps_per_second"], 2),
-        "state_bytes_per_env": sum(x.nbytes for x in jax.tree.leaves(carry[1])) // options.num_envs,
+        "state_bytes_per_env": sum(x.nbytes for x in jax.tree.leaves(carry[1])) // num_envs,
         **measure.machine(),
     }

@@ -1,26 +1,23 @@
-"""Compares our random levels with those of Kinetix's generator, drawn by scripts/upstream_levels.py.
+"""Compares our random levels with those of Kinetix's generator, drawn by tools/upstream_levels.py.
 
-python scripts/compare_generator.py SIZE FILE.npz [SEED] draws as many levels as the file has, plays both on
+python -m tools.compare_generator SIZE FILE.npz [SEED] draws as many levels as the file has, plays both on
 our engine, and prints a table of means with their difference in standard errors.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import jax2d
 from kinetix_py.generator.sample import sample_levels
 from kinetix_py.levels.level import Level, empty_level
 from kinetix_py.spec import SIZES, EnvSpec
-from scripts import level_statistics as statistics
-from scripts.level_statistics import Samples
+from tools import level_statistics as statistics
+from tools.level_statistics import Samples
 
 BODY = (
     "position",
@@ -51,7 +48,7 @@ THRUSTER |= {"direction": "rotation", "power": "power", "active": "active"}
 
 
 def read_levels(path: str, spec: EnvSpec) -> Level:
-    """A batch of levels from a file of scripts/upstream_levels.py; slots not in use become empty."""
+    """A batch of levels from a file of tools/upstream_levels.py; slots not in use become empty."""
     rows = np.load(path)
     polygons, circles = rows["polygon/active"], rows["circle/active"]
     active = np.concatenate([polygons, circles], axis=1)

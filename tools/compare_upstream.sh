@@ -4,7 +4,7 @@
 # Makes a virtual environment beside ours at the same jax version (Jax2D also needs chex, which it does not
 # say) and prints a table of ratios.
 #
-#   scripts/compare_upstream.sh [SIZES] [NUM_ENVS ...]      e.g.  scripts/compare_upstream.sh "s m l" 256 1024
+#   tools/compare_upstream.sh [SIZES] [NUM_ENVS ...]      e.g.  tools/compare_upstream.sh "s m l" 256 1024
 #   DEVICES=2 STEPS=64 UPSTREAM_STEPS=16 SEED=0 VENV=.venv  are read from the environment
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,15 +26,15 @@ trap 'rm -rf "$results"' EXIT
 for size in $sizes; do
     for count in $counts; do
         file="$results/$size.$count"
-        "$venv/bin/python" scripts/benchmark.py engine --size "$size" --num-envs "$count" \
+        "$venv/bin/python" -m agents.cli.main benchmark engine --size "$size" --num-envs "$count" \
             --steps "$steps" --seed "$seed" --devices "$devices" --save-scenes "$file.npz" >"$file.ours"
-        "$venv/bin/python" scripts/benchmark.py engine --size "$size" --num-envs "$count" \
-            --steps "$steps" --seed "$seed" --devices "$devices" --order kinetix >"$file.exact"
-        "$upstream/bin/python" scripts/upstream_benchmark.py "$file.npz" \
+        "$venv/bin/python" -m agents.cli.main benchmark engine --size "$size" --num-envs "$count" \
+            --steps "$steps" --seed "$seed" --devices "$devices" --contact-order kinetix >"$file.exact"
+        "$upstream/bin/python" tools/upstream_benchmark.py "$file.npz" \
             --devices "$devices" --steps "$upstream_steps" >"$file.upstream"
-        "$upstream/bin/python" scripts/upstream_benchmark.py "$file.npz" \
+        "$upstream/bin/python" tools/upstream_benchmark.py "$file.npz" \
             --devices 1 --steps "$upstream_steps" >"$file.single"
         echo "measured: size $size, $count environments" >&2
     done
 done
-"$venv/bin/python" scripts/compare_table.py "$results"
+"$venv/bin/python" -m tools.compare_table "$results"

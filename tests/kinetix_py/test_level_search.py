@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
-from scripts import level_search
+from kinetix_py.levels import search as level_search
 from tests.kinetix_py.small_levels import TINY, falling, rocket
 
 SIZES = np.array([3, 1, 3, 1, 2, 1])

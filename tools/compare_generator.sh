@@ -2,7 +2,7 @@
 # Compares our random levels with those of Kinetix's own generator (kinetix-env 2.0.4, in a virtual environment of
 # its own), both played on our engine: what they are made of, and how doing nothing and random actions end.
 #
-#   scripts/compare_generator.sh [SIZES] [LEVELS]      e.g.  scripts/compare_generator.sh "s m l" 8192
+#   tools/compare_generator.sh [SIZES] [LEVELS]      e.g.  tools/compare_generator.sh "s m l" 8192
 #   SEED=0 VENV=.venv  are read from the environment
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,7 +18,7 @@ fi
 drawn=$(mktemp -d)
 trap 'rm -rf "$drawn"' EXIT
 for size in $sizes; do
-    "$upstream/bin/python" scripts/upstream_levels.py "$size" "$levels" "$seed" "$drawn/$size.npz"
+    "$upstream/bin/python" tools/upstream_levels.py "$size" "$levels" "$seed" "$drawn/$size.npz"
     echo "drawn: size $size, $levels levels" >&2
-    "$venv/bin/python" scripts/compare_generator.py "$size" "$drawn/$size.npz" "$seed"
+    "$venv/bin/python" -m tools.compare_generator "$size" "$drawn/$size.npz" "$seed"
 done

@@ -1,8 +1,8 @@
 """Makes the files of the level library from the functions that draw them.
 
-python scripts/make_library.py                     checks all, and rewrites what is only described anew
-python scripts/make_library.py --solve             searches for the proofs that are missing
-python scripts/make_library.py --solve swing_up    of some levels; --anew also where there is one
+python -m tools.make_library                     checks all, and rewrites what is only described anew
+python -m tools.make_library --solve             searches for the proofs that are missing
+python -m tools.make_library --solve swing_up    of some levels; --anew also where there is one
 
 A file keeps its solution and difficulty as long as its level stays the same, bit for bit. A level that
 nothing solves, or that doing nothing solves, gets no file; the script then ends with an error that names it.
@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-
-from scripts.cache import use_compilation_cache
+from agents.cli.common import use_compilation_cache
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -55,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Writes the files; ends with an error that names the levels without a proof."""
     options = parse(arguments)
     use_compilation_cache()
-    from scripts.library_files import faults, measure, problem_of, prove, refresh, write_index
+    from tools.library_files import faults, measure, problem_of, prove, refresh, write_index
 
     wrong = []
     for member in chosen(options.names):

@@ -1,4 +1,4 @@
-"""Prints the results of scripts/compare_upstream.sh as a table in Markdown."""
+"""Prints the results of tools/compare_upstream.sh as a table in Markdown."""
 
 from __future__ import annotations
 

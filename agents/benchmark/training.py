@@ -1,20 +1,26 @@
-"""`scripts/benchmark.py train`: whole updates, and where their time goes."""
+"""Whole updates of training, and where their time goes."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from scripts import measure
+import jax
+import numpy as np
+
+from agents.benchmark import measure
+from agents.build import initial_params, make_trainer
+from agents.ppo.rollout import rollout, start
+from agents.ppo.update import learn
+from agents.presets import compose_config
+from agents.training.judge import UniformPolicy
+from agents.training.update import Trainer
 
 
 def _seconds(function, *arguments, repeats: int = 3) -> tuple[float, Any]:
     """Median time of a call of a jitted function, after one to warm up, and its result."""
-    import jax
-    import numpy as np
-
     out = jax.block_until_ready(function(*arguments))
     times = []
     for _ in range(repeats):
@@ -26,12 +32,6 @@ def _seconds(function, *arguments, repeats: int = 3) -> tuple[float, Any]:
 
 def _parts(trainer, state, env_params, levels) -> dict[str, float]:
     """Seconds of the parts of an update: playing without and with the network, and learning."""
-    import jax
-
-    from agents.ppo.rollout import rollout, start
-    from agents.ppo.update import learn
-    from agents.training.judge import UniformPolicy
-
     env, length, carry = trainer.env, trainer.rollout_length, trainer.initial_carry(trainer.num_envs)
 
     def play(policy, carry):
@@ -61,9 +61,6 @@ def _parts(trainer, state, env_params, levels) -> dict[str, float]:
 
 def _whole(program, state, env_params, refresh_every: int) -> tuple[float, Any]:
     """Seconds of an update, the rare ones that refresh the levels shared out among all."""
-    import jax
-    import numpy as np
-
     times = []
     for _ in range(min(refresh_every, 4)):
         begin = time.perf_counter()
@@ -73,24 +70,40 @@ def _whole(program, state, env_params, refresh_every: int) -> tuple[float, Any]:
     return (times[0] + (refresh_every - 1) * usual) / refresh_every, state
 
 
-def train(options: argparse.Namespace) -> dict:
-    """Times whole updates of a config, one update a call."""
-    import jax
+def benchmark_training(
+    size: str,
+    num_envs: int,
+    rollout_length: int = 64,
+    *,
+    overrides: Sequence[str] = (),
+    seed: int = 0,
+    contact_order: str = "parallel",
+    compile_only: bool = False,
+) -> dict[str, Any]:
+    """Times whole updates of a config, one update a call.
 
-    from agents.build import initial_params, make_trainer
-    from agents.training.update import Trainer
-    from scripts.configs import compose_config
+    Args:
+      size: "s", "m" or "l".
+      num_envs: environments of an update.
+      rollout_length: steps that each of them plays.
+      overrides: changes to the config, as for `kinetix train`.
+      seed: seed of the run.
+      contact_order: as in `kinetix_py.make`.
+      compile_only: report memory and compile time only, and run nothing.
 
+    Returns:
+      a report, ready for JSON.
+    """
     config = compose_config(
-        f"size={options.size}",
-        *options.config,
-        f"training.num_envs={options.num_envs}",
-        f"training.rollout_length={options.steps}",
-        f"training.seed={options.seed}",
-        f"env.contact_order={options.order}",
+        f"size={size}",
+        *overrides,
+        f"training.num_envs={num_envs}",
+        f"training.rollout_length={rollout_length}",
+        f"training.seed={seed}",
+        f"env.contact_order={contact_order}",
     )
     trainer, env_params = make_trainer(config), config.env.params
-    key = jax.random.key(options.seed)
+    key = jax.random.key(seed)
     begin = time.perf_counter()
     state = jax.eval_shape(lambda key: trainer.init(key, initial_params(config, key)), key)
     lowered = Trainer.updates.lower(trainer, state, env_params, 1)
@@ -100,10 +113,10 @@ def train(options: argparse.Namespace) -> dict:
     memory = program.memory_analysis()
     report = {
         "benchmark": "train",
-        "size": options.size,
-        "num_envs": options.num_envs,
-        "rollout_length": options.steps,
-        "seed": options.seed,
+        "size": size,
+        "num_envs": num_envs,
+        "rollout_length": rollout_length,
+        "seed": seed,
         "network": dataclasses.asdict(config.network),
         "num_epochs": config.ppo.num_epochs,
         "num_minibatches": config.ppo.num_minibatches,
@@ -112,7 +125,7 @@ def train(options: argparse.Namespace) -> dict:
         "compile_seconds": round(done - traced, 1),
         "program_bytes": memory.temp_size_in_bytes + memory.argument_size_in_bytes,
     }
-    if not options.compile_only:
+    if not compile_only:
         state = trainer.init(key, initial_params(config, key))
         refresh = config.curriculum.refresh_every if config.curriculum.kind == "sfl" else 1
         whole, state = _whole(program, state, env_params, refresh)
@@ -121,7 +134,7 @@ def train(options: argparse.Namespace) -> dict:
         )(key, state)
         parts = _parts(trainer, state, env_params, batch.start)
         report |= {
-            "steps_per_second": round(options.num_envs * options.steps / whole),
+            "steps_per_second": round(num_envs * rollout_length / whole),
             "seconds_per_update": round(whole, 3),
             "share": {name: round(value / whole, 2) for name, value in parts.items()},
         }

@@ -1,12 +1,9 @@
-"""Draws the pictures of the documentation: python scripts/make_docs_pictures.py [--out docs/pictures]"""
+"""Draws the pictures of the documentation: python -m tools.make_docs_pictures [--out docs/pictures]"""
 
 from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +11,7 @@ import matplotlib
 import numpy as np
 
 import kinetix_py as kx
-from scripts.cache import use_compilation_cache
+from agents.cli.common import use_compilation_cache
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -1,0 +1,79 @@
+"""Physics alone: random scenes under random actions."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import jax
+import numpy as np
+
+import jax2d
+from agents.benchmark import measure
+from agents.benchmark.kernels import kernels_per_step
+from agents.benchmark.scenes import SIZES, random_actions, random_scenes
+
+
+def save_scenes(path: str | os.PathLike, states: jax2d.SimState, actions: np.ndarray) -> None:
+    """Writes every array of the states under its path, and the actions, for other engines to load."""
+    leaves = jax.tree_util.tree_leaves_with_path(states)
+    arrays: dict[str, Any] = {jax.tree_util.keystr(p).lstrip("."): np.asarray(v) for p, v in leaves}
+    np.savez(path, actions=actions, **arrays)
+
+
+def benchmark_engine(
+    size: str,
+    num_envs: int,
+    steps: int = 64,
+    *,
+    seed: int = 0,
+    contact_order: jax2d.params.ContactOrder = "parallel",
+    devices: int = 2,
+    scenes_file: str | os.PathLike | None = None,
+) -> dict[str, Any]:
+    """Times a rollout of random scenes under random actions, stepped through `vmap(step)`.
+
+    Args:
+      size: "s", "m" or "l".
+      num_envs: scenes stepped at once.
+      steps: engine steps of one call.
+      seed: seed of scenes and actions.
+      contact_order: as in `jax2d.SimSpec`.
+      devices: devices that share the batch, at most.
+      scenes_file: file for the scenes and actions (.npz), so that another engine can be given the same.
+
+    Returns:
+      a report, ready for JSON.
+    """
+    spec = dataclasses.replace(SIZES[size], contact_order=contact_order)
+    states = random_scenes(seed, num_envs, spec)
+    actions = random_actions(seed, steps, num_envs, spec)
+    if scenes_file is not None:
+        save_scenes(scenes_file, states, actions)
+    params = jax2d.SimParams()
+
+    def rollout(states, actions):
+        step = jax.vmap(lambda state, action: jax2d.step(state, action, params, spec)[0])
+        return jax.lax.scan(lambda s, a: (step(s, a), None), states, actions)[0]
+
+    num_devices = min(devices, len(jax.devices()))
+    function, place = measure.shard(rollout, num_devices)
+    result = measure.measure(function, place(states, actions), steps, num_envs)
+    compiled = result.pop("compiled")
+    state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(states)) // num_envs
+    return {
+        "benchmark": "engine",
+        "engine": "jax2d",
+        "size": size,
+        "num_envs": num_envs,
+        "steps": steps,
+        "seed": seed,
+        "contact_order": contact_order,
+        "devices_used": num_devices,
+        **result,
+        "kernels_per_step": kernels_per_step(compiled.as_text(), steps),
+        "state_bytes_per_env": state_bytes,
+        "temporary_bytes": compiled.memory_analysis().temp_size_in_bytes,
+        **measure.machine(),
+    }

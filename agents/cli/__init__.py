@@ -1,0 +1,1 @@
+"""The command `kinetix`: one module for each of its subcommands."""

@@ -1,0 +1,134 @@
+"""`kinetix benchmark`: times one part of the project and prints one JSON line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from agents.cli.common import HelpFormatter, positive
+
+DESCRIPTION = "Times one part of the project on this machine and prints a report, one JSON line."
+EXAMPLES = """examples:
+  kinetix benchmark engine --size l --num-envs 256
+  kinetix benchmark env --size m --num-envs 256 --observation pixels
+  kinetix benchmark generator --size s --num-envs 1024 --filtered
+  kinetix benchmark train --size s --num-envs 512 --steps 128 hardware=cpu"""
+OBSERVATIONS = ("entity", "flat", "flat_padded", "pixels", "blind")
+
+
+def _part(parts: Any, name: str, help: str, steps: int = 64) -> argparse.ArgumentParser:
+    """Adds a part, with the options that all of them share."""
+    parser = parts.add_parser(name, help=help, description=f"Times {help}.", formatter_class=HelpFormatter)
+    parser.add_argument("--size", choices=("s", "m", "l"), required=True, help="size of the levels")
+    parser.add_argument("--num-envs", type=positive, required=True, help="environments (or levels) at once")
+    parser.add_argument("--steps", type=positive, default=steps, help=f"steps of one call (default {steps})")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default 0)")
+    return parser
+
+
+def _devices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--devices", type=positive, default=2, help="devices into which a CPU is split (default 2)"
+    )
+
+
+def _order(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--contact-order",
+        choices=("parallel", "kinetix"),
+        default="parallel",
+        help="how the solver visits contacts (default parallel)",
+    )
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="kinetix benchmark", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=HelpFormatter
+    )
+    parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
+    engine = _part(parts, "engine", "physics alone")
+    engine.add_argument("--save-scenes", metavar="FILE", help="also write the scenes and actions as .npz")
+    env = _part(parts, "env", "environment steps, with observations")
+    env.add_argument("--observation", choices=OBSERVATIONS, default="entity", help="default entity")
+    env.add_argument("--frame-skip", type=positive, default=2, help="physics steps of a step (default 2)")
+    generator = _part(parts, "generator", "the drawing of random levels", steps=1)
+    generator.add_argument("--filtered", action="store_true", help="without those that doing nothing solves")
+    pixels = _part(parts, "pixels", "the drawing of pictures of states", steps=16)
+    pixels.add_argument("--pixels", type=positive, default=125, help="along each side (default 125)")
+    train = _part(parts, "train", "whole updates of training, on one device")
+    train.add_argument("--compile-only", action="store_true", help="memory and compile time; nothing is run")
+    train.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="as for kinetix train")
+    for each in (engine, env, train):
+        _order(each)
+    for each in (engine, env, generator, pixels):
+        _devices(each)
+    train.set_defaults(devices=1)
+    options = parser.parse_args(arguments)
+    if options.num_envs % options.devices:
+        parser.error(f"--num-envs {options.num_envs} is not a multiple of --devices {options.devices}")
+    return options
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Runs the part that the command line names and returns its report."""
+    from agents.benchmark.measure import use_host_devices
+
+    use_host_devices(options.devices)
+    shared: dict[str, Any] = {"size": options.size, "seed": options.seed}
+    if options.part == "engine":
+        from agents.benchmark.engine import benchmark_engine
+
+        return benchmark_engine(
+            num_envs=options.num_envs,
+            steps=options.steps,
+            contact_order=options.contact_order,
+            devices=options.devices,
+            scenes_file=options.save_scenes,
+            **shared,
+        )
+    if options.part == "env":
+        from agents.benchmark.environment import benchmark_environment
+
+        return benchmark_environment(
+            num_envs=options.num_envs,
+            steps=options.steps,
+            observation=options.observation,
+            frame_skip=options.frame_skip,
+            contact_order=options.contact_order,
+            devices=options.devices,
+            **shared,
+        )
+    if options.part == "generator":
+        from agents.benchmark.generator import benchmark_generator
+
+        return benchmark_generator(
+            num_levels=options.num_envs, filtered=options.filtered, devices=options.devices, **shared
+        )
+    if options.part == "pixels":
+        from agents.benchmark.pixels import benchmark_pixels
+
+        return benchmark_pixels(
+            num_envs=options.num_envs,
+            steps=options.steps,
+            pixels=options.pixels,
+            devices=options.devices,
+            **shared,
+        )
+    from agents.benchmark.training import benchmark_training
+
+    return benchmark_training(
+        num_envs=options.num_envs,
+        rollout_length=options.steps,
+        overrides=options.overrides,
+        contact_order=options.contact_order,
+        compile_only=options.compile_only,
+        **shared,
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints the report."""
+    print(json.dumps(measure(parse(arguments))))

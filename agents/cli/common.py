@@ -1,0 +1,46 @@
+"""What the subcommands share: types of arguments, errors for the user, the compilation cache."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+
+
+class CommandError(Exception):
+    """An error that the user can put right; the command prints its message alone."""
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of descriptions and examples, and leaves room for long options."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=100)
+
+
+def positive(text: str) -> int:
+    """Reads an integer of at least 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def natural(text: str) -> int:
+    """Reads an integer of at least 0, for argparse."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {value}")
+    return value
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled programs on disk, so that the second run of the same sizes starts at once.
+
+    The folder is `kinetix-py/jax` in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR names another.
+    """
+    import jax
+
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(base) / "kinetix-py" / "jax"))
