@@ -105,7 +105,7 @@ def _listed(first: int, count: int, table: int, start: int) -> Block:
 @functools.cache
 def kinds(spec: SimSpec) -> tuple[Kind, ...]:
     """The polygon-polygon, circle-polygon and circle-circle contacts of a scene, as far as it has any."""
-    walls, free = range(spec.walls), range(spec.walls, spec.num_polygons)
+    walls, free = range(spec.num_walls), range(spec.num_walls, spec.num_polygons)
     circles = range(spec.num_polygons, spec.num_bodies)
     wall_pairs = len(walls) * len(free)
     polygons = Kind(
@@ -116,7 +116,7 @@ def kinds(spec: SimSpec) -> tuple[Kind, ...]:
                 (Side(POLYGON, "columns", (+1,)),),
                 np.arange(wall_pairs).reshape(len(walls), len(free)),
             ),
-            _listed(spec.walls, len(free), POLYGON, wall_pairs),
+            _listed(spec.num_walls, len(free), POLYGON, wall_pairs),
         ),
         num_slots=2,
     )
@@ -124,12 +124,14 @@ def kinds(spec: SimSpec) -> tuple[Kind, ...]:
     circle_major = np.arange(spec.num_polygons * spec.num_circles).reshape(
         spec.num_circles, spec.num_polygons
     )
-    against_walls = _outer(walls, circles, (Side(CIRCLE, "columns", (-1,)),), circle_major.T[: spec.walls])
+    against_walls = _outer(
+        walls, circles, (Side(CIRCLE, "columns", (-1,)),), circle_major.T[: spec.num_walls]
+    )
     against_free = _outer(
         free,
         circles,
         (Side(CIRCLE, "columns", (-1,)), Side(POLYGON, "rows", (+1,))),
-        circle_major.T[spec.walls :],
+        circle_major.T[free],
     )
     mixed = Kind(
         tuple(

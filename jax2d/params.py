@@ -22,8 +22,8 @@ class SimSpec:
       num_joints: joint slots.
       num_thrusters: thruster slots.
       max_vertices: vertices a polygon may have, at least 3.
-      num_walls: the first `num_walls` polygon slots (all of them, if there are fewer) are walls:
-        static, at rest, never tested against each other. Order: floor, left, right, ceiling.
+      num_walls: the first `num_walls` polygon slots are walls: static, at rest, never tested against
+        each other. Order: floor, left, right, ceiling. Clipped to `num_polygons`.
       solver_iterations: sweeps over all constraints in one step.
       warm_start: start the solver from the impulses of the step before.
       contact_order: how contacts of one kind are ordered within a sweep. `"parallel"`: all of them
@@ -62,11 +62,7 @@ class SimSpec:
             raise ValueError(
                 f"SimSpec.contact_order must be one of {CONTACT_ORDERS}, got {self.contact_order!r}"
             )
-
-    @property
-    def walls(self) -> int:
-        """Polygon slots that are walls: `min(num_walls, num_polygons)`."""
-        return min(self.num_walls, self.num_polygons)
+        object.__setattr__(self, "num_walls", min(self.num_walls, self.num_polygons))
 
     @property
     def num_bodies(self) -> int:

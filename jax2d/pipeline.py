@@ -33,7 +33,7 @@ class _Found(NamedTuple):
 
     geometry: Geometry
     active: jax.Array  # bool [S, *shape, B], the pair may touch and does
-    solved: jax.Array  # bool [S, *shape, B], and the two push each other
+    pushing: jax.Array  # bool [S, *shape, B], and the two push each other
 
 
 def step_batch_last(
@@ -87,9 +87,9 @@ def _solver_contacts(
     """What the solver needs to know of the contacts, by kind."""
     bodies, contacts = free_bodies(state, spec), []
     for kind, blocks in zip(kinds(spec), found, strict=True):
-        mass, inertia = split_mass(kind, [block.solved for block in blocks], bodies, spec)
+        mass, inertia = split_mass(kind, [block.pushing for block in blocks], bodies, spec)
         points = [
-            contact_block(state, block, here.geometry, here.solved, mass, inertia, params, spec)
+            contact_block(state, block, here.geometry, here.pushing, mass, inertia, params, spec)
             for block, here in zip(kind.blocks, blocks, strict=True)
         ]
         groups = None
@@ -106,7 +106,7 @@ def _start_impulses(
     keep = lambda flags, value: jnp.where(flags & spec.warm_start, value, 0)
     contacts = [
         [
-            Impulses(*(keep(block.solved, value) for value in impulses))
+            Impulses(*(keep(block.pushing, value) for value in impulses))
             for block, impulses in zip(blocks, carried, strict=True)
         ]
         for blocks, carried in zip(found, split_impulses(state, spec), strict=True)
@@ -126,7 +126,7 @@ def _move(
 ) -> SimState:
     """Integrates positions, clips, and stores what the next step starts from."""
     bound = lambda value, limit: jnp.clip(value, -limit, limit)
-    walls, params = spec.walls, params.at_rank(2)
+    walls, params = spec.num_walls, params.at_rank(2)
     batch = state.rotation.shape[-1]
     vx, vy, turning, shift_x, shift_y = (jnp.concatenate(tables) for tables in bodies[:5])
     x = state.position[walls:, 0] + shift_x + vx * params.dt
@@ -163,7 +163,7 @@ def _report(found: list[list[_Found]], batch: int) -> Contacts:
 
     return Contacts(
         active=join([block.active for block in flat], batch).astype(bool),
-        solved=join([block.solved for block in flat], batch).astype(bool),
+        pushing=join([block.pushing for block in flat], batch).astype(bool),
         normal=jnp.stack([spread("normal_x"), spread("normal_y")], axis=1),
         point=jnp.stack([spread("point_x"), spread("point_y")], axis=1),
         penetration=spread("penetration"),

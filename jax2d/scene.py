@@ -122,7 +122,7 @@ class Scene:
           collision_mode: two bodies collide if either has mode 2, or both have mode 1.
           static: infinite mass and inertia; it keeps its velocity.
         """
-        slot = self._free_slot("polygon", self.spec.walls, self.spec.num_polygons)
+        slot = self._free_slot("polygon", self.spec.num_walls, self.spec.num_polygons)
         name = body_name(slot, self.spec)
         points = check_polygon(name, vertices, self.spec.max_vertices)
         unit_mass, unit_inertia, centroid = polygon_mass(points, np.float64(1))
@@ -134,7 +134,7 @@ class Scene:
 
     def add_box(self, position: Vector, width: float, height: float, **options) -> Body:
         """Adds a box of the given size [m] about `position`; options as for `add_polygon`."""
-        name = body_name(self._free_slot("polygon", self.spec.walls, self.spec.num_polygons), self.spec)
+        name = body_name(self._free_slot("polygon", self.spec.num_walls, self.spec.num_polygons), self.spec)
         check_number(name, "width", width, 0, above=True)
         check_number(name, "height", height, 0, above=True)
         return self.add_polygon(position, box_vertices(width / 2, height / 2), **options)
@@ -187,13 +187,13 @@ class Scene:
           width, height: the room spans `0 .. width` and `floor .. height` [m].
           floor: height of the floor's surface [m].
         """
-        if self.spec.walls == 0:
+        if self.spec.num_walls == 0:
             raise SceneError(f"walls: {self.spec} has no wall slots")
         check_number("walls", "width", width, 0, above=True)
         check_number("walls", "height", height, check_number("walls", "floor", floor), above=True)
         walls = []
         for slot, (center, half) in zip(
-            range(self.spec.walls), room_walls(width, height, floor), strict=False
+            range(self.spec.num_walls), room_walls(width, height, floor), strict=False
         ):
             name = f"wall {slot}"
             values = self._motion(name, center, 0.0, (0, 0), 0.0)
@@ -296,7 +296,7 @@ class Scene:
     def _free_slot(self, kind: str, first: int, end: int) -> int:
         free = np.flatnonzero(~self._arrays["active"][first:end])
         if not len(free):
-            walls = f" beside {self.spec.walls} walls" if kind == "polygon" and first else ""
+            walls = f" beside {self.spec.num_walls} walls" if kind == "polygon" and first else ""
             raise SceneError(f"{kind}: all {end - first} slots{walls} are in use")
         return first + int(free[0])
 

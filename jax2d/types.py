@@ -75,7 +75,7 @@ class Contacts:
     """The contacts of one step, found before it was solved; slot `k` belongs to `contact_pairs(spec)[k]`."""
 
     active: jax.Array  # bool [K]     the pair overlaps (also when a joint links the two)
-    solved: jax.Array  # bool [K]     active, and the two push each other
+    pushing: jax.Array  # bool [K]    active, and the two push each other
     normal: jax.Array  # float [K, 2] 1, from the first body of the pair to the second
     point: jax.Array  # float [K, 2] m
     penetration: jax.Array  # float [K]    m

@@ -174,7 +174,7 @@ def _validate_body(i: int, arrays: dict[str, np.ndarray], spec: SimSpec) -> None
         check_number(name, field, arrays[field][i], 0)
     check_number(name, "restitution", arrays["restitution"][i], 0, 1)
     check_choice(name, "collision_mode", int(arrays["collision_mode"][i]), (0, 1, 2))
-    if i < spec.walls:
+    if i < spec.num_walls:
         moves = [arrays["inverse_mass"][i], arrays["inverse_inertia"][i]]
         moves += [*arrays["velocity"][i], arrays["angular_velocity"][i]]
         if np.any(moves):

@@ -1,6 +1,6 @@
 """An open-ended space of 2D physics tasks for reinforcement learning, in JAX: make green touch blue."""
 
-from kinetix_py import wrappers
+from kinetix_py import engine_check, wrappers  # noqa: F401  (checks before anything needs the engine)
 from kinetix_py.actions import Actions
 from kinetix_py.env.environment import Environment, make
 from kinetix_py.env.types import EnvParams, EnvState

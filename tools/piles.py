@@ -27,7 +27,7 @@ def piles(seed: int, count: int) -> jax2d.SimState:
     spec = SIZES["l"]
     states = random_scenes(seed, count, spec)
     rng = np.random.default_rng(seed)
-    walls, free = spec.walls, spec.num_bodies - spec.walls
+    walls, free = spec.num_walls, spec.num_bodies - spec.num_walls
     position = states.position.copy()
     position[:, walls:, 0] = rng.uniform(2, 3, (count, free))
     position[:, walls:, 1] = 1 + 0.75 * rng.permuted(np.tile(np.arange(free), (count, 1)), axis=1)
@@ -57,9 +57,9 @@ def settle(states: jax2d.SimState, seconds: float, order: jax2d.params.ContactOr
     def advance(states, _):
         step = jax.vmap(lambda state: jax2d.step(state, jnp.zeros(spec.num_actions), params, spec))
         states, contacts = step(states)
-        speed = (states.velocity[:, spec.walls :] ** 2).sum(axis=-1)
-        energy = (speed / states.inverse_mass[:, spec.walls :] / 2).sum(axis=-1)
-        return states, (energy, jnp.where(contacts.solved, contacts.penetration, 0).max(axis=-1))
+        speed = (states.velocity[:, spec.num_walls :] ** 2).sum(axis=-1)
+        energy = (speed / states.inverse_mass[:, spec.num_walls :] / 2).sum(axis=-1)
+        return states, (energy, jnp.where(contacts.pushing, contacts.penetration, 0).max(axis=-1))
 
     _, (energy, overlap) = jax.jit(lambda s: jax.lax.scan(advance, s, length=steps))(states)
     return {"kinetic_energy": np.mean(energy[-60:], axis=0), "overlap": np.max(overlap[-60:], axis=0)}

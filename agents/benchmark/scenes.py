@@ -29,23 +29,23 @@ def _one_scene(rng: np.random.Generator, spec: SimSpec) -> dict[str, np.ndarray]
     n, p = spec.num_bodies, spec.num_polygons
     vertices = np.zeros((p, spec.max_vertices, 2))
     position = np.zeros((n, 2))
-    position[spec.walls :] = rng.uniform([0.4, 0.8], [4.6, 4.6], (n - spec.walls, 2))
-    rotation = np.where(np.arange(n) < spec.walls, 0, rng.uniform(0, 2 * np.pi, n))
+    position[spec.num_walls :] = rng.uniform([0.4, 0.8], [4.6, 4.6], (n - spec.num_walls, 2))
+    rotation = np.where(np.arange(n) < spec.num_walls, 0, rng.uniform(0, 2 * np.pi, n))
     radius = rng.uniform(0.1, 0.4, spec.num_circles)
     inverse_mass, inverse_inertia = np.zeros(n), np.zeros(n)
     for i in range(p):
-        if i < spec.walls:
+        if i < spec.num_walls:
             position[i], half = room_walls()[i]
         else:
             half = rng.uniform(0.05, 0.354, 2)
         vertices[i, :4] = box_vertices(*half)
-        if i >= spec.walls:
+        if i >= spec.num_walls:
             mass, inertia = polygon_mass(vertices[i, :4], 1.0)[:2]
             inverse_mass[i], inverse_inertia[i] = 1 / mass, 1 / inertia
     for i in range(spec.num_circles):
         mass, inertia = circle_mass(radius[i], 1.0)
         inverse_mass[p + i], inverse_inertia[p + i] = 1 / mass, 1 / inertia
-    active = (np.arange(n) < spec.walls) | (rng.random(n) < 0.85)
+    active = (np.arange(n) < spec.num_walls) | (rng.random(n) < 0.85)
     static = rng.random(n) < 0.1
     inverse_mass[static] = inverse_inertia[static] = 0
     scene = {
@@ -57,7 +57,7 @@ def _one_scene(rng: np.random.Generator, spec: SimSpec) -> dict[str, np.ndarray]
         "inverse_inertia": inverse_inertia,
         "friction": np.ones(n),
         "restitution": np.zeros(n),
-        "collision_mode": np.where(np.arange(n) < spec.walls, 2, 1).astype(np.int32),
+        "collision_mode": np.where(np.arange(n) < spec.num_walls, 2, 1).astype(np.int32),
         "active": active,
         "vertices": vertices,
         "num_vertices": np.full(p, 4, np.int32),
@@ -72,7 +72,7 @@ def _one_scene(rng: np.random.Generator, spec: SimSpec) -> dict[str, np.ndarray]
 def _joints(rng: np.random.Generator, spec: SimSpec, scene: dict) -> dict[str, np.ndarray]:
     """Joins bodies to a growing chain, moving each so that the anchors meet."""
     j = spec.num_joints
-    free = rng.permutation(np.arange(spec.walls, spec.num_bodies))
+    free = rng.permutation(np.arange(spec.num_walls, spec.num_bodies))
     free = [i for i in free if scene["active"][i]]
     count = min(j, max(len(free) - 1, 0))
     body_a, body_b = np.zeros(j, np.int32), np.ones(j, np.int32)

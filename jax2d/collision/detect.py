@@ -62,7 +62,7 @@ def find_contacts(state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec
       state: batch-last.
       cos, sin: `[N, B]`, of the bodies' rotations.
     """
-    polygons, walls = spec.num_polygons, spec.walls
+    polygons, walls = spec.num_polygons, spec.num_walls
     x, y = state.position[:, 0], state.position[:, 1]
     outline = outlines(
         state.vertices,

@@ -74,13 +74,13 @@ def _end(index, anchor, state, cos, sin, spec) -> tuple[End, jax.Array, jax.Arra
     c, s = pick(whole, cos), pick(whole, sin)
     arm_x = c * anchor[:, 0] - s * anchor[:, 1]
     arm_y = s * anchor[:, 0] + c * anchor[:, 1]
-    free = whole[:, spec.walls :]
+    free = whole[:, spec.num_walls :]
     end = End(
         free,
         arm_x,
         arm_y,
-        pick(free, state.inverse_mass[spec.walls :]),
-        pick(free, state.inverse_inertia[spec.walls :]),
+        pick(free, state.inverse_mass[spec.num_walls :]),
+        pick(free, state.inverse_inertia[spec.num_walls :]),
     )
     x, y = pick(whole, state.position[:, 0]), pick(whole, state.position[:, 1])
     return end, x + arm_x, y + arm_y, whole

@@ -17,7 +17,7 @@ from jax2d.types import SimState
 
 def tables(values: jax.Array, spec: SimSpec) -> Tables:
     """The rows `[N, B]` of free polygons and of circles."""
-    return values[spec.walls : spec.num_polygons], values[spec.num_polygons :]
+    return values[spec.num_walls : spec.num_polygons], values[spec.num_polygons :]
 
 
 def free_bodies(state: SimState, spec: SimSpec) -> Bodies:

@@ -154,6 +154,11 @@ def test_impossible_specs_are_refused(arguments, message):
         jax2d.SimSpec(**(sizes | arguments))
 
 
+def test_there_are_no_more_walls_than_polygons():
+    assert jax2d.SimSpec(3, 1, 0, 0).num_walls == 3
+    assert jax2d.SimSpec(5, 1, 0, 0).num_walls == 4
+
+
 @pytest.mark.parametrize(
     "counts", [(0, 0, 0, 0), (0, 2, 0, 0), (2, 0, 0, 0), (5, 0, 1, 0), (4, 1, 0, 1), (7, 1, 0, 0)]
 )
@@ -184,7 +189,7 @@ def test_a_scene_of_size_l_takes_at_most_8_kilobytes():
 def test_contact_pairs_name_every_pair_once():
     spec = SIZES["m"]
     pairs = contact_pairs(spec)
-    n, p, w = spec.num_bodies, spec.num_polygons, spec.walls
+    n, p, w = spec.num_bodies, spec.num_polygons, spec.num_walls
     expected = {(i, j): 2 if j < p else 1 for i in range(n) for j in range(i + 1, n) if j >= w}
     found: dict[tuple[int, int], int] = {}
     for pair in pairs:

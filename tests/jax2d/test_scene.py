@@ -268,5 +268,5 @@ def test_touching_and_what_pushes():
     assert not touch[far.index].any()
     pair = (jax2d.contact_pairs(SPEC) == [near.index, box.index]).all(axis=1)
     assert contacts.active[pair].all()
-    assert not contacts.solved[pair].any()
+    assert not contacts.pushing[pair].any()
     np.testing.assert_allclose(np.linalg.norm(contacts.normal[pair], axis=1), 1, rtol=1e-5)
