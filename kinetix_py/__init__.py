@@ -8,6 +8,7 @@ from kinetix_py.generator.filters import noop_solves, sample_filtered_levels
 from kinetix_py.generator.mutations import mutate_level
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.sample import sample_level, sample_levels
+from kinetix_py.levels.builder import LevelBuilder
 from kinetix_py.levels.checks import LevelError
 from kinetix_py.levels.content import LevelFile
 from kinetix_py.levels.files import (
@@ -41,6 +42,7 @@ __all__ = [
     "Environment",
     "GeneratorParams",
     "Level",
+    "LevelBuilder",
     "LevelError",
     "LevelFile",
     "empty_level",

@@ -7,8 +7,8 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from kinetix_py.levels.builder import LevelBuilder
 from kinetix_py.levels.level import Level
-from kinetix_py.levels.library.sketch import Sketch
 from kinetix_py.spec import SIZES
 
 
@@ -31,7 +31,7 @@ class LibraryLevel:
     tags: tuple[str, ...]
     label: str
     description: str
-    build: Callable[[], Sketch]
+    build: Callable[[], LevelBuilder]
     held_out: bool
 
     @property
@@ -50,12 +50,12 @@ class LibraryLevel:
         Raises:
           ValueError: it is of another size.
         """
-        sketch = self.build()
-        if sketch.spec != SIZES[self.size]:
+        builder = self.build()
+        if builder.spec != SIZES[self.size]:
             raise ValueError(
                 f"library: {self.name!r} is declared with size {self.size!r} and built with another"
             )
-        return sketch.level()
+        return builder.level()
 
 
 def label_of(name: str) -> str:
@@ -64,7 +64,7 @@ def label_of(name: str) -> str:
 
 
 def family(
-    build: Callable[..., Sketch],
+    build: Callable[..., LevelBuilder],
     size: str,
     tags: str,
     description: str,

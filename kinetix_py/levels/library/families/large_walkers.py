@@ -2,66 +2,66 @@
 
 from __future__ import annotations
 
+from kinetix_py.levels.builder import LevelBuilder
 from kinetix_py.levels.library.families.parts import add_limb
 from kinetix_py.levels.library.family import LibraryLevel, family
-from kinetix_py.levels.library.sketch import Sketch
 
 
-def walker(distance: float = 2.0, gravity: float = 9.81, head: float = 0.0) -> Sketch:
+def walker(distance: float = 2.0, gravity: float = 9.81, head: float = 0.0) -> LevelBuilder:
     """A trunk on two legs of two links; blue hangs at the height of the trunk."""
-    sketch = Sketch("l", gravity=gravity)
+    builder = LevelBuilder("l", gravity=gravity)
     hip = (1.2, 1.4)
-    trunk = sketch.box((1.2, 1.7), 0.3, 0.7, "green")
+    trunk = builder.box((1.2, 1.7), 0.3, 0.7, "green")
     for side, first in ((-0.08, 0), (0.08, 2)):
         points = [hip, (1.2 + side, 0.92), (1.2 + 2 * side, 0.47)]
-        add_limb(sketch, trunk, points, [first, first + 1], thickness=0.12, power=1.0)
-    sketch.peg((1.2 + distance, 1.2 + head), 0.3, "blue")
-    return sketch
+        add_limb(builder, trunk, points, [first, first + 1], thickness=0.12, power=1.0)
+    builder.static_circle((1.2 + distance, 1.2 + head), 0.3, "blue")
+    return builder
 
 
-def hopper(distance: float = 2.2, gravity: float = 9.81) -> Sketch:
+def hopper(distance: float = 2.2, gravity: float = 9.81) -> LevelBuilder:
     """A trunk on one leg of two links and a foot."""
-    sketch = Sketch("l", gravity=gravity)
-    trunk = sketch.box((1.0, 1.75), 0.3, 0.6, "green")
+    builder = LevelBuilder("l", gravity=gravity)
+    trunk = builder.box((1.0, 1.75), 0.3, 0.6, "green")
     points = [(1.0, 1.5), (0.88, 1.0), (1.0, 0.48)]
-    shin = add_limb(sketch, trunk, points, [0, 1], thickness=0.12)[-1]
-    foot = sketch.box((1.06, 0.45), 0.45, 0.1)
-    sketch.motor(shin, foot, (1.0, 0.46), 2, speed=1.0, power=1.5, limits=(-45, 45))
-    sketch.peg((1.0 + distance, 1.3), 0.3, "blue")
-    return sketch
+    shin = add_limb(builder, trunk, points, [0, 1], thickness=0.12)[-1]
+    foot = builder.box((1.06, 0.45), 0.45, 0.1)
+    builder.motor(shin, foot, (1.0, 0.46), 2, speed=1.0, power=1.5, limits=(-45, 45))
+    builder.static_circle((1.0 + distance, 1.3), 0.3, "blue")
+    return builder
 
 
-def half_cheetah(distance: float = 2.6, gravity: float = 9.81) -> Sketch:
+def half_cheetah(distance: float = 2.6, gravity: float = 9.81) -> LevelBuilder:
     """A long trunk on a hind and a front leg, each of two links."""
-    sketch = Sketch("l", gravity=gravity)
-    trunk = sketch.box((1.2, 1.15), 1.2, 0.2, "green")
-    add_limb(sketch, trunk, [(0.7, 1.12), (0.55, 0.8), (0.75, 0.48)], [0, 1])
-    add_limb(sketch, trunk, [(1.7, 1.12), (1.6, 0.8), (1.75, 0.48)], [2, 3])
-    sketch.peg((1.8 + distance, 0.9), 0.3, "blue")
-    return sketch
+    builder = LevelBuilder("l", gravity=gravity)
+    trunk = builder.box((1.2, 1.15), 1.2, 0.2, "green")
+    add_limb(builder, trunk, [(0.7, 1.12), (0.55, 0.8), (0.75, 0.48)], [0, 1])
+    add_limb(builder, trunk, [(1.7, 1.12), (1.6, 0.8), (1.75, 0.48)], [2, 3])
+    builder.static_circle((1.8 + distance, 0.9), 0.3, "blue")
+    return builder
 
 
-def swimmer(distance: float = 1.2, gravity: float = 3.0, links: int = 4) -> Sketch:
+def swimmer(distance: float = 1.2, gravity: float = 3.0, links: int = 4) -> LevelBuilder:
     """A chain of links that wriggles over the ground; the first link has to arrive."""
-    sketch = Sketch("l", gravity=gravity)
+    builder = LevelBuilder("l", gravity=gravity)
     length = 0.45
     xs = [0.4 + length * number for number in range(links + 1)]
-    tail = sketch.plank((xs[0], 0.47), (xs[1], 0.47), 0.12, reach=0.03)
+    tail = builder.beam((xs[0], 0.47), (xs[1], 0.47), 0.12, overhang=0.03)
     points = [(x, 0.47) for x in xs[1:]]
     bindings = list(range(links - 1))
-    add_limb(sketch, tail, points, bindings, thickness=0.12, role="green", limits=(-80, 80))
-    sketch.peg((xs[-1] + distance, 0.8), 0.3, "blue")
-    return sketch
+    add_limb(builder, tail, points, bindings, thickness=0.12, role="green", limits=(-80, 80))
+    builder.static_circle((xs[-1] + distance, 0.8), 0.3, "blue")
+    return builder
 
 
-def crab(distance: float = 2.2) -> Sketch:
+def crab(distance: float = 2.2) -> LevelBuilder:
     """A low body between two arms that pull and push it."""
-    sketch = Sketch("l")
-    trunk = sketch.box((1.5, 0.62), 0.7, 0.3, "green")
-    add_limb(sketch, trunk, [(1.2, 0.72), (0.85, 0.95), (0.6, 0.5)], [0, 1], limits=(-70, 70))
-    add_limb(sketch, trunk, [(1.8, 0.72), (2.15, 0.95), (2.4, 0.5)], [2, 3], limits=(-70, 70))
-    sketch.peg((1.5 + distance, 1.1), 0.3, "blue")
-    return sketch
+    builder = LevelBuilder("l")
+    trunk = builder.box((1.5, 0.62), 0.7, 0.3, "green")
+    add_limb(builder, trunk, [(1.2, 0.72), (0.85, 0.95), (0.6, 0.5)], [0, 1], limits=(-70, 70))
+    add_limb(builder, trunk, [(1.8, 0.72), (2.15, 0.95), (2.4, 0.5)], [2, 3], limits=(-70, 70))
+    builder.static_circle((1.5 + distance, 1.1), 0.3, "blue")
+    return builder
 
 
 LEVELS: list[LibraryLevel] = [

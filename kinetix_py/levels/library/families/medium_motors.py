@@ -2,108 +2,108 @@
 
 from __future__ import annotations
 
+from kinetix_py.levels.builder import LevelBuilder, Point
 from kinetix_py.levels.library.family import LibraryLevel, family
-from kinetix_py.levels.library.sketch import Point, Sketch
 
 
-def car(start: float = 1.0, goal: Point = (4.5, 0.7), speed: float = 1.0, mass: float = 1.0) -> Sketch:
+def car(start: float = 1.0, goal: Point = (4.5, 0.7), speed: float = 1.0, mass: float = 1.0) -> LevelBuilder:
     """A box on two driven wheels on flat ground."""
-    sketch = Sketch("m")
-    body = sketch.box((start, 0.85), 1.0, 0.24, "green", density=mass)
+    builder = LevelBuilder("m")
+    body = builder.box((start, 0.85), 1.0, 0.24, "green", density=mass)
     for side in (-0.35, 0.35):
-        wheel = sketch.ball((start + side, 0.62), 0.22)
-        sketch.motor(body, wheel, (start + side, 0.62), 0, speed=-speed)
-    sketch.peg(goal, 0.25, "blue")
-    return sketch
+        wheel = builder.circle((start + side, 0.62), 0.22)
+        builder.motor(body, wheel, (start + side, 0.62), 0, speed=-speed)
+    builder.static_circle(goal, 0.25, "blue")
+    return builder
 
 
-def car_ramp(height: float = 0.7, length: float = 1.6, goal: Point = (4.6, 2.0)) -> Sketch:
+def car_ramp(height: float = 0.7, length: float = 1.6, goal: Point = (4.6, 2.0)) -> LevelBuilder:
     """A car takes a ramp at speed and jumps to what hangs behind it."""
-    sketch = Sketch("m")
-    body = sketch.box((0.7, 0.85), 0.8, 0.2, "green")
+    builder = LevelBuilder("m")
+    body = builder.box((0.7, 0.85), 0.8, 0.2, "green")
     for side, binding in ((-0.28, 0), (0.28, 1)):
-        wheel = sketch.ball((0.7 + side, 0.62), 0.22)
-        sketch.motor(body, wheel, (0.7 + side, 0.62), binding, speed=-2.0, power=1.5)
+        wheel = builder.circle((0.7 + side, 0.62), 0.22)
+        builder.motor(body, wheel, (0.7 + side, 0.62), binding, speed=-2.0, power=1.5)
     end = 1.6 + length
-    sketch.wedge([(end, 0.4 + height), (end, 0.4), (1.6, 0.4)])
-    sketch.peg(goal, 0.3, "blue")
-    return sketch
+    builder.static_polygon([(end, 0.4 + height), (end, 0.4), (1.6, 0.4)])
+    builder.static_circle(goal, 0.3, "blue")
+    return builder
 
 
-def arm(goal: Point = (4.0, 3.2), red: Point | None = None, lengths: Point = (1.1, 1.0)) -> Sketch:
+def arm(goal: Point = (4.0, 3.2), red: Point | None = None, lengths: Point = (1.1, 1.0)) -> LevelBuilder:
     """A two-link arm; its second link reaches for a disc."""
-    sketch = Sketch("m")
-    base = sketch.peg((2.5, 1.6), 0.2)
+    builder = LevelBuilder("m")
+    base = builder.static_circle((2.5, 1.6), 0.2)
     elbow = (2.5, 1.6 + lengths[0])
-    upper = sketch.plank((2.5, 1.6), elbow, 0.18, reach=0.06)
+    upper = builder.beam((2.5, 1.6), elbow, 0.18, overhang=0.06)
     tip = (2.5, elbow[1] + lengths[1])
-    lower = sketch.plank(elbow, tip, 0.14, "green", reach=0.05)
-    sketch.motor(base, upper, (2.5, 1.6), 0, speed=0.5, power=2.0)
-    sketch.motor(upper, lower, elbow, 1, speed=0.5, power=1.5)
-    sketch.peg(goal, 0.2, "blue")
+    lower = builder.beam(elbow, tip, 0.14, "green", overhang=0.05)
+    builder.motor(base, upper, (2.5, 1.6), 0, speed=0.5, power=2.0)
+    builder.motor(upper, lower, elbow, 1, speed=0.5, power=1.5)
+    builder.static_circle(goal, 0.2, "blue")
     if red is not None:
-        sketch.peg(red, 0.25, "red")
-    return sketch
+        builder.static_circle(red, 0.25, "red")
+    return builder
 
 
-def angry_birds(height: float = 1.0, place: float = 4.2, power: float = 2.0) -> Sketch:
+def angry_birds(height: float = 1.0, place: float = 4.2, power: float = 2.0) -> LevelBuilder:
     """A sling arm throws a bird at a disc that stands on a tower."""
-    sketch = Sketch("m")
-    pivot = sketch.peg((1.3, 0.9), 0.1)
-    sling = sketch.plank((0.6, 0.9), (1.5, 0.9), 0.14, density=3.0)
-    sketch.motor(pivot, sling, (1.3, 0.9), 0, speed=-3.0, power=power, limits=(-110, 10))
-    sketch.ball((0.72, 1.13), 0.15, "green")
-    sketch.block((place, 0.4 + height / 2), 0.4, height)
-    sketch.ball((place, 0.4 + height + 0.2), 0.2, "blue")
-    return sketch
+    builder = LevelBuilder("m")
+    pivot = builder.static_circle((1.3, 0.9), 0.1)
+    sling = builder.beam((0.6, 0.9), (1.5, 0.9), 0.14, density=3.0)
+    builder.motor(pivot, sling, (1.3, 0.9), 0, speed=-3.0, power=power, limits=(-110, 10))
+    builder.circle((0.72, 1.13), 0.15, "green")
+    builder.static_box((place, 0.4 + height / 2), 0.4, height)
+    builder.circle((place, 0.4 + height + 0.2), 0.2, "blue")
+    return builder
 
 
-def hopper(goal: Point = (4.4, 1.4), gravity: float = 9.81, power: float = 1.5) -> Sketch:
+def hopper(goal: Point = (4.4, 1.4), gravity: float = 9.81, power: float = 1.5) -> LevelBuilder:
     """A trunk over one leg with a foot: hip driven, ankle driven."""
-    sketch = Sketch("m", gravity=gravity)
-    trunk = sketch.box((1.0, 1.5), 0.35, 0.7, "green")
-    leg = sketch.box((1.0, 0.85), 0.16, 0.7)
-    foot = sketch.ball((1.0, 0.55), 0.15)
-    sketch.motor(trunk, leg, (1.0, 1.18), 0, speed=1.5, power=power, limits=(-70, 70))
-    sketch.motor(leg, foot, (1.0, 0.55), 1, speed=1.0, power=1.0)
-    sketch.peg(goal, 0.3, "blue")
-    return sketch
+    builder = LevelBuilder("m", gravity=gravity)
+    trunk = builder.box((1.0, 1.5), 0.35, 0.7, "green")
+    leg = builder.box((1.0, 0.85), 0.16, 0.7)
+    foot = builder.circle((1.0, 0.55), 0.15)
+    builder.motor(trunk, leg, (1.0, 1.18), 0, speed=1.5, power=power, limits=(-70, 70))
+    builder.motor(leg, foot, (1.0, 0.55), 1, speed=1.0, power=1.0)
+    builder.static_circle(goal, 0.3, "blue")
+    return builder
 
 
-def beam_balance(start: float = 0.4, blue: float = -0.95, red: float = 1.05) -> Sketch:
+def beam_balance(start: float = 0.4, blue: float = -0.95, red: float = 1.05) -> LevelBuilder:
     """A ball rolls on a beam; at one of its ends lies blue, over the other hangs red."""
-    sketch = Sketch("m", floor="red")
-    pivot = sketch.peg((2.5, 1.8), 0.12)
-    beam = sketch.box((2.5, 2.0), 2.8, 0.12, density=2.0)
-    sketch.motor(pivot, beam, (2.5, 2.0), 0, speed=0.3, power=2.0, limits=(-35, 35))
-    sketch.ball((2.5 + start, 2.0 + 0.06 + 0.16), 0.16, "green")
-    sketch.peg((2.5 + blue, 2.72), 0.2, "blue")
-    sketch.block((2.5 + red, 2.9), 0.2, 0.4, "red")
-    return sketch
+    builder = LevelBuilder("m", floor="red")
+    pivot = builder.static_circle((2.5, 1.8), 0.12)
+    beam = builder.box((2.5, 2.0), 2.8, 0.12, density=2.0)
+    builder.motor(pivot, beam, (2.5, 2.0), 0, speed=0.3, power=2.0, limits=(-35, 35))
+    builder.circle((2.5 + start, 2.0 + 0.06 + 0.16), 0.16, "green")
+    builder.static_circle((2.5 + blue, 2.72), 0.2, "blue")
+    builder.static_box((2.5 + red, 2.9), 0.2, 0.4, "red")
+    return builder
 
 
-def lever(load: float = 0.6, goal: float = 3.4) -> Sketch:
+def lever(load: float = 0.6, goal: float = 3.4) -> LevelBuilder:
     """A heavy ball drops on one end of a see-saw and flings the green one up, once a motor lets it go."""
-    sketch = Sketch("m")
-    pivot = sketch.peg((2.5, 0.55), 0.15)
-    board = sketch.box((2.5, 0.78), 3.0, 0.12)
-    sketch.motor(pivot, board, (2.5, 0.78), 0, speed=1.0, power=0.5, limits=(-10, 10))
-    sketch.ball((3.8, 0.99), 0.15, "green")
-    sketch.block((3.9, goal), 1.2, 0.2, "blue")
-    sketch.ball((1.2, 1.14), 0.3, density=load)
-    return sketch
+    builder = LevelBuilder("m")
+    pivot = builder.static_circle((2.5, 0.55), 0.15)
+    board = builder.box((2.5, 0.78), 3.0, 0.12)
+    builder.motor(pivot, board, (2.5, 0.78), 0, speed=1.0, power=0.5, limits=(-10, 10))
+    builder.circle((3.8, 0.99), 0.15, "green")
+    builder.static_box((3.9, goal), 1.2, 0.2, "blue")
+    builder.circle((1.2, 1.14), 0.3, density=load)
+    return builder
 
 
-def spin_the_right_way(start: float = 2.4) -> Sketch:
+def spin_the_right_way(start: float = 2.4) -> LevelBuilder:
     """A cross of two welded bars turns; the ball on it must leave on the blue side."""
-    sketch = Sketch("m", right="blue", left="red", floor="red")
-    hub = sketch.peg((2.5, 1.8), 0.12)
-    bar = sketch.box((2.5, 1.8), 2.0, 0.14, density=2.0)
-    post = sketch.box((2.5, 1.8), 0.14, 1.4, density=2.0)
-    sketch.motor(hub, bar, (2.5, 1.8), 0, speed=0.6, power=2.0)
-    sketch.weld(bar, post, (2.5, 1.8))
-    sketch.ball((start, 3.4), 0.18, "green")
-    return sketch
+    builder = LevelBuilder("m", right="blue", left="red", floor="red")
+    hub = builder.static_circle((2.5, 1.8), 0.12)
+    bar = builder.box((2.5, 1.8), 2.0, 0.14, density=2.0)
+    post = builder.box((2.5, 1.8), 0.14, 1.4, density=2.0)
+    builder.motor(hub, bar, (2.5, 1.8), 0, speed=0.6, power=2.0)
+    builder.weld(bar, post, (2.5, 1.8))
+    builder.circle((start, 3.4), 0.18, "green")
+    return builder
 
 
 LEVELS: list[LibraryLevel] = [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from jax2d.scene import Body
-from kinetix_py.levels.library.sketch import Point, Sketch
+from kinetix_py.levels.builder import LevelBuilder, Point
 
 
 def add_car(
-    sketch: Sketch,
+    builder: LevelBuilder,
     x: float,
     ground: float = 0.4,
     *,
@@ -21,15 +21,15 @@ def add_car(
 ) -> Body:
     """A box on two driven wheels that stand on the ground; action +1 drives right. Returns the box."""
     axle = ground + radius
-    body = sketch.box((x, axle + 0.16), length, 0.2, role, density=density)
+    body = builder.box((x, axle + 0.16), length, 0.2, role, density=density)
     for side, binding in zip((-0.36, 0.36), bindings, strict=True):
-        wheel = sketch.ball((x + side * length, axle), radius)
-        sketch.motor(body, wheel, (x + side * length, axle), binding, speed=-speed, power=power)
+        wheel = builder.circle((x + side * length, axle), radius)
+        builder.motor(body, wheel, (x + side * length, axle), binding, speed=-speed, power=power)
     return body
 
 
 def add_limb(
-    sketch: Sketch,
+    builder: LevelBuilder,
     parent: Body,
     points: list[Point],
     bindings: list[int],
@@ -40,12 +40,12 @@ def add_limb(
     limits: tuple[float, float] | None = (-60, 60),
     role: str = "none",
 ) -> list[Body]:
-    """A chain of planks through points [m], each driven against the one before; the last has the role."""
+    """A chain of beams through points [m], each driven against the one before; the last has the role."""
     made = []
     for start, end, binding in zip(points[:-1], points[1:], bindings, strict=True):
         last = end == points[-1]
-        part = sketch.plank(start, end, thickness, role if last else "none", reach=0.04)
-        sketch.motor(parent, part, start, binding, speed=speed, power=power, limits=limits)
+        part = builder.beam(start, end, thickness, role if last else "none", overhang=0.04)
+        builder.motor(parent, part, start, binding, speed=speed, power=power, limits=limits)
         made.append(part)
         parent = part
     return made

@@ -2,78 +2,80 @@
 
 from __future__ import annotations
 
+from kinetix_py.levels.builder import LevelBuilder, Point
 from kinetix_py.levels.library.family import LibraryLevel, family
-from kinetix_py.levels.library.sketch import Point, Sketch
 
 
-def weak_thrust(angle: float = 55, power: float = 0.2, goal: Point = (4.4, 3.4)) -> Sketch:
+def weak_thrust(angle: float = 55, power: float = 0.2, goal: Point = (4.4, 3.4)) -> LevelBuilder:
     """A ball whose thruster hardly carries it; it pushes one way only."""
-    sketch = Sketch("s", left="red")
-    ball = sketch.ball((0.8, 0.6), 0.2, "green")
-    sketch.thruster(ball, angle, power)
-    sketch.block(goal, 0.4, 1.0, "blue")
-    return sketch
+    builder = LevelBuilder("s", left="red")
+    ball = builder.circle((0.8, 0.6), 0.2, "green")
+    builder.thruster(ball, angle, power)
+    builder.static_box(goal, 0.4, 1.0, "blue")
+    return builder
 
 
-def thrust_over_ball(radius: float = 0.4, power: float = 0.5) -> Sketch:
+def thrust_over_ball(radius: float = 0.4, power: float = 0.5) -> LevelBuilder:
     """A box with one slanted thruster hops over a red disc."""
-    sketch = Sketch("s")
-    box = sketch.box((0.8, 0.56), 0.36, 0.3, "green")
-    sketch.thruster(box, 65, power)
-    sketch.peg((2.5, 0.4 + radius), radius, "red")
-    sketch.peg((4.4, 0.65), 0.25, "blue")
-    return sketch
+    builder = LevelBuilder("s")
+    box = builder.box((0.8, 0.56), 0.36, 0.3, "green")
+    builder.thruster(box, 65, power)
+    builder.static_circle((2.5, 0.4 + radius), radius, "red")
+    builder.static_circle((4.4, 0.65), 0.25, "blue")
+    return builder
 
 
-def point_the_thruster(goal: Point = (4.2, 4.2), power: float = 0.5) -> Sketch:
+def point_the_thruster(goal: Point = (4.2, 4.2), power: float = 0.5) -> LevelBuilder:
     """A ball that carries its thruster round: a motor against the box below turns it."""
-    sketch = Sketch("s")
-    box = sketch.box((1.5, 0.56), 0.7, 0.3)
-    ball = sketch.ball((1.5, 0.9), 0.2, "green")
-    sketch.motor(box, ball, (1.5, 0.9), 0, speed=0.5)
-    sketch.thruster(ball, 180, power)
-    sketch.peg(goal, 0.3, "blue")
-    return sketch
+    builder = LevelBuilder("s")
+    box = builder.box((1.5, 0.56), 0.7, 0.3)
+    ball = builder.circle((1.5, 0.9), 0.2, "green")
+    builder.motor(box, ball, (1.5, 0.9), 0, speed=0.5)
+    builder.thruster(ball, 180, power)
+    builder.static_circle(goal, 0.3, "blue")
+    return builder
 
 
-def thrust_aim(turn: float = 0.4, width: float = 1.2) -> Sketch:
+def thrust_aim(turn: float = 0.4, width: float = 1.2) -> LevelBuilder:
     """A ball turns its thruster against a disc below it; a red shelf hangs over them, a wall is the goal."""
-    sketch = Sketch("s", left="blue", ceiling="red")
-    sled = sketch.ball((3.6, 0.64), 0.24)
-    ball = sketch.ball((3.6, 0.9), 0.18, "green")
-    sketch.motor(sled, ball, (3.6, 0.9), 0, speed=turn)
-    sketch.thruster(ball, -30, 0.4)
-    sketch.block((2.2, 0.4 + width / 2), 0.2, width, "red")
-    return sketch
+    builder = LevelBuilder("s", left="blue", ceiling="red")
+    sled = builder.circle((3.6, 0.64), 0.24)
+    ball = builder.circle((3.6, 0.9), 0.18, "green")
+    builder.motor(sled, ball, (3.6, 0.9), 0, speed=turn)
+    builder.thruster(ball, -30, 0.4)
+    builder.static_box((2.2, 0.4 + width / 2), 0.2, width, "red")
+    return builder
 
 
-def thrust_landing(speed: float = 1.6, width: float = 0.8, floor: str = "red", place: float = 3.6) -> Sketch:
+def thrust_landing(
+    speed: float = 1.6, width: float = 0.8, floor: str = "red", place: float = 3.6
+) -> LevelBuilder:
     """A ball falls with some speed; its thruster points up, and only the pad may be touched."""
-    sketch = Sketch("s", floor=floor, right="red")
-    ball = sketch.ball((0.6, 3.6), 0.2, "green", velocity=(speed, 0.0))
-    sketch.thruster(ball, 90, 0.26)
-    sketch.block((place, 0.7), width, 0.6, "blue")
-    return sketch
+    builder = LevelBuilder("s", floor=floor, right="red")
+    ball = builder.circle((0.6, 3.6), 0.2, "green", velocity=(speed, 0.0))
+    builder.thruster(ball, 90, 0.26)
+    builder.static_box((place, 0.7), width, 0.6, "blue")
+    return builder
 
 
-def flappy(gap: float = 1.2, speed: float = 1.2, gravity: float = 5.0) -> Sketch:
+def flappy(gap: float = 1.2, speed: float = 1.2, gravity: float = 5.0) -> LevelBuilder:
     """A bird that only flaps has to pass between a red post and a red disc to the blue wall."""
-    sketch = Sketch("s", gravity=gravity, floor="red", ceiling="red", right="blue")
-    bird = sketch.ball((0.6, 2.6), 0.15, "green", velocity=(speed, 0.0))
-    sketch.thruster(bird, 90, 0.1)
+    builder = LevelBuilder("s", gravity=gravity, floor="red", ceiling="red", right="blue")
+    bird = builder.circle((0.6, 2.6), 0.15, "green", velocity=(speed, 0.0))
+    builder.thruster(bird, 90, 0.1)
     top = 2.0
-    sketch.block((2.4, (0.4 + top) / 2), 0.3, top - 0.4, "red")
-    sketch.peg((2.4, top + gap + 0.4), 0.4, "red")
-    return sketch
+    builder.static_box((2.4, (0.4 + top) / 2), 0.3, top - 0.4, "red")
+    builder.static_circle((2.4, top + gap + 0.4), 0.4, "red")
+    return builder
 
 
-def balance_thruster(height: float = 1.3, power: float = 0.3) -> Sketch:
+def balance_thruster(height: float = 1.3, power: float = 0.3) -> LevelBuilder:
     """A tall box slides on its end; a thruster low on it tips it, and a red disc hangs in the way."""
-    sketch = Sketch("s", right="blue", left="red")
-    box = sketch.box((0.9, 0.4 + height / 2), 0.3, height, "green", friction=0.1)
-    sketch.thruster(box, 0, power, at=(0.9, 0.4 + 0.3 * height))
-    sketch.peg((2.9, 0.4 + height + 0.45), 0.35, "red")
-    return sketch
+    builder = LevelBuilder("s", right="blue", left="red")
+    box = builder.box((0.9, 0.4 + height / 2), 0.3, height, "green", friction=0.1)
+    builder.thruster(box, 0, power, at=(0.9, 0.4 + 0.3 * height))
+    builder.static_circle((2.9, 0.4 + height + 0.45), 0.35, "red")
+    return builder
 
 
 LEVELS: list[LibraryLevel] = [

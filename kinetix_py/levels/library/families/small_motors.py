@@ -4,72 +4,74 @@ from __future__ import annotations
 
 from typing import Any
 
+from kinetix_py.levels.builder import LevelBuilder, Point
 from kinetix_py.levels.library.family import LibraryLevel, family
-from kinetix_py.levels.library.sketch import Point, Sketch
 
 
-def unicycle(start: float = 1.0, goal: Point = (4.4, 0.7), tall: float = 0.7, power: float = 1.0) -> Sketch:
+def unicycle(
+    start: float = 1.0, goal: Point = (4.4, 0.7), tall: float = 0.7, power: float = 1.0
+) -> LevelBuilder:
     """A box on one wheel; the motor between them drives, and tips the box over."""
-    sketch = Sketch("s")
-    wheel = sketch.ball((start, 0.65), 0.25)
-    body = sketch.box((start, 0.65 + tall / 2), 0.3, tall, "green")
-    sketch.motor(body, wheel, (start, 0.65), 0, power=power)
-    sketch.peg(goal, 0.25, "blue")
-    return sketch
+    builder = LevelBuilder("s")
+    wheel = builder.circle((start, 0.65), 0.25)
+    body = builder.box((start, 0.65 + tall / 2), 0.3, tall, "green")
+    builder.motor(body, wheel, (start, 0.65), 0, power=power)
+    builder.static_circle(goal, 0.25, "blue")
+    return builder
 
 
-def unicycle_balance(height: float = 1.3, red: str = "red", distance: float = 2.6) -> Sketch:
+def unicycle_balance(height: float = 1.3, red: str = "red", distance: float = 2.6) -> LevelBuilder:
     """The box on the wheel must stay up: the floor is red, and blue hangs where only its top reaches."""
-    sketch = Sketch("s", floor=red, left="red")
-    wheel = sketch.ball((1.2, 0.65), 0.25)
-    body = sketch.box((1.2, 0.65 + height / 2), 0.2, height, "green")
-    sketch.motor(body, wheel, (1.2, 0.65), 0, power=1.0)
-    sketch.peg((1.2 + distance, 0.75 + height), 0.3, "blue")
-    return sketch
+    builder = LevelBuilder("s", floor=red, left="red")
+    wheel = builder.circle((1.2, 0.65), 0.25)
+    body = builder.box((1.2, 0.65 + height / 2), 0.2, height, "green")
+    builder.motor(body, wheel, (1.2, 0.65), 0, power=1.0)
+    builder.static_circle((1.2 + distance, 0.75 + height), 0.3, "blue")
+    return builder
 
 
-def one_wheel_car(length: float = 1.4, goal: str = "right", speed: float = -1.0) -> Sketch:
+def one_wheel_car(length: float = 1.4, goal: str = "right", speed: float = -1.0) -> LevelBuilder:
     """A long car with a wheel at one end; its other end drags on the ground."""
-    sketch = Sketch(
+    builder = LevelBuilder(
         "s", right="blue" if goal == "right" else "none", left="blue" if goal == "left" else "red"
     )
-    wheel = sketch.ball((1.0, 0.65), 0.25)
-    body = sketch.box((1.0 + length / 2 - 0.1, 0.75), length, 0.2, "green")
-    sketch.motor(body, wheel, (1.0, 0.7), 0, speed=speed, power=1.0)
-    return sketch
+    wheel = builder.circle((1.0, 0.65), 0.25)
+    body = builder.box((1.0 + length / 2 - 0.1, 0.75), length, 0.2, "green")
+    builder.motor(body, wheel, (1.0, 0.7), 0, speed=speed, power=1.0)
+    return builder
 
 
-def rotate_to_fall(angle: float = 0.0, start: float = 0.0, blue: str = "right") -> Sketch:
+def rotate_to_fall(angle: float = 0.0, start: float = 0.0, blue: str = "right") -> LevelBuilder:
     """A ball lies on a beam that a motor tilts; one wall is blue, the other red."""
     red = "left" if blue == "right" else "right"
     walls: dict[str, Any] = {blue: "blue", red: "red"}
-    sketch = Sketch("s", floor="red", **walls)
-    pivot = sketch.peg((2.5, 2.0), 0.12)
-    beam = sketch.box((2.5, 2.2), 2.2, 0.14, angle=angle, density=2.0)
-    sketch.motor(pivot, beam, (2.5, 2.2), 0, speed=0.3, power=2.0, limits=(-60, 60))
-    sketch.ball((2.5 + start, 2.2 + 0.07 + 0.18), 0.18, "green")
-    return sketch
+    builder = LevelBuilder("s", floor="red", **walls)
+    pivot = builder.static_circle((2.5, 2.0), 0.12)
+    beam = builder.box((2.5, 2.2), 2.2, 0.14, angle=angle, density=2.0)
+    builder.motor(pivot, beam, (2.5, 2.2), 0, speed=0.3, power=2.0, limits=(-60, 60))
+    builder.circle((2.5 + start, 2.2 + 0.07 + 0.18), 0.18, "green")
+    return builder
 
 
-def swing_up(power: float = 0.06, length: float = 1.2) -> Sketch:
+def swing_up(power: float = 0.06, length: float = 1.2) -> LevelBuilder:
     """A rod hangs from a pivot whose motor is too weak to lift it at once; blue is at the top."""
-    sketch = Sketch("s")
-    pivot = sketch.peg((2.5, 2.4), 0.1)
-    rod = sketch.box((2.5, 2.4 - length / 2), 0.16, length + 0.1, "green")
-    sketch.motor(pivot, rod, (2.5, 2.4), 0, power=power)
-    sketch.peg((2.5, 2.4 + length + 0.2), 0.2, "blue")
-    return sketch
+    builder = LevelBuilder("s")
+    pivot = builder.static_circle((2.5, 2.4), 0.1)
+    rod = builder.box((2.5, 2.4 - length / 2), 0.16, length + 0.1, "green")
+    builder.motor(pivot, rod, (2.5, 2.4), 0, power=power)
+    builder.static_circle((2.5, 2.4 + length + 0.2), 0.2, "blue")
+    return builder
 
 
-def bat(blue: str = "right", drop: float = 2.2, speed: float = 2.5) -> Sketch:
+def bat(blue: str = "right", drop: float = 2.2, speed: float = 2.5) -> LevelBuilder:
     """A bat hits a falling ball; only the ceiling or the far wall is blue."""
     walls: dict[str, Any] = {blue: "blue"}
-    sketch = Sketch("s", floor="red", **walls)
-    pivot = sketch.peg((1.0, 1.2), 0.12)
-    stick = sketch.box((1.5, 1.2), 1.3, 0.16, density=3.0)
-    sketch.motor(pivot, stick, (1.0, 1.2), 0, speed=speed, power=2.0, limits=(-50, 70))
-    sketch.ball((1.75, 1.3 + drop), 0.18, "green")
-    return sketch
+    builder = LevelBuilder("s", floor="red", **walls)
+    pivot = builder.static_circle((1.0, 1.2), 0.12)
+    stick = builder.box((1.5, 1.2), 1.3, 0.16, density=3.0)
+    builder.motor(pivot, stick, (1.0, 1.2), 0, speed=speed, power=2.0, limits=(-50, 70))
+    builder.circle((1.75, 1.3 + drop), 0.18, "green")
+    return builder
 
 
 LEVELS: list[LibraryLevel] = [
