@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,7 +24,7 @@ from agents.io.plots import smooth
 from agents.io.run_folder import RunFolder, find_checkpoint, new_run
 from agents.training.judge import Judgement, LevelSet, UniformPolicy, judge, table
 from agents.training.loop import NotFiniteError, check, finish, start_params, train
-from scripts import evaluate, play
+from scripts import evaluate
 from tests.kinetix_py.small_levels import falling, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -340,26 +339,3 @@ def test_a_checkpoint_plays_live(finished, level_file):
     finally:
         process.kill()
         process.wait()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["no_such_level.json"], "play.py: no_such_level.json: no such level file"),
-        (["--port", "TAKEN"], "play.py: port TAKEN: Address already in use; choose another with --port"),
-        (["--checkpoint", "no_such_run"], "no_such_run: neither a run folder nor a checkpoint in one"),
-        (["--watch"], "--watch needs a --checkpoint"),
-        (["--port", "70000"], "must be in 0 .. 65535, got 70000"),
-        (["--time-limit", "-1"], "must be in 0 .. 1e6, got -1"),
-    ],
-)
-def test_playing_refuses_what_it_cannot_do(arguments, message, capsys, monkeypatch):
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")  # which it would set, for later tests too
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = str(other.getsockname()[1])
-        given = [argument.replace("TAKEN", taken) for argument in arguments]
-        given += [] if "--port" in arguments else ["--port", "0"]
-        with pytest.raises(SystemExit) as stopped:
-            play.main(given)
-    said = f"{stopped.value} {capsys.readouterr().err}"
-    assert message.replace("TAKEN", taken) in said and "compiling" not in said
