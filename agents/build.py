@@ -43,7 +43,7 @@ def level_files(paths: Sequence[str]) -> list[str]:
         raise ConfigError(str(error)) from None
 
 
-def load_levels(paths: Sequence[str], spec: kx.EnvSpec) -> tuple[list[str], kx.Level]:
+def load_levels(paths: Sequence[str], size: kx.LevelSize) -> tuple[list[str], kx.Level]:
     """Reads level files and pads them to a size.
 
     Args:
@@ -61,14 +61,14 @@ def load_levels(paths: Sequence[str], spec: kx.EnvSpec) -> tuple[list[str], kx.L
     levels = []
     for file in files:
         try:
-            levels.append(kx.pad_level(kx.load_level(file), spec))
+            levels.append(kx.pad_level(kx.load_level(file), size))
         except ValueError as error:
             text = str(error)
             raise ConfigError(text if file in text else f"{file}: {text}") from None
     return [pathlib.Path(file).stem for file in files], kx.stack_levels(levels)
 
 
-def given_sets(paths: Sequence[str], spec: kx.EnvSpec) -> list[LevelSet]:
+def given_sets(paths: Sequence[str], size: kx.LevelSize) -> list[LevelSet]:
     """What a policy is to be judged on: each set of the library by itself, all other levels together.
 
     Raises:
@@ -77,7 +77,7 @@ def given_sets(paths: Sequence[str], spec: kx.EnvSpec) -> list[LevelSet]:
     named = [path for path in paths if path.startswith(PREFIX)]
     rest = [path for path in paths if not path.startswith(PREFIX)]
     groups = [(name, [name]) for name in dict.fromkeys(named)] + ([("given levels", rest)] if rest else [])
-    loaded = [(name, *load_levels(group, spec)) for name, group in groups]
+    loaded = [(name, *load_levels(group, size)) for name, group in groups]
     return [LevelSet(name, tuple(names), levels) for name, names, levels in loaded]
 
 
@@ -94,9 +94,9 @@ def make_curriculum(config: TrainConfig, env: kx.Environment, network: Network) 
     """The curriculum that a config describes."""
     chosen, num_envs = config.curriculum, config.training.num_envs
     if chosen.kind == "domain_randomization":
-        return DomainRandomization(env.spec, num_envs)
+        return DomainRandomization(env.size, num_envs)
     if chosen.kind == "levels":
-        return FixedLevels(load_levels(training_files(chosen.levels), env.spec)[1], num_envs)
+        return FixedLevels(load_levels(training_files(chosen.levels), env.size)[1], num_envs)
     return SFL(
         env,
         config.env.params,

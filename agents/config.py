@@ -52,8 +52,8 @@ class EnvConfig:
         """The environment."""
         return kx.make(
             self.size,
-            observation=self.observation,
-            action=self.action,
+            observation_type=self.observation,
+            action_type=self.action,
             frame_skip=self.frame_skip,
             auto_reset=auto_reset,
             contact_order=self.contact_order,

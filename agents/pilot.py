@@ -41,7 +41,7 @@ def choose(
     seen = env.observe(state, env_params), jnp.asarray(first), env.action_mask(state)
     one = jax.tree.map(lambda value: value[None, None], seen)
     carry, distribution, _ = policy(params, carry, *one)
-    return carry, env.actions.values(distribution.sample(seed=key)[0, 0])
+    return carry, env.action_adapter.binding_values(distribution.sample(seed=key)[0, 0])
 
 
 @dataclasses.dataclass

@@ -44,14 +44,27 @@ def _slots_of_pairs(spec: SimSpec) -> np.ndarray:
     return slots
 
 
+def body_pairs(flags: jax.Array, spec: SimSpec) -> jax.Array:
+    """Turns flags of contact slots of one scene into flags of pairs of bodies.
+
+    Args:
+      flags: bool `[num_contacts(spec)]`, such as `Contacts.active`.
+      spec: sizes of the scene.
+
+    Returns:
+      bool `[N, N]`, symmetric: some slot of the pair is set; False on the diagonal and between walls.
+    """
+    padded = jnp.concatenate([flags, jnp.zeros((1,), bool)])
+    first, second = _slots_of_pairs(spec)
+    return padded[first] | padded[second]
+
+
 def touching(contacts: Contacts, spec: SimSpec) -> jax.Array:
-    """Which bodies of one scene overlapped when the step began.
+    """Returns the pairs of bodies of one scene that overlapped when the step began.
 
     Two bodies that a joint links touch too when they overlap.
 
     Returns:
       bool `[N, N]`, symmetric, False on the diagonal and between walls.
     """
-    flags = jnp.concatenate([contacts.active, jnp.zeros((1,), bool)])
-    first, second = _slots_of_pairs(spec)
-    return flags[first] | flags[second]
+    return body_pairs(contacts.active, spec)

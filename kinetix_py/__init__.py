@@ -1,8 +1,9 @@
 """An open-ended space of 2D physics tasks for reinforcement learning, in JAX: make green touch blue."""
 
-from kinetix_py import engine_check, wrappers  # noqa: F401  (checks before anything needs the engine)
-from kinetix_py.actions import Actions
+from kinetix_py import engine_check, spaces, wrappers  # noqa: F401  (checks before anything needs the engine)
+from kinetix_py.actions import ActionAdapter
 from kinetix_py.env.environment import Environment, make
+from kinetix_py.env.game import goal_distance
 from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.generator.filters import noop_solves, sample_filtered_levels
 from kinetix_py.generator.mutations import mutate_level
@@ -20,6 +21,7 @@ from kinetix_py.levels.files import (
 )
 from kinetix_py.levels.level import (
     Level,
+    LevelLabels,
     empty_level,
     from_scene,
     pad_level,
@@ -30,14 +32,19 @@ from kinetix_py.levels.library.sets import library, list_level_sets, list_levels
 from kinetix_py.rendering.pixels import render_pixels
 from kinetix_py.rendering.svg import Drawing, render_svg
 from kinetix_py.rendering.video import save_video
-from kinetix_py.spec import SIZES, EnvSpec
+from kinetix_py.roles import BLUE, GREEN, NONE, RED, ROLES
+from kinetix_py.sizes import SIZES, LevelSize
 
 __all__ = [
+    "BLUE",
+    "GREEN",
+    "NONE",
+    "RED",
+    "ROLES",
     "SIZES",
-    "Actions",
+    "ActionAdapter",
     "Drawing",
     "EnvParams",
-    "EnvSpec",
     "EnvState",
     "Environment",
     "GeneratorParams",
@@ -45,8 +52,11 @@ __all__ = [
     "LevelBuilder",
     "LevelError",
     "LevelFile",
+    "LevelLabels",
+    "LevelSize",
     "empty_level",
     "from_scene",
+    "goal_distance",
     "level_from_json",
     "level_to_json",
     "library",
@@ -65,6 +75,7 @@ __all__ = [
     "sample_levels",
     "save_level",
     "save_video",
+    "spaces",
     "stack_levels",
     "validate_level",
     "wrappers",

@@ -1,4 +1,4 @@
-"""Spaces of observations and actions: what shape, what type, which values; frozen and hashable."""
+"""Spaces of observations and actions: shape, type and bounds of values; frozen and hashable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Box:
     dtype: Any = jnp.float32
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """A uniform sample.
+        """Samples uniformly.
 
         Raises:
           ValueError: a bound is infinite.
@@ -33,7 +33,7 @@ class Box:
         return low + share * (high - low)
 
     def contains(self, value) -> bool:
-        """Whether a value (on the host) is one of the space."""
+        """Returns whether a value (on the host) is one of the space."""
         value = np.asarray(value)
         return value.shape == self.shape and bool((value >= self.low).all() and (value <= self.high).all())
 
@@ -50,11 +50,11 @@ class Discrete:
         return ()
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """A uniform sample."""
+        """Samples uniformly."""
         return jax.random.randint(key, (), 0, self.n, self.dtype)
 
     def contains(self, value) -> bool:
-        """Whether a value (on the host) is one of the space."""
+        """Returns whether a value (on the host) is one of the space."""
         value = np.asarray(value)
         return value.shape == () and value.dtype.kind in "iu" and bool(0 <= value < self.n)
 
@@ -71,18 +71,18 @@ class MultiDiscrete:
         return (len(self.nvec),)
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """A uniform sample."""
+        """Samples uniformly."""
         return jax.random.randint(key, self.shape, 0, np.asarray(self.nvec, np.int32), self.dtype)
 
     def contains(self, value) -> bool:
-        """Whether a value (on the host) is one of the space."""
+        """Returns whether a value (on the host) is one of the space."""
         value = np.asarray(value)
         integers = value.shape == self.shape and value.dtype.kind in "iu"
         return integers and bool(((value >= 0) & (value < np.asarray(self.nvec))).all())
 
 
 @dataclasses.dataclass(frozen=True)
-class Tree:
+class PyTreeSpace:
     """A pytree of arrays of fixed shapes and types; `example` holds `jax.ShapeDtypeStruct` leaves."""
 
     leaves: tuple[jax.ShapeDtypeStruct, ...]
@@ -95,14 +95,14 @@ class Tree:
 
     @property
     def size(self) -> int:
-        """Numbers in all leaves together."""
+        """Number of numbers in all leaves together."""
         return sum(math.prod(leaf.shape) for leaf in self.leaves)
 
     def contains(self, value) -> bool:
-        """Whether a value has the structure, shapes and types of the space."""
+        """Returns whether a value has the structure, shapes and types of the space."""
         leaves, structure = jax.tree.flatten(value)
         same = lambda a, b: a.shape == b.shape and a.dtype == b.dtype
         return structure == self.structure and all(map(same, leaves, self.leaves))
 
 
-Space = Box | Discrete | MultiDiscrete | Tree
+Space = Box | Discrete | MultiDiscrete | PyTreeSpace

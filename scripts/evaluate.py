@@ -80,13 +80,13 @@ def _evaluate(options: argparse.Namespace) -> None:
     keys, env = Keys.of(seed), config.env.make()
     sets = []
     if options.levels:
-        sets += given_sets(options.levels, env.spec)
+        sets += given_sets(options.levels, env.size)
     checkpoints = open_checkpoints(run)
     step = checkpoints.latest if step is None else step
     params = checkpoints.restore_params(initial_params(config, keys.network), step)
     checkpoints.close()
     if options.random:
-        sets.append(random_levels(keys.levels, options.random, env.spec))
+        sets.append(random_levels(keys.levels, options.random, env.size))
     network, normalized = make_policy(config)
     policy = network.apply if normalized is None else normalized
     agents = ((AGENT, policy, params, network.initial_carry), (RANDOM, UniformPolicy(env), (), no_carry))

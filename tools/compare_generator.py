@@ -14,8 +14,8 @@ import numpy as np
 
 import jax2d
 from kinetix_py.generator.sample import sample_levels
-from kinetix_py.levels.level import Level, empty_level
-from kinetix_py.spec import SIZES, EnvSpec
+from kinetix_py.levels.level import Level, LevelLabels, empty_level
+from kinetix_py.sizes import SIZES, LevelSize
 from tools import level_statistics as statistics
 from tools.level_statistics import Samples
 
@@ -47,7 +47,7 @@ THRUSTER = {"body": "object_index", "anchor": "relative_position"}
 THRUSTER |= {"direction": "rotation", "power": "power", "active": "active"}
 
 
-def read_levels(path: str, spec: EnvSpec) -> Level:
+def read_levels(path: str, size: LevelSize) -> Level:
     """A batch of levels from a file of tools/upstream_levels.py; slots not in use become empty."""
     rows = np.load(path)
     polygons, circles = rows["polygon/active"], rows["circle/active"]
@@ -59,7 +59,7 @@ def read_levels(path: str, spec: EnvSpec) -> Level:
     both = lambda name: np.concatenate([rows[f"polygon/{name}"], rows[f"circle/{name}"]], axis=1)
     of = lambda part, name: used(rows[f"{part}/active"], rows[f"{part}/{name}"])
     roles = np.concatenate([rows["polygon_shape_roles"], rows["circle_shape_roles"]], axis=1)
-    empty = jax.tree.map(lambda value: np.broadcast_to(value, (len(active), *value.shape)), empty_level(spec))
+    empty = jax.tree.map(lambda value: np.broadcast_to(value, (len(active), *value.shape)), empty_level(size))
     resting = {
         name: getattr(empty.sim, name)
         for name in ("velocity", "angular_velocity", "contact_impulse", "joint_impulse")
@@ -75,19 +75,19 @@ def read_levels(path: str, spec: EnvSpec) -> Level:
         joints=jax2d.Joints(**{ours: of("joint", theirs) for ours, theirs in JOINT.items()}),
         thrusters=jax2d.Thrusters(**{ours: of("thruster", theirs) for ours, theirs in THRUSTER.items()}),
     )
-    level = Level(
-        sim=sim,
+    labels = LevelLabels(
         role=used(active, roles),
-        density=empty.density,
+        density=empty.labels.density,
         motor_binding=used(rows["joint/active"], rows["motor_bindings"]),
-        motor_auto=empty.motor_auto,
+        motor_auto=empty.labels.motor_auto,
         thruster_binding=used(rows["thruster/active"], rows["thruster_bindings"]),
     )
+    level = Level(sim=sim, labels=labels, size=size)
     return jax.tree.map(lambda value, like: jnp.asarray(value, like.dtype), level, empty)
 
 
-def samples_of(levels: Level, spec: EnvSpec) -> Samples:
-    return statistics.structure(levels, spec) | statistics.play(levels, spec)[0]
+def samples_of(levels: Level) -> Samples:
+    return statistics.structure(levels) | statistics.play(levels)[0]
 
 
 def table(theirs: Samples, ours: Samples) -> str:
@@ -101,11 +101,10 @@ def table(theirs: Samples, ours: Samples) -> str:
 
 
 def main(size: str, path: str, seed: str = "0") -> None:
-    spec = SIZES[size]
-    theirs = read_levels(path, spec)
-    ours = sample_levels(jax.random.key(int(seed)), theirs.role.shape[0], spec)
-    print(f"Size {size.upper()}, {theirs.role.shape[0]:,} levels each\n")
-    print(table(samples_of(theirs, spec), samples_of(ours, spec)), end="\n\n")
+    theirs = read_levels(path, SIZES[size])
+    ours = sample_levels(jax.random.key(int(seed)), theirs.batch_shape[0], size)
+    print(f"Size {size.upper()}, {theirs.batch_shape[0]:,} levels each\n")
+    print(table(samples_of(theirs), samples_of(ours)), end="\n\n")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def films(size: str):
     import kinetix_py as kx
     from kinetix_py.levels.proof import as_plan
 
-    env = kx.make(size, observation="blind")
+    env = kx.make(size, observation_type="blind")
     steps = 256
 
     @jax.jit

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import jax2d
-from kinetix_py.env.game import contact_outcomes, outcome
+from kinetix_py.env.game import outcome, slot_outcomes
 from kinetix_py.levels.level import Level
-from kinetix_py.spec import BLUE, GREEN, RED, EnvSpec
+from kinetix_py.roles import BLUE, GREEN, RED
+from kinetix_py.sizes import LevelSize
 
 HOLD = 8  # environment steps for which a random action is held
 BLOCK = 1024  # levels that are played at a time
@@ -22,17 +23,17 @@ NOOP_STEPS = 64  # environment steps within which a level that doing nothing sol
 Samples = dict[str, np.ndarray]
 
 
-def structure(levels: Level, spec: EnvSpec) -> Samples:
+def structure(levels: Level) -> Samples:
     """Samples of what levels (a batch) are made of; the walls are not counted."""
     sim = jax.tree.map(np.asarray, levels.sim)
-    role = np.asarray(levels.role)
+    role, size = np.asarray(levels.labels.role), levels.size
     active = sim.active.copy()
-    active[:, : spec.walls] = False
+    active[:, : size.num_walls] = False
     movable = sim.inverse_mass > 0
     joints = sim.joints
     return {
-        "polygons": active[:, : spec.num_polygons].sum(axis=1),
-        "circles": active[:, spec.num_polygons :].sum(axis=1),
+        "polygons": active[:, : size.num_polygons].sum(axis=1),
+        "circles": active[:, size.num_polygons :].sum(axis=1),
         "static_fraction": ~movable[active],
         "mean_mass": 1 / sim.inverse_mass[active & movable],
         "joints": joints.active.sum(axis=1),
@@ -48,20 +49,19 @@ def structure(levels: Level, spec: EnvSpec) -> Samples:
     }
 
 
-@functools.partial(jax.jit, static_argnames=("spec", "steps"))
-def end_of_episodes(
-    levels: Level, actions: jax.Array, spec: EnvSpec, steps: int = 256
-) -> tuple[jax.Array, jax.Array]:
+@functools.partial(jax.jit, static_argnames="steps")
+def end_of_episodes(levels: Level, actions: jax.Array, steps: int = 256) -> tuple[jax.Array, jax.Array]:
     """Plays actions `[steps / HOLD, batch, bindings]` with frame skip 2.
 
     Returns:
-      outcome int `[batch]` (1 solved, -1 lost, 0 neither) and the environment step of the end `[batch]`.
+      outcome int `[batch]` (1 solved, -1 failed, 0 neither) and the environment step of the end `[batch]`.
     """
-    meaning = contact_outcomes(levels.role, spec.sim)
-    motors = jnp.take_along_axis(actions, levels.motor_binding[None], axis=2)
-    thrusters = spec.num_motor_bindings + levels.thruster_binding
+    spec, labels = levels.size.sim_spec(), levels.labels
+    meaning = slot_outcomes(labels.role, spec)
+    motors = jnp.take_along_axis(actions, labels.motor_binding[None], axis=2)
+    thrusters = levels.size.num_motor_bindings + labels.thruster_binding
     values = jnp.concatenate([motors, jnp.take_along_axis(actions, thrusters[None], axis=2)], axis=2)
-    step = jax.vmap(lambda s, a: jax2d.step(s, a, jax2d.SimParams(), spec.sim))
+    step = jax.vmap(lambda s, a: jax2d.step(s, a, jax2d.SimParams(), spec))
 
     def frame(index, carried):
         states, result, end = carried
@@ -69,34 +69,34 @@ def end_of_episodes(
         now = jnp.where(result != 0, result, outcome(contacts.active, meaning))
         return states, now, jnp.where((result == 0) & (now != 0), index // 2, end)
 
-    batch = levels.role.shape[:1]
+    batch = levels.batch_shape
     start = levels.sim, jnp.zeros(batch, jnp.int32), jnp.full(batch, steps, jnp.int32)
     return jax.lax.fori_loop(0, 2 * steps, frame, start)[1:]
 
 
-def random_actions(seed: int, draws: int, count: int, spec: EnvSpec) -> jax.Array:
+def random_actions(seed: int, draws: int, count: int, size: LevelSize) -> jax.Array:
     """Multi-discrete actions as values: `[draws, count, bindings]`."""
     rng = np.random.default_rng(seed)
-    motors = rng.integers(-1, 2, (draws, count, spec.num_motor_bindings))
-    thrusters = rng.integers(0, 2, (draws, count, spec.num_thruster_bindings))
+    motors = rng.integers(-1, 2, (draws, count, size.num_motor_bindings))
+    thrusters = rng.integers(0, 2, (draws, count, size.num_thruster_bindings))
     return jnp.asarray(np.concatenate([motors, thrusters], axis=-1), jnp.float32)
 
 
-def play(levels: Level, spec: EnvSpec, seed: int = 0) -> tuple[Samples, np.ndarray]:
+def play(levels: Level, seed: int = 0) -> tuple[Samples, np.ndarray]:
     """How doing nothing and random actions end, for a batch of levels.
 
     Returns:
       samples of 0 and 1, and which levels `[batch]` are kept: doing nothing does not solve them at once. What
       is told of kept levels has samples for those alone.
     """
-    count = levels.role.shape[0]
-    actions = random_actions(seed, 256 // HOLD, count, spec)
+    count = levels.batch_shape[0]
+    actions = random_actions(seed, 256 // HOLD, count, levels.size)
     ends = []
     for start in range(0, count, BLOCK):
         part = slice(start, start + BLOCK)
         block, moves = jax.tree.map(lambda value, part=part: value[part], levels), actions[:, part]
-        result, end = end_of_episodes(block, jnp.zeros_like(moves), spec)
-        ends.append(np.stack([result, end, end_of_episodes(block, moves, spec)[0]]))
+        result, end = end_of_episodes(block, jnp.zeros_like(moves))
+        ends.append(np.stack([result, end, end_of_episodes(block, moves)[0]]))
     result, end, tried = np.concatenate(ends, axis=1)
     soon = end < NOOP_STEPS
     kept = ~((result == 1) & soon)

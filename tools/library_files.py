@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import pathlib
 import time
 
@@ -20,7 +19,7 @@ from kinetix_py.levels.library.family import LibraryLevel
 from kinetix_py.levels.library.index import INDEX, index_text
 from kinetix_py.levels.library.registry import index_rows, library_levels
 from kinetix_py.levels.search import chances, environment, robustness, search
-from kinetix_py.spec import ROLES
+from kinetix_py.roles import ROLES
 
 AUTHOR = "kinetix-py"
 DEEP = 0.012  # overlap at the start that is more than the slop of a resting contact [m]
@@ -49,8 +48,9 @@ def problem_of(member: LibraryLevel) -> str:
     return "" if all(jax.tree.leaves(same)) else "it is drawn otherwise than when it was solved (--solve)"
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _start_contacts(level: kx.Level, spec: jax2d.SimSpec):
+@jax.jit
+def _start_contacts(level: kx.Level):
+    spec = level.size.sim_spec()
     actions = jnp.zeros(spec.num_actions)
     return jax2d.step(level.sim, actions, jax2d.SimParams(), spec)[1], jax2d.connected(level.sim)
 
@@ -70,24 +70,25 @@ def _extent(level: kx.Level, body: int) -> tuple[np.ndarray, np.ndarray]:
 
 def faults(member: LibraryLevel) -> list[str]:
     """What is wrong with how a level starts: shapes in each other or outside the room, or no game."""
-    level, spec = member.level(), kx.SIZES[member.size]
-    contacts, linked = jax.tree.map(np.asarray, _start_contacts(level, spec.sim))
-    pairs, role = jax2d.contact_pairs(spec.sim), np.asarray(level.role)
+    level = member.level()
+    spec = level.size.sim_spec()
+    contacts, linked = jax.tree.map(np.asarray, _start_contacts(level))
+    pairs, role = jax2d.contact_pairs(spec), np.asarray(level.labels.role)
     active = np.asarray(level.sim.active)
     found = []
     for slot in np.flatnonzero(contacts.active):
         a, b = pairs[slot]
-        names = f"{body_name(int(a), spec.sim)} and {body_name(int(b), spec.sim)}"
+        names = f"{body_name(int(a), spec)} and {body_name(int(b), spec)}"
         if {int(role[a]), int(role[b])} in ({1, 2}, {1, 3}):
             found.append(f"{names} touch at the start, which ends the episode")
         # What cannot move may be drawn into each other: a sill into its rail.
         fixed = (np.asarray(level.sim.inverse_mass)[[a, b]] == 0).all()
         if not linked[a, b] and not fixed and contacts.penetration[slot] > DEEP:
             found.append(f"{names} overlap by {contacts.penetration[slot]:.3f} m")
-    for body in np.flatnonzero(active[spec.walls :]) + spec.walls:
+    for body in np.flatnonzero(active[spec.num_walls :]) + spec.num_walls:
         low, high = _extent(level, int(body))
         if (low < np.array([0, 0.4]) - OUTSIDE).any() or (high > 5 + OUTSIDE).any():
-            found.append(f"{body_name(int(body), spec.sim)} leaves the room: {low} .. {high}")
+            found.append(f"{body_name(int(body), spec)} leaves the room: {low} .. {high}")
     for color in (1, 2):
         if not (active & (role == color)).any():
             found.append(f"nothing is {ROLES[color]}")

@@ -44,7 +44,7 @@ def draw_example(out: pathlib.Path) -> None:
     states, action, info = drive()
     if not bool(info["solved"]):
         raise RuntimeError("the example level is no longer solved by its motor alone")
-    count = states.time.shape[0]
+    count = states.batch_shape[0]
     some = np.linspace(0, count - 1, 4).astype(int)
     actions = jnp.broadcast_to(action, (4, *action.shape))
     kx.render_svg(at(states, some), action=actions, contacts=True, width=200).save(out / "episode.svg")
@@ -57,7 +57,7 @@ def draw_example(out: pathlib.Path) -> None:
 
 def draw_observations(state: kx.EnvState, out: pathlib.Path) -> None:
     """The same moment as pixels and as the table of shapes of the entity observation."""
-    pixels = kx.make("s", observation="pixels").observe(state)
+    pixels = kx.make("s", observation_type="pixels").observe(state)
     tables = kx.make("s").observe(state)
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(10, 3.4), width_ratios=(1, 2), constrained_layout=True
@@ -76,8 +76,8 @@ def draw_observations(state: kx.EnvState, out: pathlib.Path) -> None:
 
 def draw_random(out: pathlib.Path) -> None:
     """Four random levels of each size."""
-    for size, spec in kx.SIZES.items():
-        levels, _ = kx.sample_filtered_levels(jax.random.key(4), 4, spec)
+    for size in kx.SIZES:
+        levels, _ = kx.sample_filtered_levels(jax.random.key(4), 4, size)
         kx.render_svg(levels, width=200).save(out / f"random_{size}.svg")
 
 

@@ -14,26 +14,26 @@ from agents.benchmark import measure
 from agents.benchmark.scenes import random_scenes
 
 
-def random_levels(seed: int, count: int, spec):
+def random_levels(seed: int, count: int, size):
     """Random scenes as levels: the first free polygon green, the first circle blue, the second red."""
-    sim = random_scenes(seed, count, spec.sim)
+    sim = random_scenes(seed, count, size.sim_spec())
     rng = np.random.default_rng(seed)
-    role = np.zeros((count, spec.num_bodies), np.int32)
-    role[:, spec.walls], role[:, spec.num_polygons : spec.num_polygons + 2] = 1, (2, 3)
+    role = np.zeros((count, size.num_bodies), np.int32)
+    role[:, size.num_walls], role[:, size.num_polygons : size.num_polygons + 2] = 1, (2, 3)
     bind = lambda slots, bindings: jnp.asarray(rng.integers(0, bindings, (count, slots)), jnp.int32)
-    return kx.Level(
-        sim=sim,
+    labels = kx.LevelLabels(
         role=jnp.asarray(role),
         density=jnp.ones(role.shape, jnp.float32),
-        motor_binding=bind(spec.num_joints, spec.num_motor_bindings),
-        motor_auto=jnp.zeros((count, spec.num_joints), bool),
-        thruster_binding=bind(spec.num_thrusters, spec.num_thruster_bindings),
+        motor_binding=bind(size.num_joints, size.num_motor_bindings),
+        motor_auto=jnp.zeros((count, size.num_joints), bool),
+        thruster_binding=bind(size.num_thrusters, size.num_thruster_bindings),
     )
+    return kx.Level(sim=sim, labels=labels, size=size)
 
 
 def _rollouts(env, params):
     """The same steps with the game and observations, and as physics alone."""
-    spec, key = env.spec.sim, jax.random.key(0)
+    spec, key = env.sim_spec, jax.random.key(0)
 
     def play(carry, actions):
         def step(carry, actions):
@@ -80,13 +80,17 @@ def benchmark_environment(
       a report, ready for JSON.
     """
     env = kx.make(
-        size, observation=observation, auto_reset=True, contact_order=contact_order, frame_skip=frame_skip
+        size,
+        observation_type=observation,
+        auto_reset=True,
+        contact_order=contact_order,
+        frame_skip=frame_skip,
     )
-    levels = random_levels(seed, num_envs, env.spec)
+    levels = random_levels(seed, num_envs, env.size)
     carry = jax.jit(jax.vmap(env.reset, (None, 0)))(jax.random.key(0), levels)
     rng = np.random.default_rng(seed)
-    shape = (steps, num_envs, env.spec.num_bindings)
-    actions = rng.integers(0, np.array(env.action_space.nvec), shape).astype(np.int32)
+    shape = (steps, num_envs, env.size.num_bindings)
+    actions = rng.integers(0, np.array(env.action_adapter.choices), shape).astype(np.int32)
     num_devices = min(devices, len(jax.devices()))
     play, physics = _rollouts(env, kx.EnvParams())
 

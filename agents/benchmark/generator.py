@@ -26,14 +26,14 @@ def benchmark_generator(
     Returns:
       a report, ready for JSON.
     """
-    spec, params = kx.SIZES[size], kx.GeneratorParams()
+    params = kx.GeneratorParams()
     num_devices = min(devices, len(jax.devices()))
     count = num_levels // num_devices
 
     def draw(keys, _):
         if filtered:
-            return kx.sample_filtered_levels(keys[0], count, spec, params)[0]
-        return jax.vmap(lambda key: kx.sample_level(key, spec, params))(keys)
+            return kx.sample_filtered_levels(keys[0], count, size, params)[0]
+        return jax.vmap(lambda key: kx.sample_level(key, size, params))(keys)
 
     function, place = measure.shard(draw, num_devices)
     keys = jax.random.split(jax.random.PRNGKey(seed), num_devices if filtered else num_levels)

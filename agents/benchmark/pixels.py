@@ -32,7 +32,7 @@ def _drawings(pixels: int):
             states = dataclasses.replace(states, sim=dataclasses.replace(states.sim, position=moved))
             return (states, draw(states, None)), None
 
-        blank = jnp.zeros((states.sim.position.shape[0], pixels, pixels, 3))
+        blank = jnp.zeros((states.batch_shape[0], pixels, pixels, 3))
         return jax.lax.scan(step, (states, blank), steps)[0][1]
 
     return film, draw
@@ -60,8 +60,8 @@ def benchmark_pixels(
     Returns:
       a report, ready for JSON.
     """
-    env = kx.make(size, observation="blind")
-    levels = random_levels(seed, num_envs, env.spec)
+    env = kx.make(size, observation_type="blind")
+    levels = random_levels(seed, num_envs, env.size)
     _, states = jax.jit(jax.vmap(env.reset, (None, 0)))(jax.random.key(0), levels)
     num_devices = min(devices, len(jax.devices()))
     film, draw = _drawings(pixels)

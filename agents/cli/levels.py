@@ -78,9 +78,9 @@ def _slots(file: kx.LevelFile) -> str:
     """How many slots of each kind are in use, of those there are."""
     import numpy as np
 
-    sim, spec = file.level.sim, file.spec
+    sim, size = file.level.sim, file.level.size
     active = np.asarray(sim.active)
-    bodies = {"polygons": active[spec.num_walls : spec.num_polygons], "circles": active[spec.num_polygons :]}
+    bodies = {"polygons": active[size.num_walls : size.num_polygons], "circles": active[size.num_polygons :]}
     parts = bodies | {"joints": np.asarray(sim.joints.active), "thrusters": np.asarray(sim.thrusters.active)}
     return ", ".join(f"{int(used.sum())} of {len(used)} {name}" for name, used in parts.items())
 
@@ -103,7 +103,7 @@ def _show(options: argparse.Namespace) -> None:
             print(f"{name.replace('_', ' ')}: {text}")
     if options.out:
         _check_target(options.out, options.force)
-        file.level.show(spec=file.spec, legend=True, scale_bar=True).save(options.out)
+        file.level.show(legend=True, scale_bar=True).save(options.out)
         print(options.out)
 
 
@@ -138,9 +138,7 @@ def _convert(options: argparse.Namespace) -> None:
         if lost:
             print(f"left out, since Kinetix's format has no place for it: {', '.join(lost)}", file=sys.stderr)
         notes = {}
-    kx.save_level(
-        file.level, options.target, format=FORMATS[options.format], spec=file.spec, env=file.env, **notes
-    )
+    kx.save_level(file.level, options.target, format=FORMATS[options.format], env=file.env, **notes)
     print(options.target)
 
 

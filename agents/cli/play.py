@@ -123,19 +123,19 @@ def _play(options: argparse.Namespace, session: Session) -> None:
     server = _server(session, options.port)
     try:
         pilot = _pilot(options)
-        spec = kx.SIZES[options.size] if options.size else None
-        spec = pilot.env.spec if pilot else spec
+        size = kx.SIZES[options.size] if options.size else None
+        size = pilot.env.size if pilot else size
         if options.levels:
             try:
-                found, spec = read_levels(options.levels, spec)
+                found, size = read_levels(options.levels, size)
             except kx.LevelError as error:
                 raise CommandError(str(error)) from None
             levels = in_turn(found)
         else:
-            spec = spec or kx.SIZES["s"]
-            levels = random_levels(options.seed, spec)
+            size = size or kx.SIZES["s"]
+            levels = random_levels(options.seed, size)
         print("compiling ...", flush=True)
-        live = Live(Game(spec, levels, _params(options, pilot), pilot, options.watch), session)
+        live = Live(Game(size, levels, _params(options, pilot), pilot, options.watch), session)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"play at {server.address} (Ctrl-C ends)", flush=True)
         if options.open:

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.write:
         _check_writable(pathlib.Path(options.level))
     started = time.time()
-    found = search(environment(file.spec), file.level, options.rounds, options.seed, report=_report)
+    found = search(environment(file.level.size), file.level, options.rounds, options.seed, report=_report)
     if found.noop:
         raise CommandError("doing nothing solves it")
     if found.plan is None:
@@ -73,5 +73,5 @@ def main(arguments: Sequence[str]) -> None:
         return
     notes = {name: getattr(file, name) for name in ("name", "author", "description", "env")}
     # Difficulty is left out: it was measured with another solution.
-    kx.save_level(file.level, options.level, spec=file.spec, solution=found.plan, **notes)
+    kx.save_level(file.level, options.level, solution=found.plan, **notes)
     print(options.level)

@@ -75,7 +75,7 @@ class SFL:
 
     def init(self, key: jax.Array) -> SFLState:
         """A buffer that the first proposal fills."""
-        shapes = jax.eval_shape(lambda key: sample_levels(key, self.buffer_size, self.env.spec), key)
+        shapes = jax.eval_shape(lambda key: sample_levels(key, self.buffer_size, self.env.size), key)
         levels = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
         return SFLState(levels, jnp.zeros(self.buffer_size), jnp.int32(0))
 
@@ -87,7 +87,7 @@ class SFL:
         fresh = self.num_envs - self.num_replayed
         rows = fresh + self.num_candidates
         size = max(-(-fresh // 2), -(-rows // 8))
-        numbers = (self.env.spec, self.generator, self.env_params.sim)
+        numbers = (self.env.size, self.generator, self.env_params.sim)
         options = {"frame_skip": self.env.frame_skip, "round_size": size, "wanted": wanted}
         return sample_filtered_levels(key, rows, *numbers, **options)[0]
 

@@ -20,12 +20,12 @@ class DomainRandomization:
     """Fresh random levels that doing nothing does not solve, for every rollout.
 
     Attributes:
-      spec: sizes of the levels.
+      size: sizes of the levels.
       num_envs: levels of a rollout.
       generator: numbers of the distribution.
     """
 
-    spec: kx.EnvSpec
+    size: kx.LevelSize
     num_envs: int
     generator: GeneratorParams = dataclasses.field(default_factory=GeneratorParams)
 
@@ -37,7 +37,7 @@ class DomainRandomization:
         self, key: jax.Array, policy: Policy, params: Any, state: tuple[()]
     ) -> tuple[tuple[()], LevelBatch]:
         """Fresh levels."""
-        levels, _ = sample_filtered_levels(key, self.num_envs, self.spec, self.generator)
+        levels, _ = sample_filtered_levels(key, self.num_envs, self.size, self.generator)
         return state, LevelBatch(levels, jnp.full(self.num_envs, -1, jnp.int32))
 
     def observe(
@@ -63,7 +63,7 @@ class FixedLevels:
     num_envs: int
 
     def __post_init__(self) -> None:
-        count = self.levels.role.shape[0]
+        count = self.levels.batch_shape[0]
         if count > self.num_envs:
             raise ValueError(f"{count} levels need at least as many environments, got {self.num_envs}")
 
@@ -75,7 +75,7 @@ class FixedLevels:
         self, key: jax.Array, policy: Policy, params: Any, state: tuple[()]
     ) -> tuple[tuple[()], LevelBatch]:
         """The same levels every time."""
-        index = jnp.arange(self.num_envs, dtype=jnp.int32) % self.levels.role.shape[0]
+        index = jnp.arange(self.num_envs, dtype=jnp.int32) % self.levels.batch_shape[0]
         return state, LevelBatch(jax.tree.map(lambda value: value[index], self.levels), index)
 
     def observe(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from agents.networks.config import DTYPES, NetworkConfig
 from agents.networks.encoders import EntityEmbedding, dense
 from agents.networks.heads import ACTOR_SCALE
-from kinetix_py.actions import Actions
+from kinetix_py.actions import ActionAdapter
 
 # Numbers of one motor and of one thruster binding that describe a policy.
 NUM_EACH = {"continuous": (1, 1), "multi_discrete": (3, 2), "discrete": (2, 1)}
@@ -54,7 +54,7 @@ class BindingActor(nn.Module):
     """
 
     config: NetworkConfig
-    actions: Actions
+    actions: ActionAdapter
 
     @nn.compact
     def __call__(self, scene: jax.Array, embedding: EntityEmbedding) -> jax.Array:
@@ -68,9 +68,9 @@ class BindingActor(nn.Module):
             BoundTo(config.width, dtype, name="thrusters")(entities.thruster, at, entities.thrusters),
         )
         flat = []
-        for name, rows, count in zip(("motor", "thruster"), bound, NUM_EACH[self.actions.kind], strict=True):
+        for name, rows, count in zip(("motor", "thruster"), bound, NUM_EACH[self.actions.type], strict=True):
             numbers = BindingHead(config, count, name=name)(scene, rows)
             flat.append(numbers.reshape(scene.shape[0], -1))
-        if self.actions.kind == "discrete":  # between motors and thrusters: to do nothing
+        if self.actions.type == "discrete":  # between motors and thrusters: to do nothing
             flat.insert(1, dense(1, jnp.float32, ACTOR_SCALE, name="noop")(scene))
         return jnp.concatenate(flat, axis=-1)

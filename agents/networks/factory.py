@@ -17,7 +17,7 @@ from agents.networks.heads import ACTOR_SCALE, Head, make_distribution, num_outp
 from agents.networks.recurrent import ScannedGRU
 from agents.networks.simple import MIN_PICTURE, Cnn, FlatMlp, SetMlp
 from agents.networks.transformer import EntityTransformer
-from kinetix_py.actions import Actions
+from kinetix_py.actions import ActionAdapter
 from kinetix_py.env.environment import Environment
 from kinetix_py.observations.entity import EntityObservation
 
@@ -38,7 +38,7 @@ class ActorCritic(nn.Module):
     """An encoder of observations, memory if asked for, an actor and a critic."""
 
     config: NetworkConfig
-    actions: Actions
+    actions: ActionAdapter
 
     @nn.compact
     def __call__(
@@ -66,9 +66,9 @@ class ActorCritic(nn.Module):
 
     def _log_std(self) -> jax.Array | None:
         """The logarithm of the standard deviation of each binding's value; continuous actions only."""
-        if self.actions.kind != "continuous":
+        if self.actions.type != "continuous":
             return None
-        return self.param("log_std", nn.initializers.zeros_init(), (self.actions.spec.num_bindings,))
+        return self.param("log_std", nn.initializers.zeros_init(), (self.actions.size.num_bindings,))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Network:
     @property
     def module(self) -> ActorCritic:
         """The flax module."""
-        return ActorCritic(self.config, self.env.actions)
+        return ActorCritic(self.config, self.env.action_adapter)
 
     def initial_carry(self, batch: int) -> Carry:
         """What a network knows of `batch` environments before their first step."""
@@ -154,8 +154,8 @@ def make_network(config: NetworkConfig, env: Environment) -> Network:
     if not _fits(config.kind, env.observation_space.example):
         raise ValueError(
             f"a {config.kind} network reads {READS[config.kind]}, but the environment's observation is "
-            f"{env.observation!r}"
+            f"{env.observation_type!r}"
         )
-    if num_outputs(env.actions) == 0:
+    if num_outputs(env.action_adapter) == 0:
         raise ValueError("there is nothing to act on: the environment has 0 motor and thruster bindings")
     return Network(config, env)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from agents.networks.encoders import dense
-from kinetix_py.actions import Actions
+from kinetix_py.actions import ActionAdapter
 
 # The logit of a choice that is not allowed: its probability is exactly 0 in float32.
 NEVER = -1e9
@@ -135,11 +135,11 @@ class MaskedNormal(distrax.Distribution):
         return MaskedNormal(self._mean[index], self._log_std[index], self._mask[index])
 
 
-def num_outputs(actions: Actions) -> int:
+def num_outputs(actions: ActionAdapter) -> int:
     """How many numbers describe a policy: logits of all choices, or means (continuous)."""
-    motors, thrusters = actions.spec.num_motor_bindings, actions.spec.num_thruster_bindings
+    motors, thrusters = actions.size.num_motor_bindings, actions.size.num_thruster_bindings
     each = {"continuous": (1, 1, 0), "multi_discrete": (3, 2, 0), "discrete": (2, 1, 1)}
-    motor, thruster, more = each[actions.kind]
+    motor, thruster, more = each[actions.type]
     return motor * motors + thruster * thrusters + more
 
 
@@ -156,7 +156,7 @@ def choice_logits(outputs: jax.Array, motors: int) -> jax.Array:
 
 
 def make_distribution(
-    outputs: jax.Array, log_std: jax.Array | None, actions: Actions, mask: jax.Array | None
+    outputs: jax.Array, log_std: jax.Array | None, actions: ActionAdapter, mask: jax.Array | None
 ) -> distrax.Distribution:
     """The distribution of actions.
 
@@ -170,13 +170,13 @@ def make_distribution(
       A distribution with batch shape `[...]` over single actions: one categorical, or one for each binding,
       or a normal distribution of each binding's value before the environment clips it.
     """
-    if actions.kind == "continuous":
+    if actions.type == "continuous":
         assert log_std is not None
         allowed = jnp.ones(outputs.shape, bool) if mask is None else mask
         wide = log_std.reshape((1,) * (outputs.ndim - 1) + (-1,))
         return MaskedNormal(outputs, jnp.broadcast_to(wide, outputs.shape), allowed)
-    several = actions.kind == "multi_discrete"
-    logits = choice_logits(outputs, actions.spec.num_motor_bindings) if several else outputs
+    several = actions.type == "multi_discrete"
+    logits = choice_logits(outputs, actions.size.num_motor_bindings) if several else outputs
     logits = logits if mask is None else jnp.where(mask, logits, NEVER)
     return Choices(logits, several)
 

@@ -51,7 +51,7 @@ class Transitions:
     info: dict[str, jax.Array]  # solved, episode_return, episode_length, distance
 
 
-INFO = ("solved", "lost", "not_finite", "episode_return", "episode_length", "distance")
+INFO = ("solved", "failed", "diverged", "episode_return", "episode_length", "distance")
 
 
 def start(env: kx.Environment, levels: kx.Level, params: kx.EnvParams, carry: Any) -> Actors:
@@ -62,7 +62,7 @@ def start(env: kx.Environment, levels: kx.Level, params: kx.EnvParams, carry: An
     """
     reset = jax.vmap(env.reset, (None, 0, None))
     obs, state = reset(jax.random.key(0), levels, params)  # a reset to a given level draws nothing
-    return Actors(state, obs, jnp.ones(levels.role.shape[0], bool), carry)
+    return Actors(state, obs, jnp.ones(levels.batch_shape[0], bool), carry)
 
 
 def _one(tree):

@@ -43,7 +43,7 @@ def episodes(
     """
     if env.auto_reset:
         raise ValueError("whole episodes need an environment without auto_reset")
-    count = levels.role.shape[0]
+    count = levels.batch_shape[0]
     obs, start = jax.vmap(env.reset, (None, 0, None))(jax.random.key(0), levels, env_params)
 
     def step(carried, key):

@@ -29,12 +29,12 @@ class UniformPolicy:
 
     def __call__(self, params, carry, obs, reset, action_mask):
         value = jnp.zeros(reset.shape)
-        if self.env.action == "continuous":
+        if self.env.action_type == "continuous":
             space: Any = self.env.action_space
             low, high = (jnp.broadcast_to(jnp.asarray(b), action_mask.shape) for b in (space.low, space.high))
             return carry, distrax.Uniform(low, high), value
         logits = jnp.where(action_mask, 0.0, NEVER)
-        return carry, Choices(logits, self.env.action == "multi_discrete"), value
+        return carry, Choices(logits, self.env.action_type == "multi_discrete"), value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +99,9 @@ class LevelSet:
     levels: kx.Level  # leading axis [L]
 
 
-def random_levels(key: jax.Array, count: int, spec: kx.EnvSpec) -> LevelSet:
+def random_levels(key: jax.Array, count: int, size: kx.LevelSize) -> LevelSet:
     """Levels of the random distribution that doing nothing does not solve."""
-    levels, kept = kx.sample_filtered_levels(key, count, spec)
+    levels, kept = kx.sample_filtered_levels(key, count, size)
     if not bool(kept.all()):
         raise ValueError(f"only {int(kept.sum())} of {count} random levels need an agent")
     return LevelSet(f"{count} random levels", tuple(f"random_{i}" for i in range(count)), levels)
@@ -125,7 +125,7 @@ def judge(
       env: without auto-reset.
       num_steps: the time limit; an episode that goes on then counts as unsolved.
     """
-    count = levels.levels.role.shape[0]
+    count = levels.levels.batch_shape[0]
     size = min(max(CHUNK // attempts, 1), count)
     parts = []
     for first in range(0, count, size):

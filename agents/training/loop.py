@@ -109,7 +109,7 @@ def check(config: TrainConfig) -> None:
     """
     make_trainer(config)
     if config.evaluation.levels:
-        load_levels(config.evaluation.levels, config.env.make().spec)
+        load_levels(config.evaluation.levels, config.env.make().size)
     if config.init_from is not None:
         check_same_network(config, find_checkpoint(config.init_from)[0])
 
@@ -208,13 +208,13 @@ def _check_finite(metrics, checkpoints: Checkpoints) -> None:
 
 def level_sets(config: TrainConfig, key: jax.Array) -> list[LevelSet]:
     """The levels that a run is judged on: unseen random ones, files, and those it is trained on if given."""
-    spec, sets = config.env.make().spec, []
+    size, sets = config.env.make().size, []
     if config.evaluation.num_levels:
-        sets.append(random_levels(key, config.evaluation.num_levels, spec))
+        sets.append(random_levels(key, config.evaluation.num_levels, size))
     given = (("hand-made levels", config.evaluation.levels), ("levels trained on", config.curriculum.levels))
     for name, paths in given:
         if paths:
-            names, levels = load_levels(paths, spec)
+            names, levels = load_levels(paths, size)
             sets.append(LevelSet(name, tuple(names), levels))
     return sets
 

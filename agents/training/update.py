@@ -86,7 +86,7 @@ class Trainer:
             params = self.policy.observe(params, seen.obs)
         curriculum, metrics = self.curriculum.observe(curriculum, batch, seen)
         metrics = metrics | {f"loss/{name}": value for name, value in terms._asdict().items()}
-        metrics["not_finite"] = seen.info["not_finite"].sum()
+        metrics["diverged"] = seen.info["diverged"].sum()
         return TrainState(params, opt_state, curriculum, key, state.update + 1), metrics
 
     @functools.partial(jax.jit, static_argnums=(0, 3), donate_argnums=1)

@@ -5,7 +5,7 @@ from agents.training.evaluate import attempt, mean_with_interval
 from agents.training.judge import UniformPolicy
 
 env = kx.make("s")
-levels, _ = kx.sample_filtered_levels(jax.random.key(0), 64, env.spec)
+levels, _ = kx.sample_filtered_levels(jax.random.key(0), 64, env.size)
 policy, params = UniformPolicy(env), ()  # or network.apply, and what was learnt
 solved, length = attempt(
     jax.random.key(1), policy, params, env, levels, env.default_params, attempts=8, num_steps=256

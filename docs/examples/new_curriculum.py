@@ -10,14 +10,13 @@ from agents.networks.config import NetworkConfig
 from agents.networks.factory import make_network
 from agents.ppo.update import PPOConfig, make_optimizer
 from agents.training.update import Trainer
-from kinetix_py.env.game import goal_distance
 
 
 @dataclasses.dataclass(frozen=True)
 class NearFirst:
     """Random levels whose green and blue are near each other; farther apart as more of them are solved."""
 
-    spec: kx.EnvSpec
+    size: kx.LevelSize
     num_envs: int
     raise_above: float = 0.4  # solve rate
     step: float = 0.1  # m
@@ -26,8 +25,8 @@ class NearFirst:
         return jnp.float32(1.0)  # the distance allowed now [m]
 
     def propose(self, key, policy, params, allowed):
-        levels = kx.sample_levels(key, 4 * self.num_envs, self.spec)
-        distance = jax.vmap(goal_distance)(levels.sim, levels.role)
+        levels = kx.sample_levels(key, 4 * self.num_envs, self.size)
+        distance = jax.vmap(kx.goal_distance)(levels.sim, levels.labels.role)
         near = jnp.argsort(distance > allowed, stable=True)[: self.num_envs]
         levels = jax.tree.map(lambda leaf: leaf[near], levels)
         return allowed, LevelBatch(levels, jnp.full(self.num_envs, -1, jnp.int32))
@@ -38,13 +37,13 @@ class NearFirst:
         return allowed, metrics | {"allowed_distance": allowed}
 
 
-env = kx.make("s", observation="flat", auto_reset=True)
+env = kx.make("s", observation_type="flat", auto_reset=True)
 network = make_network(NetworkConfig(kind="mlp", width=32, layers=1, head_width=32, head_layers=1), env)
 ppo = PPOConfig(learning_rate=1e-3, num_epochs=1)
 trainer = Trainer(
     env=env,
     policy=network.apply,
-    curriculum=NearFirst(env.spec, num_envs=64),
+    curriculum=NearFirst(env.size, num_envs=64),
     optimizer=make_optimizer(ppo),
     ppo=ppo,
     num_envs=64,

@@ -6,22 +6,22 @@ from agents.networks.config import NetworkConfig
 from agents.networks.factory import make_network
 
 
-def compass(state: kx.EnvState, params: kx.EnvParams, spec: kx.EnvSpec) -> jax.Array:
+def compass(state: kx.EnvState, params: kx.EnvParams) -> jax.Array:
     """Where blue and red are from green [m], green's velocity [m/s], and the time left: float `[7]`."""
     sim = state.sim
 
     def center(role, values):
-        mine = sim.active & (state.role == role)
+        mine = sim.active & (state.labels.role == role)
         return jnp.where(mine[:, None], values, 0).sum(axis=0) / jnp.maximum(mine.sum(), 1)
 
-    green, blue, red = (center(role, sim.position) for role in (1, 2, 3))
-    red = jnp.where((sim.active & (state.role == 3)).any(), red - green, 0)
-    left = 1 - state.time / params.max_timesteps
-    return jnp.concatenate([blue - green, red, center(1, sim.velocity), left[None]])
+    green, blue, red = (center(role, sim.position) for role in (kx.GREEN, kx.BLUE, kx.RED))
+    red = jnp.where((sim.active & (state.labels.role == kx.RED)).any(), red - green, 0)
+    left = 1 - state.step_count / params.max_timesteps
+    return jnp.concatenate([blue - green, red, center(kx.GREEN, sim.velocity), left[None]])
 
 
-env = kx.make("s", observation=compass)
-level = kx.sample_level(jax.random.key(0), env.spec)
+env = kx.make("s", observation_type=compass)
+level = kx.sample_level(jax.random.key(0), env.size)
 observation, state = env.reset(jax.random.key(0), level)
 print(observation.round(2))
 

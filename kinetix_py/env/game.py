@@ -6,15 +6,17 @@ import jax
 import jax.numpy as jnp
 
 import jax2d
-from kinetix_py.env.types import EnvState
-from kinetix_py.spec import BLUE, GREEN, RED
+from jax2d.queries import body_pairs
+from kinetix_py.env.types import MOTION_FIELDS, EnvState
+from kinetix_py.roles import BLUE, GREEN, RED
 
 
-def contact_outcomes(role: jax.Array, spec: jax2d.SimSpec) -> jax.Array:
-    """What a touch in each contact slot means: +1 solved, -1 lost, 0 nothing.
+def slot_outcomes(role: jax.Array, spec: jax2d.SimSpec) -> jax.Array:
+    """Returns the meaning of a touch in each contact slot: +1 solved, -1 failed, 0 nothing.
 
     Args:
-      role: int32 `[..., N]`.
+      role: int32 `[..., N]` roles of the bodies.
+      spec: engine's spec of the scene.
 
     Returns:
       int32 `[..., K]`.
@@ -25,36 +27,48 @@ def contact_outcomes(role: jax.Array, spec: jax2d.SimSpec) -> jax.Array:
     return jnp.where(other == BLUE, 1, jnp.where(other == RED, -1, 0))
 
 
-def outcome(active: jax.Array, meaning: jax.Array) -> jax.Array:
-    """How a set of touches ends an episode: int32, +1 solved, -1 lost (which wins), 0 it goes on.
+def outcome(active: jax.Array, slot_outcome: jax.Array) -> jax.Array:
+    """Returns how a set of touches ends an episode: +1 solved, -1 failed (which wins), 0 it goes on.
 
     Args:
       active: bool `[..., K]`, overlapping contact slots.
-      meaning: int32 `[..., K]`, from `contact_outcomes`.
+      slot_outcome: int32 `[..., K]`, from `slot_outcomes`.
 
     Returns:
       int32 `[...]`.
     """
-    lost, solved = (active & (meaning == -1)).any(-1), (active & (meaning == 1)).any(-1)
-    return jnp.where(lost, -1, jnp.where(solved, 1, 0))
+    failed, solved = (active & (slot_outcome == -1)).any(-1), (active & (slot_outcome == 1)).any(-1)
+    return jnp.where(failed, -1, jnp.where(solved, 1, 0))
 
 
 def goal_distance(sim: jax2d.SimState, role: jax.Array) -> jax.Array:
-    """Distance between centers, summed over all pairs of a green and a blue shape: float `[]` m."""
+    """Returns the distance between centers, summed over all pairs of a green and a blue shape.
+
+    Args:
+      sim: one scene.
+      role: int32 `[N]` roles of its bodies.
+
+    Returns:
+      float `[]` m.
+    """
     green, blue = (sim.active & (role == which) for which in (GREEN, BLUE))
     offset = sim.position[:, None] - sim.position[None]
     apart = jnp.sqrt((offset**2).sum(-1))
     return jnp.where(green[:, None] & blue[None], apart, 0).sum()
 
 
-def is_finite(sim: jax2d.SimState) -> jax.Array:
-    """Whether everything that moves is a finite number: bool `[]`."""
-    moving = (sim.position, sim.rotation, sim.velocity, sim.angular_velocity)
-    return jnp.stack([jnp.isfinite(value).all() for value in moving]).all()
+def motion_is_finite(sim: jax2d.SimState) -> jax.Array:
+    """Returns whether all positions and velocities of one scene are finite numbers: bool `[]`."""
+    return jnp.stack([jnp.isfinite(getattr(sim, name)).all() for name in MOTION_FIELDS]).all()
 
 
-def touching(state: EnvState, spec: jax2d.SimSpec) -> jax.Array:
-    """Which bodies overlapped in the last physics step: bool `[N, N]`; none after a reset."""
-    unused = jnp.zeros((), jnp.float32)
-    contacts = jax2d.Contacts(state.contact, state.contact, unused, unused, unused)
-    return jax2d.touching(contacts, spec)
+def touching_bodies(state: EnvState) -> jax.Array:
+    """Returns the pairs of bodies that overlapped in the last physics step; none after a reset.
+
+    Args:
+      state: one environment.
+
+    Returns:
+      bool `[N, N]`, symmetric.
+    """
+    return body_pairs(state.touching_slots, state.size.sim_spec())

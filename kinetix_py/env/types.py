@@ -1,4 +1,4 @@
-"""What an environment carries between steps, and the numbers of the game."""
+"""The environment's state between steps, and the numbers of the game."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import dataclasses
 import jax
 
 import jax2d
-from kinetix_py.levels.level import Level
+from kinetix_py.levels.level import Level, LevelLabels
+from kinetix_py.sizes import LevelSize
 
 
 @jax.tree_util.register_dataclass
@@ -24,8 +25,8 @@ class EnvParams:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Motion:
-    """What moves in a scene, as an episode starts: what a reset brings back."""
+class BodyMotion:
+    """Positions and velocities of the bodies at the start of an episode, which a reset restores."""
 
     position: jax.Array  # float [N, 2] m
     rotation: jax.Array  # float [N]    rad
@@ -33,28 +34,38 @@ class Motion:
     angular_velocity: jax.Array  # float [N]    rad/s
 
 
+MOTION_FIELDS = tuple(field.name for field in dataclasses.fields(BodyMotion))
+
+
+def body_motion(sim: jax2d.SimState) -> BodyMotion:
+    """Returns the positions and velocities of a scene's bodies."""
+    return BodyMotion(**{name: getattr(sim, name) for name in MOTION_FIELDS})
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class EnvState:
-    """One environment: a level, where its bodies are now, and the episode so far."""
+    """One environment: a level, the motion of its bodies, and the episode so far."""
 
     sim: jax2d.SimState  # the engine's state, now
-    start: Motion  # the level's
-    role: jax.Array  # int32 [N], as in Level, and so on
-    density: jax.Array  # float [N]
-    motor_binding: jax.Array  # int32 [J]
-    motor_auto: jax.Array  # bool [J]
-    thruster_binding: jax.Array  # int32 [T]
+    labels: LevelLabels  # of the level
+    initial: BodyMotion  # at the start of the episode
     component: jax.Array  # int32 [N], equal for bodies that joints link
-    contact: jax.Array  # bool [K], contact slots that overlapped in the last physics step
-    time: jax.Array  # int32 [], environment steps since the episode began
+    touching_slots: jax.Array  # bool [K], contact slots that overlapped in the last physics step
+    step_count: jax.Array  # int32 [], environment steps since the episode began
     distance: jax.Array  # float [] m, summed over green-blue pairs, now
     episode_return: jax.Array  # float [], rewards since the episode began
-    level_index: jax.Array  # int32 [], place in the buffer of levels; -1 for a level given by value
+    level_index: jax.Array  # int32 [], index of the level in a batch of levels; -1 for a level given by value
+    size: LevelSize = dataclasses.field(metadata={"static": True})
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Axes in front of those of one state."""
+        return tuple(self.labels.role.shape[:-1])
 
     @property
     def level(self) -> Level:
         """The level being played; its `sim` is as the episode started."""
-        start = {f.name: getattr(self.start, f.name) for f in dataclasses.fields(Motion)}
-        sim = jax2d.edit.clear_impulses(dataclasses.replace(self.sim, **start))
-        return Level(sim, self.role, self.density, self.motor_binding, self.motor_auto, self.thruster_binding)
+        motion = {name: getattr(self.initial, name) for name in MOTION_FIELDS}
+        sim = jax2d.edit.clear_impulses(dataclasses.replace(self.sim, **motion))
+        return Level(sim=sim, labels=self.labels, size=self.size)

@@ -13,7 +13,8 @@ from kinetix_py.generator.plan import Draws, Orders
 from kinetix_py.generator.shapes import by_count, corners, inner_box, polygon_area
 from kinetix_py.generator.table import Counts, Table
 from kinetix_py.levels.level import empty_level
-from kinetix_py.spec import BLUE, GREEN, EnvSpec
+from kinetix_py.roles import BLUE, GREEN
+from kinetix_py.sizes import LevelSize
 
 FIRST_SHAPES = 3  # green, blue, and the control's
 
@@ -37,7 +38,7 @@ def masses(table: Table, params: GeneratorParams, counts: Counts) -> tuple[jax.A
 
 
 def build_joints(
-    table: Table, draws: Draws, orders: Orders, params: GeneratorParams, spec: EnvSpec, counts: Counts
+    table: Table, draws: Draws, orders: Orders, params: GeneratorParams, size: LevelSize, counts: Counts
 ) -> tuple[jax2d.Joints, jax.Array, jax.Array]:
     """Joints, and motors' bindings and whether they run by themselves; `[J, B]`, anchors `[J, 2, B]`."""
     on_circle = (table.body_a >= counts.polygons) | (table.body_b >= counts.polygons)
@@ -49,7 +50,7 @@ def build_joints(
     ends = jnp.arange(counts.bodies)[:, None, None]
     angle = lambda body: pick(ends == body[None], table.rotation[:, None])
     number = lambda value: jnp.where(table.joined, value, 0)
-    slot = lambda body: number(body + spec.walls)
+    slot = lambda body: number(body + size.num_walls)
     joints = jax2d.Joints(
         body_a=slot(table.body_a),
         body_b=slot(table.body_b),
@@ -67,7 +68,7 @@ def build_joints(
         max_rotation=number(draws["high"] * params.max_limit),
     )
     auto = motor_on & (draws["auto"] < params.motor_auto_chance)
-    return joints, _binding(draws["binding"], spec.num_motor_bindings), auto
+    return joints, _binding(draws["binding"], size.num_motor_bindings), auto
 
 
 def _binding(draw: jax.Array, count: int) -> jax.Array:
@@ -81,7 +82,7 @@ def build_thrusters(
     orders: Orders,
     forced: jax.Array,
     params: GeneratorParams,
-    spec: EnvSpec,
+    size: LevelSize,
     counts: Counts,
 ) -> tuple[jax2d.Thrusters, jax.Array]:
     """Thrusters and their bindings: `[T, B]`, anchors `[T, 2, B]`."""
@@ -103,7 +104,7 @@ def build_thrusters(
     by_chance = (orders.thrusters > 0) & (draws["exists"] < params.thruster_chance)
     active = body.any(axis=0) & (by_chance | ((orders.thrusters == 0) & forced[None]))
     number = lambda value: jnp.where(active, value, 0)
-    index = jnp.arange(spec.walls, spec.walls + counts.bodies)[:, None, None]
+    index = jnp.arange(size.num_walls, size.num_walls + counts.bodies)[:, None, None]
     thrusters = jax2d.Thrusters(
         body=number((body * index).sum(axis=0)),
         anchor=jnp.stack([number(x), number(y)], axis=1),
@@ -111,15 +112,15 @@ def build_thrusters(
         power=number(params.thruster_power * chosen(mass) * factor),
         active=active,
     )
-    return thrusters, _binding(draws["binding"], spec.num_thruster_bindings)
+    return thrusters, _binding(draws["binding"], size.num_thruster_bindings)
 
 
-def walls_of(spec: EnvSpec) -> dict[str, np.ndarray]:
+def walls_of(size: LevelSize) -> dict[str, np.ndarray]:
     """Constant rows of the wall slots, by the names of `SimState`."""
     with jax.ensure_compile_time_eval():
-        sim = empty_level(spec).sim
+        sim = empty_level(size).sim
         rows = {name: np.asarray(getattr(sim, name)) for name in ("position", "vertices")}
-    return {name: value[: spec.walls] for name, value in rows.items()}
+    return {name: value[: size.num_walls] for name, value in rows.items()}
 
 
 def _vertices(table: Table, counts: Counts) -> jax.Array:
@@ -144,14 +145,14 @@ def build_sim(
     joints: jax2d.Joints,
     thrusters: jax2d.Thrusters,
     params: GeneratorParams,
-    spec: EnvSpec,
+    size: LevelSize,
     counts: Counts,
 ) -> jax2d.SimState:
     """The state of the scenes, batch-last."""
-    batch, walls = table.x.shape[-1], spec.walls
+    batch, walls = table.x.shape[-1], size.num_walls
     wall = {
         name: jnp.broadcast_to(value[..., None], (*value.shape, batch))
-        for name, value in walls_of(spec).items()
+        for name, value in walls_of(size).items()
     }
     rows = lambda count, value: jnp.full((count, batch), value)
     below = lambda value, fill: jnp.concatenate([jnp.full((walls, batch), fill, value.dtype), value])
@@ -160,8 +161,8 @@ def build_sim(
     return jax2d.SimState(
         position=jnp.concatenate([wall["position"], jnp.stack([table.x, table.y], axis=1)]),
         rotation=below(table.rotation, 0),
-        velocity=jnp.zeros((spec.num_bodies, 2, batch)),
-        angular_velocity=rows(spec.num_bodies, 0.0),
+        velocity=jnp.zeros((size.num_bodies, 2, batch)),
+        angular_velocity=rows(size.num_bodies, 0.0),
         inverse_mass=below(inverses[0], 0),
         inverse_inertia=below(inverses[1], 0),
         friction=below(of_bodies(jnp.full_like(table.x, 1.0) * params.friction), 1),
@@ -174,6 +175,6 @@ def build_sim(
         gravity=jnp.stack([jnp.zeros((batch,)), jnp.full((batch,), 1.0) * params.gravity]),
         joints=joints,
         thrusters=thrusters,
-        contact_impulse=jnp.zeros((jax2d.num_contacts(spec.sim), 2, batch)),
-        joint_impulse=jnp.zeros((spec.num_joints, 3, batch)),
+        contact_impulse=jnp.zeros((jax2d.num_contacts(size.sim_spec()), 2, batch)),
+        joint_impulse=jnp.zeros((size.num_joints, 3, batch)),
     )

@@ -8,29 +8,27 @@ import jax
 import jax.numpy as jnp
 
 import jax2d
-from kinetix_py.env.game import contact_outcomes, outcome
+from kinetix_py.env.game import outcome, slot_outcomes
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.sample import sample_levels
 from kinetix_py.levels.level import Level
-from kinetix_py.spec import EnvSpec
+from kinetix_py.sizes import LevelSize, as_size
 
 
-@functools.partial(jax.jit, static_argnames=("spec", "steps", "frame_skip"))
+@functools.partial(jax.jit, static_argnames=("steps", "frame_skip"))
 def noop_outcome(
     levels: Level,
-    spec: EnvSpec,
     sim_params: jax2d.SimParams | None = None,
     steps: int = 64,
     frame_skip: int = 2,
 ) -> jax.Array:
-    """How doing nothing ends: 1 solved, -1 lost, 0 neither within some steps.
+    """How doing nothing ends: 1 solved, -1 failed, 0 neither within some steps.
 
     Motors that run by themselves do so. The first physics step that ends the episode decides, and there
     green on red wins over green on blue.
 
     Args:
       levels: one level, or a batch with a leading axis.
-      spec: the levels' sizes.
       sim_params: numbers of the physics; `jax2d.SimParams()` if None.
       steps: environment steps; static.
       frame_skip: physics steps of an environment step; static.
@@ -38,33 +36,33 @@ def noop_outcome(
     Returns:
       int32 `[]` or `[batch]`.
     """
-    if levels.role.ndim == 1:
+    if not levels.batch_shape:
         batch = jax.tree.map(lambda value: value[None], levels)
-        return noop_outcome(batch, spec, sim_params, steps, frame_skip)[0]
+        return noop_outcome(batch, sim_params, steps, frame_skip)[0]
     params = jax2d.SimParams() if sim_params is None else sim_params
-    meaning = contact_outcomes(levels.role, spec.sim)
-    auto = levels.motor_auto.astype(jnp.float32)
+    spec = levels.size.sim_spec()
+    meaning = slot_outcomes(levels.labels.role, spec)
+    auto = levels.labels.motor_auto.astype(jnp.float32)
     actions = jnp.concatenate([auto, jnp.zeros_like(levels.sim.thrusters.power)], axis=1)
-    step = jax.vmap(lambda state, action: jax2d.step(state, action, params, spec.sim))
+    step = jax.vmap(lambda state, action: jax2d.step(state, action, params, spec))
 
     def frame(_, carried):
         states, result = carried
         states, contacts = step(states, actions)
         return states, jnp.where(result == 0, outcome(contacts.active, meaning), result)
 
-    start = levels.sim, jnp.zeros(levels.role.shape[:1], jnp.int32)
+    start = levels.sim, jnp.zeros(levels.batch_shape, jnp.int32)
     return jax.lax.fori_loop(0, steps * frame_skip, frame, start)[1]
 
 
 def noop_solves(
     levels: Level,
-    spec: EnvSpec,
     sim_params: jax2d.SimParams | None = None,
     steps: int = 64,
     frame_skip: int = 2,
 ) -> jax.Array:
     """Whether doing nothing solves a level: bool `[]` or `[batch]`; arguments as for `noop_outcome`."""
-    return noop_outcome(levels, spec, sim_params, steps, frame_skip) == 1
+    return noop_outcome(levels, sim_params, steps, frame_skip) == 1
 
 
 def filter_levels(levels: Level, keep: jax.Array) -> tuple[Level, jax.Array]:
@@ -81,11 +79,11 @@ def filter_levels(levels: Level, keep: jax.Array) -> tuple[Level, jax.Array]:
     return jax.tree.map(lambda value: value[order], levels), keep[order]
 
 
-@functools.partial(jax.jit, static_argnames=("n", "spec", "steps", "frame_skip", "round_size", "max_rounds"))
+@functools.partial(jax.jit, static_argnames=("n", "size", "steps", "frame_skip", "round_size", "max_rounds"))
 def sample_filtered_levels(
     key: jax.Array,
     n: int,
-    spec: EnvSpec,
+    size: str | LevelSize,
     params: GeneratorParams | None = None,
     sim_params: jax2d.SimParams | None = None,
     *,
@@ -100,7 +98,7 @@ def sample_filtered_levels(
     Args:
       key: of `jax.random`.
       n: how many; static, at least 1.
-      spec, params: as for `sample_level`.
+      size, params: as for `sample_level`.
       sim_params, steps, frame_skip: as for `noop_outcome`.
       round_size: levels drawn and played at once; static, a quarter of `n` if None.
       max_rounds: bound on the rounds, for distributions of which (almost) nothing is kept; static.
@@ -112,21 +110,22 @@ def sample_filtered_levels(
       Rows that are False hold no level (all zeros).
 
     Raises:
-      ValueError: `n`, `round_size` or `max_rounds` below 1, or the spec has no room for a game.
+      ValueError: `n`, `round_size` or `max_rounds` below 1, or the size has no room for a game.
     """
-    size = max(-(-n // 4), 1) if round_size is None else round_size
-    if min(n, size, max_rounds) < 1:
-        raise ValueError(f"n, round_size and max_rounds must be at least 1, got {(n, size, max_rounds)}")
+    size = as_size(size)
+    drawn = max(-(-n // 4), 1) if round_size is None else round_size
+    if min(n, drawn, max_rounds) < 1:
+        raise ValueError(f"n, round_size and max_rounds must be at least 1, got {(n, drawn, max_rounds)}")
 
     def one_round(carried):
         round_index, count, kept = carried
-        levels = sample_levels(jax.random.fold_in(key, round_index), size, spec, params)
-        keep = ~noop_solves(levels, spec, sim_params, steps, frame_skip)
+        levels = sample_levels(jax.random.fold_in(key, round_index), drawn, size, params)
+        keep = ~noop_solves(levels, sim_params, steps, frame_skip)
         row = jnp.where(keep, count + jnp.cumsum(keep) - 1, n)  # rows from n on are dropped
         kept = jax.tree.map(lambda into, new: into.at[row].set(new, mode="drop"), kept, levels)
         return round_index + 1, count + keep.sum(), kept
 
-    shapes = jax.eval_shape(lambda key: sample_levels(key, n, spec, params), key)
+    shapes = jax.eval_shape(lambda key: sample_levels(key, n, size, params), key)
     empty = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
     enough = n if wanted is None else jnp.minimum(wanted, n)
     more = lambda carried: (carried[0] < max_rounds) & (carried[1] < enough)

@@ -15,7 +15,7 @@ from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.plan import FREE, JOINED, Orders, Plan
 from kinetix_py.generator.proposals import Proposals
 from kinetix_py.generator.table import Anchor, Counts, Place, Shape, Table, insert, join
-from kinetix_py.spec import NONE, RED
+from kinetix_py.roles import NONE, RED
 
 UNUSED = 1e6  # cost of a proposal that is not looked at, in contacts: more than a scene can have
 

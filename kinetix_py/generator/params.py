@@ -51,7 +51,7 @@ class GeneratorParams:
     triangle_chance: Number = 0.0
     """Chance that a polygon is a triangle."""
     many_vertices_chance: Number = 0.0
-    """Chance that a polygon has 5 .. `max_vertices` vertices (if the spec allows as many)."""
+    """Chance that a polygon has 5 .. `max_vertices` vertices (if the size allows as many)."""
     min_half_size: Number = 0.05
     """Smallest half side of a rectangle [m]."""
     max_half_size: Number = 1 / (2 * math.sqrt(2))

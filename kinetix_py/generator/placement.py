@@ -17,7 +17,8 @@ from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.proposals import Proposals
 from kinetix_py.generator.shapes import inner_box
 from kinetix_py.generator.table import Table
-from kinetix_py.spec import BLUE, FLOOR, GREEN, NONE, ROOM
+from kinetix_py.roles import BLUE, GREEN, NONE
+from kinetix_py.sizes import FLOOR, ROOM
 
 Point = tuple[jax.Array, jax.Array]
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from kinetix_py.generator.arrays import random_order
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.table import MAX_PROPOSALS, Counts
-from kinetix_py.spec import BLUE, GREEN, NONE, RED, EnvSpec
+from kinetix_py.roles import BLUE, GREEN, NONE, RED
+from kinetix_py.sizes import LevelSize
 
 Draws = dict[str, jax.Array]
 
@@ -93,13 +94,13 @@ def slot_orders(level: Draws, joints: Draws, thrusters: Draws, counts: Counts) -
     )
 
 
-def floor_role(level: Draws, params: GeneratorParams, spec: EnvSpec) -> jax.Array:
+def floor_role(level: Draws, params: GeneratorParams, size: LevelSize) -> jax.Array:
     """Role of the floor: int `[B]`."""
     draw = level["floor"]
     red = draw < params.red_floor_chance
     blue = draw < params.red_floor_chance + params.blue_floor_chance
     role = jnp.where(red, RED, jnp.where(blue, BLUE, NONE))
-    return role if spec.walls else jnp.zeros_like(role)
+    return role if size.num_walls else jnp.zeros_like(role)
 
 
 def control(level: Draws, params: GeneratorParams, counts: Counts) -> tuple[jax.Array, jax.Array]:

@@ -13,13 +13,13 @@ import jax
 import jax.numpy as jnp
 
 from kinetix_py.generator.arrays import put
-from kinetix_py.spec import EnvSpec
+from kinetix_py.sizes import LevelSize
 
 MAX_PROPOSALS = 8
 
 
 class Counts(NamedTuple):
-    """Free slots of a spec: static."""
+    """Free slots of a size: static."""
 
     polygons: int
     circles: int
@@ -32,24 +32,24 @@ class Counts(NamedTuple):
         return self.polygons + self.circles
 
 
-def free_slots(spec: EnvSpec) -> Counts:
-    """What the generator can fill in a spec; joints need a binding and a polygon, thrusters a binding.
+def free_slots(size: LevelSize) -> Counts:
+    """What the generator can fill in a size; joints need a binding and a polygon, thrusters a binding.
 
     Raises:
       ValueError: there is no place for a green and a blue shape, or walls do not fit `max_vertices`.
     """
-    polygons = spec.num_polygons - spec.walls
-    if polygons + spec.num_circles < 2:
+    polygons = size.num_polygons - size.num_walls
+    if polygons + size.num_circles < 2:
         raise ValueError(
             "the generator needs at least 2 body slots besides the walls (a green and a blue shape), "
-            f"got {polygons} polygons and {spec.num_circles} circles"
+            f"got {polygons} polygons and {size.num_circles} circles"
         )
-    if spec.walls and spec.max_vertices < 4:
-        raise ValueError(f"walls are boxes: max_vertices must be at least 4, got {spec.max_vertices}")
+    if size.num_walls and size.max_vertices < 4:
+        raise ValueError(f"walls are boxes: max_vertices must be at least 4, got {size.max_vertices}")
     # Circles are joined at their centers, so that one of two would hide the other.
-    joints = spec.num_joints if polygons and spec.num_motor_bindings else 0
-    thrusters = spec.num_thrusters if spec.num_thruster_bindings else 0
-    return Counts(polygons, spec.num_circles, joints, thrusters, spec.max_vertices)
+    joints = size.num_joints if polygons and size.num_motor_bindings else 0
+    thrusters = size.num_thrusters if size.num_thruster_bindings else 0
+    return Counts(polygons, size.num_circles, joints, thrusters, size.max_vertices)
 
 
 class Shape(NamedTuple):

@@ -9,7 +9,8 @@ from typing import Any
 import jax2d
 from jax2d.scene import Body, Joint, Thruster
 from kinetix_py.levels.level import Level, from_scene
-from kinetix_py.spec import ROLES, SIZES, EnvSpec
+from kinetix_py.roles import ROLES
+from kinetix_py.sizes import LevelSize, as_size
 
 Point = tuple[float, float]
 Limits = tuple[float, float]
@@ -37,7 +38,7 @@ class LevelBuilder:
 
     def __init__(
         self,
-        size: str | EnvSpec,
+        size: str | LevelSize,
         *,
         gravity: float = 9.81,
         floor: Role = "none",
@@ -47,19 +48,19 @@ class LevelBuilder:
         restitution: float = 0.0,
         friction: float = 1.0,
     ):
-        self.spec = SIZES[size] if isinstance(size, str) else size
-        self.scene = jax2d.Scene(self.spec.sim)
+        self.size = as_size(size)
+        self.scene = jax2d.Scene(self.size.sim_spec())
         self.scene.set_gravity((0.0, -gravity))
         self.scene.add_walls(restitution=restitution, friction=friction)
-        self._role = [0] * self.spec.num_bodies
-        self._motor_binding = [0] * self.spec.num_joints
-        self._motor_auto = [False] * self.spec.num_joints
-        self._thruster_binding = [0] * self.spec.num_thrusters
+        self._role = [0] * self.size.num_bodies
+        self._motor_binding = [0] * self.size.num_joints
+        self._motor_auto = [False] * self.size.num_joints
+        self._thruster_binding = [0] * self.size.num_thrusters
         for slot, role in enumerate(map(_role_number, (floor, left, right, ceiling))):
-            if slot < self.spec.num_walls:
+            if slot < self.size.num_walls:
                 self._role[slot] = role
             elif role:
-                raise ValueError(f"a size with {self.spec.num_walls} walls has no wall {slot} to give a role")
+                raise ValueError(f"a size with {self.size.num_walls} walls has no wall {slot} to give a role")
 
     def box(
         self,
@@ -156,7 +157,7 @@ class LevelBuilder:
           limits: bounds of the later turn of b relative to a [degrees].
           auto: whether the motor runs by itself, as under action +1.
         """
-        _check_binding("motor", binding, self.spec.num_motor_bindings)
+        _check_binding("motor", binding, self.size.num_motor_bindings)
         joint = self.scene.add_revolute_joint(
             a, b, at, motor=True, motor_speed=speed, motor_power=power, limits=_radians(limits)
         )
@@ -176,7 +177,7 @@ class LevelBuilder:
           binding: index of the thruster binding that drives it.
           at: point of the room; the body's center if None.
         """
-        _check_binding("thruster", binding, self.spec.num_thruster_bindings)
+        _check_binding("thruster", binding, self.size.num_thruster_bindings)
         thruster = self.scene.add_thruster(body, at, math.radians(angle), power)
         self._thruster_binding[thruster.index] = binding
         return thruster
@@ -185,7 +186,7 @@ class LevelBuilder:
         """Returns the level as built so far."""
         return from_scene(
             self.scene.build(),
-            self.spec,
+            self.size,
             role=self._role,
             motor_binding=self._motor_binding,
             motor_auto=self._motor_auto,

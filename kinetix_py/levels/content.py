@@ -1,4 +1,4 @@
-"""What a level file holds, whatever its format: a level as plain columns, and what is told about it."""
+"""Contents of a level file of either format: a level as plain columns, and the notes about it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import jax2d
 from jax2d.validation import SceneError, check_polygon
 from kinetix_py.levels.checks import LevelError, Node
 from kinetix_py.levels.difficulty import Difficulty
-from kinetix_py.levels.level import Level, pad_level, validate_level
-from kinetix_py.spec import EnvSpec
+from kinetix_py.levels.level import Level, LevelLabels, validate_level
+from kinetix_py.sizes import LevelSize
 
 MAX_SLOTS = 256  # of any kind: a wrong count must not exhaust the memory
 
@@ -60,7 +60,7 @@ THRUSTER_COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "active": (bool, FLAT),
     "thruster_binding": (np.int32, FLAT),
 }
-OUTSIDE = ("role", "density", "motor_binding", "motor_auto", "thruster_binding")  # in Level, not in its sim
+LABEL_FIELDS = tuple(field.name for field in dataclasses.fields(LevelLabels))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,6 @@ class LevelFile:
     """A level and what its file says about it."""
 
     level: Level
-    spec: EnvSpec  # the level's own size
     name: str | None = None
     author: str | None = None
     description: str | None = None
@@ -76,9 +75,16 @@ class LevelFile:
     env: dict | None = None  # parameters in a Kinetix file that are not Kinetix's defaults
     difficulty: Difficulty | None = None  # as measured
 
+    @property
+    def solver_options(self) -> dict[str, Any]:
+        """Solver options of a Kinetix file that are not the defaults, as `kinetix_py.make` takes them."""
+        static = (self.env or {}).get("static_env_params", {})
+        names = {"num_solver_iterations": "solver_iterations", "do_warm_starting": "warm_start"}
+        return {option: static[name] for name, option in names.items() if name in static}
+
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
+class LevelArrays:
     """A level on the host, by kind of entity; shapes and units as in `Level` and `jax2d.SimState`."""
 
     bodies: dict[str, np.ndarray]
@@ -90,35 +96,34 @@ class Columns:
     gravity: np.ndarray  # float32 [2] m/s^2
 
 
-def blank(spec: EnvSpec) -> Columns:
-    """No entity: zeros, and density 1."""
-    polygons, circles = spec.num_polygons, spec.num_circles
+def empty_arrays(size: LevelSize) -> LevelArrays:
+    """Returns the arrays of a level without entities: zeros, and density 1."""
 
-    def zeros(columns, count):
+    def zeros(columns: dict[str, tuple[Any, tuple[int, ...]]], count: int) -> dict[str, np.ndarray]:
         return {name: np.zeros((count, *shape), dtype) for name, (dtype, shape) in columns.items()}
 
-    bodies = zeros(BODY_COLUMNS, polygons + circles)
+    bodies = zeros(BODY_COLUMNS, size.num_bodies)
     bodies["density"][:] = 1
-    return Columns(
+    return LevelArrays(
         bodies=bodies,
-        joints=zeros(JOINT_COLUMNS, spec.num_joints),
-        thrusters=zeros(THRUSTER_COLUMNS, spec.num_thrusters),
-        vertices=np.zeros((polygons, spec.max_vertices, 2), np.float32),
-        num_vertices=np.zeros(polygons, np.int32),
-        radius=np.zeros(circles, np.float32),
+        joints=zeros(JOINT_COLUMNS, size.num_joints),
+        thrusters=zeros(THRUSTER_COLUMNS, size.num_thrusters),
+        vertices=np.zeros((size.num_polygons, size.max_vertices, 2), np.float32),
+        num_vertices=np.zeros(size.num_polygons, np.int32),
+        radius=np.zeros(size.num_circles, np.float32),
         gravity=np.zeros(2, np.float32),
     )
 
 
-def columns_of(level: Level, spec: EnvSpec) -> Columns:
-    """A level's columns at the size of a spec that it fits."""
-    level = jax.tree.map(np.asarray, pad_level(level, spec))
-    sim = level.sim
+def from_level(level: Level) -> LevelArrays:
+    """Returns a level's arrays on the host."""
+    level = jax.tree.map(np.asarray, level)
+    sim, labels = level.sim, level.labels
 
-    def take(source, columns):
-        return {name: getattr(level if name in OUTSIDE else source, name) for name in columns}
+    def take(source: Any, columns: dict[str, Any]) -> dict[str, np.ndarray]:
+        return {name: getattr(labels if name in LABEL_FIELDS else source, name) for name in columns}
 
-    return Columns(
+    return LevelArrays(
         bodies=take(sim, BODY_COLUMNS),
         joints=take(sim.joints, JOINT_COLUMNS),
         thrusters=take(sim.thrusters, THRUSTER_COLUMNS),
@@ -129,41 +134,41 @@ def columns_of(level: Level, spec: EnvSpec) -> Columns:
     )
 
 
-def level_of(columns: Columns, spec: EnvSpec, file: str) -> Level:
-    """The level of some columns, checked as a whole.
+def to_level(arrays: LevelArrays, size: LevelSize, file: str) -> Level:
+    """Returns the level of some arrays, checked as a whole.
 
     Raises:
-      LevelError: what `validate_level` refuses, with the file's name.
+      LevelError: a level that `validate_level` refuses, with the file's name.
     """
-    inside = lambda table: {k: jnp.asarray(v) for k, v in table.items() if k not in OUTSIDE}
+    inside = lambda table: {k: jnp.asarray(v) for k, v in table.items() if k not in LABEL_FIELDS}
     sim = jax2d.SimState(
-        **inside(columns.bodies),
-        vertices=jnp.asarray(columns.vertices),
-        num_vertices=jnp.asarray(columns.num_vertices),
-        radius=jnp.asarray(columns.radius),
-        gravity=jnp.asarray(columns.gravity),
-        joints=jax2d.Joints(**inside(columns.joints)),
-        thrusters=jax2d.Thrusters(**inside(columns.thrusters)),
-        contact_impulse=jnp.asarray(np.zeros((jax2d.num_contacts(spec.sim), 2), np.float32)),
-        joint_impulse=jnp.asarray(np.zeros((spec.num_joints, 3), np.float32)),
+        **inside(arrays.bodies),
+        vertices=jnp.asarray(arrays.vertices),
+        num_vertices=jnp.asarray(arrays.num_vertices),
+        radius=jnp.asarray(arrays.radius),
+        gravity=jnp.asarray(arrays.gravity),
+        joints=jax2d.Joints(**inside(arrays.joints)),
+        thrusters=jax2d.Thrusters(**inside(arrays.thrusters)),
+        contact_impulse=jnp.asarray(np.zeros((jax2d.num_contacts(size.sim_spec()), 2), np.float32)),
+        joint_impulse=jnp.asarray(np.zeros((size.num_joints, 3), np.float32)),
     )
-    tables = columns.bodies | columns.joints | columns.thrusters
-    level = Level(sim=sim, **{name: jnp.asarray(tables[name]) for name in OUTSIDE})
-    check_level(level, spec, file)
+    tables = arrays.bodies | arrays.joints | arrays.thrusters
+    labels = LevelLabels(**{name: jnp.asarray(tables[name]) for name in LABEL_FIELDS})
+    level = Level(sim=sim, labels=labels, size=size)
+    check_level(level, file)
     return level
 
 
-def check_level(level: Level, spec: EnvSpec, file: str) -> None:
-    """`validate_level`, and that it is one level.
+def check_level(level: Level, file: str) -> None:
+    """Checks one level as `validate_level` does.
 
     Raises:
-      LevelError: it is not; naming the file.
+      LevelError: a level that is refused, or a batch; naming the file.
     """
-    batch = np.shape(level.sim.gravity)[:-1]
-    if batch:
-        raise LevelError(f"{file}: a file holds one level, got a batch of shape {batch}")
+    if level.batch_shape:
+        raise LevelError(f"{file}: a file holds one level, got a batch of shape {level.batch_shape}")
     try:
-        validate_level(level, spec)
+        validate_level(level)
     except ValueError as error:
         raise LevelError(f"{file}: {error}") from None
 
@@ -181,16 +186,16 @@ def check_vertices(node: Node, points: np.ndarray, max_vertices: int) -> np.ndar
     return points
 
 
-def read_solution(node: Node, spec: EnvSpec) -> list[list[int]] | None:
-    """Rows of multi-discrete actions: 0 .. 2 for each motor binding, then 0 .. 1 for each thruster binding.
+def read_solution(node: Node, size: LevelSize) -> list[list[int]] | None:
+    """Reads rows of multi-discrete actions: 0 .. 2 for motor bindings, then 0 .. 1 for thruster bindings.
 
     Raises:
       LevelError: a row of another length, or a value out of range.
     """
     if node.value is None:
         return None
-    rows = [row.items(spec.num_bindings, spec.num_bindings) for row in node.items()]
+    rows = [row.items(size.num_bindings, size.num_bindings) for row in node.items()]
     return [
-        [value.integer(0, 2 if i < spec.num_motor_bindings else 1) for i, value in enumerate(row)]
+        [value.integer(0, 2 if i < size.num_motor_bindings else 1) for i, value in enumerate(row)]
         for row in rows
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 import pathlib
@@ -14,7 +15,6 @@ from kinetix_py.levels.checks import LevelError, Node, listed, parse, root_of
 from kinetix_py.levels.content import MAX_SLOTS, LevelFile, check_level
 from kinetix_py.levels.difficulty import Difficulty
 from kinetix_py.levels.level import Level
-from kinetix_py.spec import EnvSpec
 
 LIBRARY = pathlib.Path(__file__).parent / "library"
 
@@ -36,7 +36,7 @@ def load_level(name_or_path: str | os.PathLike) -> Level:
 
 
 def load_level_file(name_or_path: str | os.PathLike) -> LevelFile:
-    """As `load_level`, with the level's size, its solution, and what else the file says."""
+    """Loads a level as `load_level` does, with its solution and what else the file says."""
     path = _find(name_or_path)
     return _read(parse(path.read_bytes(), str(path)))
 
@@ -58,14 +58,11 @@ def level_to_json(
     author: str | None = None,
     description: str | None = None,
     solution: Sequence[Sequence[int]] | None = None,
-    spec: EnvSpec | None = None,
     env: dict | None = None,
     difficulty: Difficulty | None = None,
 ) -> str:
     """The text of a level's file; arguments and errors as for `save_level`."""
-    file = LevelFile(
-        level, _spec_of(level, spec), name, author, description, _rows(solution), env, difficulty
-    )
+    file = LevelFile(level, name, author, description, _rows(solution), env, difficulty)
     return _text(file, format, "level")
 
 
@@ -78,7 +75,6 @@ def save_level(
     author: str | None = None,
     description: str | None = None,
     solution: Sequence[Sequence[int]] | None = None,
-    spec: EnvSpec | None = None,
     env: dict | None = None,
     difficulty: Difficulty | None = None,
 ) -> None:
@@ -88,7 +84,6 @@ def save_level(
       format: "own", or "kinetix" for Kinetix and its browser editor.
       name, author, description: notes; `format="own"` only.
       solution: multi-discrete actions `[steps, bindings]` that solve it; `format="own"` only.
-      spec: the size to write; by default the level's slots, 4 motor and 2 thruster bindings, 4 walls.
       env: `LevelFile.env` of the file that the level came from.
       difficulty: as measured; `format="own"` only.
 
@@ -96,9 +91,7 @@ def save_level(
       LevelError: the level is not valid, or the format cannot hold it; nothing is touched.
       OSError: the file cannot be written.
     """
-    file = LevelFile(
-        level, _spec_of(level, spec), name, author, description, _rows(solution), env, difficulty
-    )
+    file = LevelFile(level, name, author, description, _rows(solution), env, difficulty)
     _replace(pathlib.Path(path), _text(file, format, os.fspath(path)))
 
 
@@ -114,10 +107,10 @@ def _text(file: LevelFile, format: str, where: str) -> str:
     """The text of a valid level, which was read back."""
     if format not in WRITERS:
         raise LevelError(f"{where}: format must be one of {', '.join(WRITERS)}, got {format!r}")
-    for field, count in vars(file.spec).items():
-        if isinstance(count, int) and count > MAX_SLOTS:
+    for field, count in dataclasses.asdict(file.level.size).items():
+        if count > MAX_SLOTS:
             raise LevelError(f"{where}: {field} must be at most {MAX_SLOTS}, got {count}")
-    check_level(file.level, file.spec, where)
+    check_level(file.level, where)
     if format == "kinetix":
         kinetix_format.check_writable(file, where)
     try:
@@ -126,11 +119,6 @@ def _text(file: LevelFile, format: str, where: str) -> str:
         raise LevelError(f"{where}: its notes, solution or env is not JSON: {error}") from None
     READERS[format](parse(text, where))  # what cannot be read is not written
     return text
-
-
-def _spec_of(level: Level, spec: EnvSpec | None) -> EnvSpec:
-    sizes: dict[str, Any] = dict(level.sizes)
-    return EnvSpec(**sizes) if spec is None else spec
 
 
 def _rows(solution: Any) -> Any:

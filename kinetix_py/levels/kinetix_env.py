@@ -30,6 +30,8 @@ ENV_PARAMS: dict[str, Any] = {
     "num_shape_roles": 4,
 }
 STATIC_PARAMS: dict[str, Any] = {
+    "num_solver_iterations": 10,
+    "do_warm_starting": True,
     "solver_batch_size": 16,
     "screen_dim": {"0": 500, "1": 500},
     "downscale": 4,

@@ -16,35 +16,34 @@ import numpy as np
 from kinetix_py.levels.checks import LevelError, Node
 from kinetix_py.levels.content import (
     MAX_SLOTS,
-    Columns,
+    LevelArrays,
     LevelFile,
-    blank,
     check_vertices,
-    columns_of,
-    level_of,
+    empty_arrays,
+    from_level,
+    to_level,
 )
 from kinetix_py.levels.kinetix_env import full_env, read_env
-from kinetix_py.spec import NUM_ROLES, EnvSpec
+from kinetix_py.roles import NUM_ROLES
+from kinetix_py.sizes import LevelSize
 
 Row = dict[str, Any]
 
 PARTS = ("env_state", "env_params", "static_env_params")
 MANIFOLDS = ("acc_rr_manifolds", "acc_cr_manifolds", "acc_cc_manifolds")
 SCENE = ("polygon", "circle", "joint", "thruster", "collision_matrix", *MANIFOLDS, "gravity")
-# Names in a file for the fields of EnvSpec.
+# Names in a file for the fields of LevelSize.
 COUNTS = {
     "num_polygons": "num_polygons",
     "num_circles": "num_circles",
     "num_joints": "num_joints",
     "num_thrusters": "num_thrusters",
     "max_polygon_vertices": "max_vertices",
-    "num_solver_iterations": "solver_iterations",
     "num_static_fixated_polys": "num_walls",
     "num_motor_bindings": "num_motor_bindings",
     "num_thruster_bindings": "num_thruster_bindings",
 }
-WARM_START = "do_warm_starting"
-# Names in a file for columns, by how a value is read.
+# Names in a file for arrays, by how a value is read.
 BODY_VECTORS = {"position": "position", "velocity": "velocity"}
 BODY_NUMBERS = {name: name for name in ("rotation", "angular_velocity")}
 BODY_POSITIVE = {name: name for name in ("inverse_mass", "inverse_inertia", "friction")}
@@ -70,39 +69,37 @@ def read(root: Node) -> LevelFile:
       LevelError: naming the field that is wrong, its value and its bound.
     """
     scene = root.object(PARTS)["env_state"].object(SCENE)
-    spec = read_size(root["static_env_params"], scene)
-    columns = blank(spec)
-    columns.gravity[:] = _vector(scene["gravity"])
-    _read_rows(scene["polygon"], BODY_KEYS, lambda node, i: _read_polygon(node, columns, i))
-    _read_rows(scene["circle"], BODY_KEYS, lambda node, i: _read_circle(node, columns, i))
-    _read_rows(scene["joint"], JOINT_KEYS, lambda node, i: _read_joint(node, columns, spec, i))
-    _read_rows(scene["thruster"], THRUSTER_KEYS, lambda node, i: _read_thruster(node, columns, spec, i))
+    size = read_size(root["static_env_params"], scene)
+    arrays = empty_arrays(size)
+    arrays.gravity[:] = _vector(scene["gravity"])
+    _read_rows(scene["polygon"], BODY_KEYS, lambda node, i: _read_polygon(node, arrays, i))
+    _read_rows(scene["circle"], BODY_KEYS, lambda node, i: _read_circle(node, arrays, i))
+    _read_rows(scene["joint"], JOINT_KEYS, lambda node, i: _read_joint(node, arrays, size, i))
+    _read_rows(scene["thruster"], THRUSTER_KEYS, lambda node, i: _read_thruster(node, arrays, size, i))
     for name in MANIFOLDS:
         scene[name].items()
-    scene["collision_matrix"].object([str(i) for i in range(spec.num_bodies)])
+    scene["collision_matrix"].object([str(i) for i in range(size.num_bodies)])
     params = Node({part: root[part].value for part in PARTS[1:]}, root.file)
-    env = read_env(params, ignored=(*COUNTS, WARM_START))
-    return LevelFile(level=level_of(columns, spec, root.file), spec=spec, env=env)
+    root["static_env_params"]["num_solver_iterations"].integer(1, MAX_SLOTS)
+    root["static_env_params"]["do_warm_starting"].flag()
+    env = read_env(params, ignored=tuple(COUNTS))
+    return LevelFile(level=to_level(arrays, size, root.file), env=env)
 
 
-def read_size(node: Node, scene: Node) -> EnvSpec:
-    """The size that a file states, which its lists must have.
+def read_size(node: Node, scene: Node) -> LevelSize:
+    """Reads the size that a file states, and checks that its lists have it.
 
     Raises:
       LevelError: a count is missing, out of range, or not that of the list.
     """
-    lows = {"max_polygon_vertices": 3, "num_solver_iterations": 1}
+    lows = {"max_polygon_vertices": 3}
     counts: dict[str, Any] = {
         field: node[key].integer(lows.get(key, 0), MAX_SLOTS) for key, field in COUNTS.items()
     }
     for kind in ("polygon", "circle", "joint", "thruster"):
         count = counts[f"num_{kind}s"]
         scene[kind].items(count, count)
-    counts["warm_start"] = node[WARM_START].flag()
-    try:
-        return EnvSpec(**counts)
-    except ValueError as error:
-        node.fail(f"is no size: {error}")
+    return LevelSize(**counts)
 
 
 def _read_rows(rows: Node, keys: tuple[str, ...], read_row: Callable[[Node, int], None]) -> None:
@@ -134,47 +131,47 @@ def _body(node: Node) -> Row:
     }
 
 
-def _read_polygon(node: Node, columns: Columns, slot: int) -> None:
-    most = columns.vertices.shape[1]
+def _read_polygon(node: Node, arrays: LevelArrays, slot: int) -> None:
+    most = arrays.vertices.shape[1]
     count = node["n_vertices"].integer(3, most)
     vertices = node["vertices"].object(map(str, range(most)))
     points = np.array([_vector(vertices[str(i)]) for i in range(count)])
-    columns.vertices[slot, :count] = check_vertices(vertices, points, most)
-    columns.num_vertices[slot] = count
-    _fill(columns.bodies, slot, _body(node))
+    arrays.vertices[slot, :count] = check_vertices(vertices, points, most)
+    arrays.num_vertices[slot] = count
+    _fill(arrays.bodies, slot, _body(node))
 
 
-def _read_circle(node: Node, columns: Columns, slot: int) -> None:
-    columns.radius[slot] = node["radius"].number(0, above=True)
-    _fill(columns.bodies, len(columns.num_vertices) + slot, _body(node))
+def _read_circle(node: Node, arrays: LevelArrays, slot: int) -> None:
+    arrays.radius[slot] = node["radius"].number(0, above=True)
+    _fill(arrays.bodies, len(arrays.num_vertices) + slot, _body(node))
 
 
-def _read_index(node: Node, columns: Columns) -> int:
-    active = columns.bodies["active"]
+def _read_index(node: Node, arrays: LevelArrays) -> int:
+    active = arrays.bodies["active"]
     index = node.integer(0, len(active) - 1)
     node.require(bool(active[index]), "a body in use")
     return index
 
 
-def _read_joint(node: Node, columns: Columns, spec: EnvSpec, row: int) -> None:
-    a, b = _read_index(node["a_index"], columns), _read_index(node["b_index"], columns)
+def _read_joint(node: Node, arrays: LevelArrays, size: LevelSize, row: int) -> None:
+    a, b = _read_index(node["a_index"], arrays), _read_index(node["b_index"], arrays)
     node["b_index"].require(a != b, "another body than a_index")
     values: Row = {field: _vector(node[key]) for key, field in JOINT_VECTORS.items()}
     values |= {field: node[key].number() for key, field in JOINT_NUMBERS.items()}
     values |= {field: node[key].flag() for key, field in JOINT_FLAGS.items()}
     if values["limits_on"] and not values["weld"]:
         node["max_rotation"].number(values["min_rotation"])
-    binding = node["motor_binding"].integer(0, spec.num_motor_bindings - 1)
+    binding = node["motor_binding"].integer(0, size.num_motor_bindings - 1)
     values |= {"body_a": a, "body_b": b, "active": True, "motor_binding": binding}
-    _fill(columns.joints, row, values)
+    _fill(arrays.joints, row, values)
 
 
-def _read_thruster(node: Node, columns: Columns, spec: EnvSpec, row: int) -> None:
+def _read_thruster(node: Node, arrays: LevelArrays, size: LevelSize, row: int) -> None:
     values: Row = {field: _vector(node[key]) for key, field in THRUSTER_VECTORS.items()}
     values |= {field: node[key].number() for key, field in THRUSTER_NUMBERS.items()}
-    binding = node["thruster_binding"].integer(0, spec.num_thruster_bindings - 1)
-    values |= {"body": _read_index(node["object_index"], columns), "active": True}
-    _fill(columns.thrusters, row, values | {"thruster_binding": binding})
+    binding = node["thruster_binding"].integer(0, size.num_thruster_bindings - 1)
+    values |= {"body": _read_index(node["object_index"], arrays), "active": True}
+    _fill(arrays.thrusters, row, values | {"thruster_binding": binding})
 
 
 def check_writable(file: LevelFile, where: str) -> None:
@@ -184,7 +181,7 @@ def check_writable(file: LevelFile, where: str) -> None:
       LevelError: naming what it has none for.
     """
     level = file.level
-    for row in np.flatnonzero(np.asarray(level.sim.joints.active) & np.asarray(level.motor_auto)):
+    for row in np.flatnonzero(np.asarray(level.sim.joints.active) & np.asarray(level.labels.motor_auto)):
         raise LevelError(
             f"{where}: joint {row}: motor_auto is True, but Kinetix's files cannot say so; it must be False"
         )
@@ -200,48 +197,47 @@ def write(file: LevelFile) -> str:
 
     The level must be valid and `check_writable`.
     """
-    spec, columns = file.spec, empty_unused(columns_of(file.level, file.spec))
-    size: Row = {key: getattr(spec, field) for key, field in COUNTS.items()}
-    size["num_static_fixated_polys"] = spec.walls
-    polygons, circles = spec.num_polygons, spec.num_circles
-    walls = spec.walls
+    size, arrays = file.level.size, empty_unused(from_level(file.level))
+    counts: Row = {key: getattr(size, field) for key, field in COUNTS.items()}
+    polygons, circles = size.num_polygons, size.num_circles
+    walls = size.num_walls
     pairs = (polygons * (polygons - 1) - walls * (walls - 1)) // 2
     manifolds = (2 * pairs, circles * polygons, circles * (circles - 1) // 2)
-    rows = lambda write_row, count, first=0: [write_row(columns, first + i) for i in range(count)]
+    rows = lambda write_row, count, first=0: [write_row(arrays, first + i) for i in range(count)]
     scene = {
         "polygon": rows(_polygon, polygons),
         "circle": rows(_circle, circles, polygons),
-        "joint": rows(_joint, spec.num_joints),
-        "thruster": rows(_thruster, spec.num_thrusters),
-        "collision_matrix": _collision_matrix(columns, spec.num_bodies),
+        "joint": rows(_joint, size.num_joints),
+        "thruster": rows(_thruster, size.num_thrusters),
+        "collision_matrix": _collision_matrix(arrays, size.num_bodies),
         **{name: [_no_contact()] * count for name, count in zip(MANIFOLDS, manifolds, strict=True)},
-        "gravity": _xy(columns.gravity),
+        "gravity": _xy(arrays.gravity),
     }
-    static = full_env(file.env, PARTS[2]) | size | {WARM_START: spec.warm_start}
+    static = full_env(file.env, PARTS[2]) | counts
     content = {PARTS[0]: scene, PARTS[1]: full_env(file.env, PARTS[1]), PARTS[2]: static}
     return json.dumps(content, allow_nan=False)
 
 
-def empty_unused(columns: Columns) -> Columns:
+def empty_unused(arrays: LevelArrays) -> LevelArrays:
     """The same with nothing in the slots that are not in use, but friction and density 1."""
     clean = lambda table: {
         name: np.where(table["active"].reshape(-1, *[1] * (column.ndim - 1)), column, column.dtype.type(0))
         for name, column in table.items()
     }
-    bodies = clean(columns.bodies)
+    bodies = clean(arrays.bodies)
     for field in ("friction", "density", "collision_mode"):
         bodies[field] = np.where(bodies["active"], bodies[field], bodies[field].dtype.type(1))
-    polygons = len(columns.num_vertices)
-    count = np.where(bodies["active"][:polygons], columns.num_vertices, 0)
-    used = np.arange(columns.vertices.shape[1]) < count[:, None]
-    return Columns(
+    polygons = len(arrays.num_vertices)
+    count = np.where(bodies["active"][:polygons], arrays.num_vertices, 0)
+    used = np.arange(arrays.vertices.shape[1]) < count[:, None]
+    return LevelArrays(
         bodies=bodies,
-        joints=clean(columns.joints),
-        thrusters=clean(columns.thrusters),
-        vertices=np.where(used[..., None], columns.vertices, np.float32(0)),
+        joints=clean(arrays.joints),
+        thrusters=clean(arrays.thrusters),
+        vertices=np.where(used[..., None], arrays.vertices, np.float32(0)),
         num_vertices=count,
-        radius=np.where(bodies["active"][polygons:], columns.radius, np.float32(0)),
-        gravity=columns.gravity,
+        radius=np.where(bodies["active"][polygons:], arrays.radius, np.float32(0)),
+        gravity=arrays.gravity,
     )
 
 
@@ -253,21 +249,19 @@ def _vertices(points: np.ndarray) -> Row:
     return {str(i): _xy(point) for i, point in enumerate(points)}
 
 
-def _polygon(columns: Columns, index: int) -> Row:
-    count = int(columns.num_vertices[index])
-    return _body_row(
-        columns, index, n_vertices=count, vertices=_vertices(columns.vertices[index]), radius=0.0
-    )
+def _polygon(arrays: LevelArrays, index: int) -> Row:
+    count = int(arrays.num_vertices[index])
+    return _body_row(arrays, index, n_vertices=count, vertices=_vertices(arrays.vertices[index]), radius=0.0)
 
 
-def _circle(columns: Columns, index: int) -> Row:
-    radius = float(columns.radius[index - len(columns.num_vertices)])
-    no_points = np.zeros(columns.vertices.shape[1:])
-    return _body_row(columns, index, n_vertices=0, vertices=_vertices(no_points), radius=radius)
+def _circle(arrays: LevelArrays, index: int) -> Row:
+    radius = float(arrays.radius[index - len(arrays.num_vertices)])
+    no_points = np.zeros(arrays.vertices.shape[1:])
+    return _body_row(arrays, index, n_vertices=0, vertices=_vertices(no_points), radius=radius)
 
 
-def _body_row(columns: Columns, index: int, **shape: Any) -> Row:
-    value = {name: column[index] for name, column in columns.bodies.items()}
+def _body_row(arrays: LevelArrays, index: int, **shape: Any) -> Row:
+    value = {name: column[index] for name, column in arrays.bodies.items()}
     return {
         "position": _xy(value["position"]),
         "rotation": float(value["rotation"]),
@@ -283,23 +277,21 @@ def _body_row(columns: Columns, index: int, **shape: Any) -> Row:
     }
 
 
-def _anchor_in_world(columns: Columns, body: int, anchor: np.ndarray) -> dict[str, float]:
-    angle = columns.bodies["rotation"][body]
+def _anchor_in_world(arrays: LevelArrays, body: int, anchor: np.ndarray) -> dict[str, float]:
+    angle = arrays.bodies["rotation"][body]
     (x, y), cos, sin = anchor, np.cos(angle), np.sin(angle)
-    return _xy(
-        columns.bodies["position"][body] + np.array([cos * x - sin * y, sin * x + cos * y], np.float32)
-    )
+    return _xy(arrays.bodies["position"][body] + np.array([cos * x - sin * y, sin * x + cos * y], np.float32))
 
 
-def _joint(columns: Columns, row: int) -> Row:
-    value = {name: column[row] for name, column in columns.joints.items()}
+def _joint(arrays: LevelArrays, row: int) -> Row:
+    value = {name: column[row] for name, column in arrays.joints.items()}
     number = lambda key: float(value[JOINT_NUMBERS[key]])
     flag = lambda key: bool(value[JOINT_FLAGS[key]])
     return {
         "a_index": int(value["body_a"]),
         "b_index": int(value["body_b"]),
         **{key: _xy(value[field]) for key, field in JOINT_VECTORS.items()},
-        "global_position": _anchor_in_world(columns, int(value["body_a"]), value["anchor_a"]),
+        "global_position": _anchor_in_world(arrays, int(value["body_a"]), value["anchor_a"]),
         "active": bool(value["active"]),
         "acc_impulse": {"0": 0.0, "1": 0.0},
         "acc_r_impulse": 0.0,
@@ -312,13 +304,13 @@ def _joint(columns: Columns, row: int) -> Row:
     }
 
 
-def _thruster(columns: Columns, row: int) -> Row:
-    value = {name: column[row] for name, column in columns.thrusters.items()}
+def _thruster(arrays: LevelArrays, row: int) -> Row:
+    value = {name: column[row] for name, column in arrays.thrusters.items()}
     return {
         "object_index": int(value["body"]),
         "relative_position": _xy(value["anchor"]),
         **{key: float(value[field]) for key, field in THRUSTER_NUMBERS.items()},
-        "global_position": _anchor_in_world(columns, int(value["body"]), value["anchor"]),
+        "global_position": _anchor_in_world(arrays, int(value["body"]), value["anchor"]),
         "active": bool(value["active"]),
         "thruster_binding": int(value["thruster_binding"]),
     }
@@ -331,10 +323,10 @@ def _no_contact() -> Row:
     return values | dict.fromkeys(impulses, 0.0)
 
 
-def _collision_matrix(columns: Columns, count: int) -> dict[str, dict[str, bool]]:
+def _collision_matrix(arrays: LevelArrays, count: int) -> dict[str, dict[str, bool]]:
     """False for bodies that a chain of joints connects, and for a body and itself."""
     group = np.arange(count)
-    for row in np.flatnonzero(columns.joints["active"]):
-        a, b = columns.joints["body_a"][row], columns.joints["body_b"][row]
+    for row in np.flatnonzero(arrays.joints["active"]):
+        a, b = arrays.joints["body_a"][row], arrays.joints["body_b"][row]
         group = np.where(group == group[b], group[a], group)
     return {str(i): {str(j): bool(group[i] != group[j]) for j in range(count)} for i in range(count)}

@@ -1,4 +1,4 @@
-"""What an episode starts from: a scene, the roles of its shapes, and what its motors listen to."""
+"""Levels: the scene that an episode starts from, the roles of its shapes, and the bindings of its motors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import jax2d
-from kinetix_py.spec import SIZES, EnvSpec
+from kinetix_py.roles import NUM_ROLES
+from kinetix_py.sizes import LevelSize, as_size, largest
 
 if TYPE_CHECKING:
+    from kinetix_py.env.types import EnvState
     from kinetix_py.rendering.svg import Drawing
 
-# Arrays of a scene with one row per body, whatever its shape.
+# Arrays of a scene with one row per body slot.
 BODY_FIELDS = (
     "position",
     "rotation",
@@ -29,7 +31,18 @@ BODY_FIELDS = (
     "collision_mode",
     "active",
 )
-LEVEL_COUNTS = ("num_polygons", "num_circles", "num_joints", "num_thrusters", "max_vertices")
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class LevelLabels:
+    """Labels that the game adds to a scene: roles and densities of bodies, bindings of actuators."""
+
+    role: jax.Array  # int32 [N]   0 none, 1 green, 2 blue, 3 red
+    density: jax.Array  # float [N]   kg/m^2
+    motor_binding: jax.Array  # int32 [J]   0 .. num_motor_bindings - 1
+    motor_auto: jax.Array  # bool [J]    the motor runs by itself, its action is always 1
+    thruster_binding: jax.Array  # int32 [T]   0 .. num_thruster_bindings - 1
 
 
 @jax.tree_util.register_dataclass
@@ -41,29 +54,19 @@ class Level:
     """
 
     sim: jax2d.SimState  # at the episode's start, no impulses carried over
-    role: jax.Array  # int32 [N]   0 none, 1 green, 2 blue, 3 red
-    density: jax.Array  # float [N]   kg/m^2
-    motor_binding: jax.Array  # int32 [J]   0 .. num_motor_bindings - 1
-    motor_auto: jax.Array  # bool [J]    the motor runs by itself, its action is always 1
-    thruster_binding: jax.Array  # int32 [T]   0 .. num_thruster_bindings - 1
+    labels: LevelLabels
+    size: LevelSize = dataclasses.field(metadata={"static": True})
 
     @property
-    def sizes(self) -> dict[str, int]:
-        """Slots of each kind, by the names of `EnvSpec`."""
-        sim = self.sim
-        return {
-            "num_polygons": sim.vertices.shape[-3],
-            "num_circles": sim.radius.shape[-1],
-            "num_joints": sim.joints.active.shape[-1],
-            "num_thrusters": sim.thrusters.active.shape[-1],
-            "max_vertices": sim.vertices.shape[-2],
-        }
+    def batch_shape(self) -> tuple[int, ...]:
+        """Axes in front of those of one level."""
+        return tuple(self.labels.role.shape[:-1])
 
     def show(self, **options: Any) -> Drawing:
-        """A drawing, which a notebook shows; of a batch, of the first few levels.
+        """Draws the level for a notebook; of a batch, the first few levels.
 
         Args:
-          options: of `kinetix_py.render_svg`, such as `legend=True`.
+          options: options of `kinetix_py.render_svg`, such as `legend=True`.
 
         Raises:
           ValueError: an option out of its bounds, or a level inside `jit` or `vmap`.
@@ -73,54 +76,66 @@ class Level:
         return render_svg(self, **options)
 
     def _repr_html_(self) -> str | None:
-        """What a notebook shows of a level; None, for the usual text, if its arrays cannot be drawn."""
+        """Returns a notebook's picture of the level; None, for the usual text, if it cannot be drawn."""
         try:
             return self.show()._repr_html_()
         except (AttributeError, TypeError, ValueError):
             return None
 
 
-def empty_level(spec: EnvSpec, gravity: tuple[float, float] = (0.0, -9.81)) -> Level:
-    """A room of 5 m x 5 m with its floor at 0.4 m, and nothing in it."""
-    scene = jax2d.Scene(spec.sim)
-    if spec.walls:
+def empty_level(size: str | LevelSize, gravity: tuple[float, float] = (0.0, -9.81)) -> Level:
+    """Returns a room of 5 m x 5 m with its floor at 0.4 m, and nothing in it.
+
+    Args:
+      size: `"s"`, `"m"`, `"l"`, or any `LevelSize`.
+      gravity: acceleration (x, y) [m/s^2].
+    """
+    size = as_size(size)
+    scene = jax2d.Scene(size.sim_spec())
+    if size.num_walls:
         scene.add_walls()
     scene.set_gravity(gravity)
-    return from_scene(scene.build(), spec)
+    return from_scene(scene.build(), size)
 
 
 def from_scene(
     sim: jax2d.SimState,
-    spec: EnvSpec,
+    size: str | LevelSize,
     *,
     role: Sequence[int] | None = None,
     motor_binding: Sequence[int] | None = None,
     motor_auto: Sequence[bool] | None = None,
     thruster_binding: Sequence[int] | None = None,
 ) -> Level:
-    """A level of a scene that `jax2d.Scene(spec.sim)` built.
+    """Returns the level of a scene.
 
     Args:
-      role: per body slot; all 0 if None.
-      motor_binding, motor_auto: per joint slot; binding `slot % num_motor_bindings` and False if None.
-      thruster_binding: per thruster slot; `slot % num_thruster_bindings` if None.
+      sim: scene of this size, such as `jax2d.Scene(size.sim_spec())` builds.
+      size: `"s"`, `"m"`, `"l"`, or any `LevelSize`.
+      role: role of each body slot; all 0 if None.
+      motor_binding, motor_auto: binding of each joint slot, and whether its motor runs by itself; all 0
+        and False if None.
+      thruster_binding: binding of each thruster slot; all 0 if None.
+
+    Raises:
+      ValueError: arrays that are not of this size.
     """
-    cycle = lambda count, bindings: np.arange(count) % max(bindings, 1)
-    pick = lambda value, default, dtype: jnp.asarray(default if value is None else value, dtype)
-    return Level(
-        sim=sim,
-        role=pick(role, np.zeros(spec.num_bodies), jnp.int32),
+    size = as_size(size)
+    pick = lambda value, count, dtype: jnp.asarray(np.zeros(count) if value is None else value, dtype)
+    labels = LevelLabels(
+        role=pick(role, size.num_bodies, jnp.int32),
         density=densities(sim),
-        motor_binding=pick(motor_binding, cycle(spec.num_joints, spec.num_motor_bindings), jnp.int32),
-        motor_auto=pick(motor_auto, np.zeros(spec.num_joints), bool),
-        thruster_binding=pick(
-            thruster_binding, cycle(spec.num_thrusters, spec.num_thruster_bindings), jnp.int32
-        ),
+        motor_binding=pick(motor_binding, size.num_joints, jnp.int32),
+        motor_auto=pick(motor_auto, size.num_joints, bool),
+        thruster_binding=pick(thruster_binding, size.num_thrusters, jnp.int32),
     )
+    level = Level(sim=sim, labels=labels, size=size)
+    check_arrays(level)
+    return level
 
 
 def densities(sim: jax2d.SimState) -> jax.Array:
-    """Mass over area of every body, 1 for static ones: float `[N]` kg/m^2."""
+    """Returns the mass over the area of every body, 1 for static ones: float `[N]` kg/m^2."""
     index = jnp.arange(sim.vertices.shape[-2])
     used = index[None] < sim.num_vertices[:, None]
     closed = jnp.where(used[..., None], sim.vertices, sim.vertices[:, :1])
@@ -131,105 +146,145 @@ def densities(sim: jax2d.SimState) -> jax.Array:
     return jnp.where(divisor > 0, 1 / jnp.where(divisor > 0, divisor, 1), 1.0)
 
 
-def fits(level: Level, spec: EnvSpec) -> None:
-    """Checks that every slot of a level has one in a spec.
+def check_arrays(scene: Level | EnvState) -> None:
+    """Checks that the arrays of a level or state, or of a batch, have the shapes that its size says.
 
     Raises:
-      ValueError: naming the count, the level's and the spec's.
+      ValueError: naming the array, its shape and the size's.
     """
-    for name, count in level.sizes.items():
-        if count > getattr(spec, name):
-            raise ValueError(f"level: {name} is {count}, but at most {getattr(spec, name)} fit this size")
+    sim, labels, size = scene.sim, scene.labels, scene.size
+    shapes = {
+        "sim.position": (sim.position, (size.num_bodies, 2)),
+        "sim.vertices": (sim.vertices, (size.num_polygons, size.max_vertices, 2)),
+        "sim.radius": (sim.radius, (size.num_circles,)),
+        "sim.joints.active": (sim.joints.active, (size.num_joints,)),
+        "sim.thrusters.active": (sim.thrusters.active, (size.num_thrusters,)),
+        "sim.contact_impulse": (sim.contact_impulse, (jax2d.num_contacts(size.sim_spec()), 2)),
+        "labels.role": (labels.role, (size.num_bodies,)),
+        "labels.density": (labels.density, (size.num_bodies,)),
+        "labels.motor_binding": (labels.motor_binding, (size.num_joints,)),
+        "labels.motor_auto": (labels.motor_auto, (size.num_joints,)),
+        "labels.thruster_binding": (labels.thruster_binding, (size.num_thrusters,)),
+    }
+    for name, (array, own) in shapes.items():
+        if tuple(array.shape) != (*scene.batch_shape, *own):
+            raise ValueError(f"level: {name} has shape {array.shape}, but its size says {own}: {size}")
 
 
-def pad_level(level: Level, spec: EnvSpec) -> Level:
-    """The same level with more, unused slots; pure, so that it may run inside jit.
+def check_fits(level: Level, size: LevelSize) -> None:
+    """Checks that a level of its own size can be padded to another one.
+
+    Raises:
+      ValueError: naming the count, the level's and the other size's.
+    """
+    for name, count in dataclasses.asdict(level.size).items():
+        most = getattr(size, name)
+        if name == "num_walls":
+            if count != most and not (count < most and count == level.size.num_polygons):
+                raise ValueError(f"level: num_walls is {count}, but {most} in this size")
+        elif count > most:
+            raise ValueError(f"level: {name} is {count}, but at most {most} fit this size")
+
+
+def pad_level(level: Level, size: str | LevelSize) -> Level:
+    """Returns the same level with more, unused slots; pure, so that it may run inside `jit`.
 
     Padding keeps a level's behavior under `contact_order="parallel"`.
 
-    Raises:
-      ValueError: the level is larger than the spec in some count.
-    """
-    fits(level, spec)
-    sizes = level.sizes
-    if all(count == getattr(spec, name) for name, count in sizes.items()):
-        return level
-    more = {name: getattr(spec, name) - count for name, count in sizes.items()}
-    polygons, old = sizes["num_polygons"], level.sim
+    Args:
+      level: one level; `vmap` over a batch.
+      size: `"s"`, `"m"`, `"l"`, or any `LevelSize`.
 
-    def rows(value, count, axis=0):
-        widths = [(0, count if i == axis else 0) for i in range(value.ndim)]
+    Raises:
+      ValueError: the level is larger than the size in some count, or has other walls.
+    """
+    size, own = as_size(size), level.size
+    if own == size:
+        return level
+    check_fits(level, size)
+    check_arrays(level)
+    old, labels = level.sim, level.labels
+    more_polygons = size.num_polygons - own.num_polygons
+
+    def rows(value: jax.Array, count: int, axis: int = 0) -> jax.Array:
+        widths = [(0, count - value.shape[i] if i == axis else 0) for i in range(value.ndim)]
         return jnp.pad(value, widths)
 
-    def bodies(value, fill=0):
-        new = jnp.full((spec.num_bodies, *value.shape[1:]), fill, value.dtype)
-        new = new.at[:polygons].set(value[:polygons])
-        first = spec.num_polygons
-        return new.at[first : first + sizes["num_circles"]].set(value[polygons:])
+    def bodies(value: jax.Array, fill: float = 0) -> jax.Array:
+        new = jnp.full((size.num_bodies, *value.shape[1:]), fill, value.dtype)
+        new = new.at[: own.num_polygons].set(value[: own.num_polygons])
+        first = size.num_polygons
+        return new.at[first : first + own.num_circles].set(value[own.num_polygons :])
 
-    moved = lambda index: jnp.where(index >= polygons, index + more["num_polygons"], index)
-    joints = jax.tree.map(lambda value: rows(value, more["num_joints"]), old.joints)
+    moved = lambda index: jnp.where(index >= own.num_polygons, index + more_polygons, index)
+    joints = jax.tree.map(lambda value: rows(value, size.num_joints), old.joints)
     joints = dataclasses.replace(joints, body_a=moved(joints.body_a), body_b=moved(joints.body_b))
-    thrusters = jax.tree.map(lambda value: rows(value, more["num_thrusters"]), old.thrusters)
+    thrusters = jax.tree.map(lambda value: rows(value, size.num_thrusters), old.thrusters)
     thrusters = dataclasses.replace(thrusters, body=moved(thrusters.body))
     sim = dataclasses.replace(
         old,
         **{name: bodies(getattr(old, name)) for name in BODY_FIELDS},
-        vertices=rows(rows(old.vertices, more["num_polygons"]), more["max_vertices"], 1),
-        num_vertices=rows(old.num_vertices, more["num_polygons"]),
-        radius=rows(old.radius, more["num_circles"]),
+        vertices=rows(rows(old.vertices, size.num_polygons), size.max_vertices, 1),
+        num_vertices=rows(old.num_vertices, size.num_polygons),
+        radius=rows(old.radius, size.num_circles),
         joints=joints,
         thrusters=thrusters,
-        contact_impulse=jnp.zeros((jax2d.num_contacts(spec.sim), 2), jnp.float32),
-        joint_impulse=jnp.zeros((spec.num_joints, 3), jnp.float32),
+        contact_impulse=jnp.zeros((jax2d.num_contacts(size.sim_spec()), 2), jnp.float32),
+        joint_impulse=jnp.zeros((size.num_joints, 3), jnp.float32),
     )
-    return Level(
-        sim=sim,
-        role=bodies(level.role),
-        density=bodies(level.density, 1),
-        motor_binding=rows(level.motor_binding, more["num_joints"]),
-        motor_auto=rows(level.motor_auto, more["num_joints"]),
-        thruster_binding=rows(level.thruster_binding, more["num_thrusters"]),
+    padded = LevelLabels(
+        role=bodies(labels.role),
+        density=bodies(labels.density, 1),
+        motor_binding=rows(labels.motor_binding, size.num_joints),
+        motor_auto=rows(labels.motor_auto, size.num_joints),
+        thruster_binding=rows(labels.thruster_binding, size.num_thrusters),
     )
+    return Level(sim=sim, labels=padded, size=size)
 
 
-def stack_levels(levels: Sequence[Level], spec: EnvSpec | None = None) -> Level:
-    """One batch of several levels, padded to one size.
+def stack_levels(levels: Sequence[Level], size: str | LevelSize | None = None) -> Level:
+    """Returns one batch of several levels, padded to one size.
 
     Args:
-      spec: the size; by default the largest count of each kind.
+      levels: single levels, of any sizes.
+      size: `"s"`, `"m"`, `"l"`, or any `LevelSize`; the largest count of each kind if None.
 
     Raises:
-      ValueError: no level, or one that does not fit the spec.
+      ValueError: no level, or one that does not fit the size.
     """
     if not levels:
         raise ValueError("stack_levels needs at least one level, got none")
-    if spec is None:
-        sizes = [level.sizes for level in levels]
-        most: dict[str, Any] = {name: max(size[name] for size in sizes) for name in LEVEL_COUNTS}
-        spec = dataclasses.replace(SIZES["s"], **most)
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(pad_level(level, spec) for level in levels))
+    size = largest([level.size for level in levels]) if size is None else as_size(size)
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(pad_level(level, size) for level in levels))
 
 
-def validate_level(level: Level, spec: EnvSpec) -> None:
+def validate_level(level: Level) -> None:
     """Checks every value of one level on the host.
 
     Raises:
       jax2d.SceneError: naming the first entity that is wrong, the value and the bound.
-      ValueError: the arrays do not fit the spec.
+      ValueError: arrays that are not of the level's size, or a batch.
     """
-    fits(level, spec)
-    level = pad_level(level, spec)
-    jax2d.validate(level.sim, spec.sim)
+    if level.batch_shape:
+        raise ValueError(f"level: must be one level, got a batch of shape {level.batch_shape}")
+    check_arrays(level)
+    labels, size = level.labels, level.size
+    jax2d.validate(level.sim, size.sim_spec())
     active = np.asarray(level.sim.active)
-    for i in np.flatnonzero(active & ((np.asarray(level.role) < 0) | (np.asarray(level.role) > 3))):
-        raise jax2d.SceneError(f"body {i}: role must be in 0 .. 3, got {int(level.role[i])}")
-    for i in np.flatnonzero(active & ~(np.isfinite(level.density) & (np.asarray(level.density) > 0))):
-        raise jax2d.SceneError(f"body {i}: density must be above 0, got {float(level.density[i]):g}")
-    joints, thrusters = level.sim.joints.active, level.sim.thrusters.active
-    _check_bindings("joint", "motor_binding", joints, level.motor_binding, spec.num_motor_bindings)
+    role, density = np.asarray(labels.role), np.asarray(labels.density)
+    for i in np.flatnonzero(active & ((role < 0) | (role >= NUM_ROLES))):
+        raise jax2d.SceneError(f"body {i}: role must be in 0 .. {NUM_ROLES - 1}, got {int(role[i])}")
+    for i in np.flatnonzero(active & ~(np.isfinite(density) & (density > 0))):
+        raise jax2d.SceneError(f"body {i}: density must be above 0, got {float(density[i]):g}")
     _check_bindings(
-        "thruster", "thruster_binding", thrusters, level.thruster_binding, spec.num_thruster_bindings
+        "joint", "motor_binding", level.sim.joints.active, labels.motor_binding, size.num_motor_bindings
+    )
+    _check_bindings(
+        "thruster",
+        "thruster_binding",
+        level.sim.thrusters.active,
+        labels.thruster_binding,
+        size.num_thruster_bindings,
     )
 
 

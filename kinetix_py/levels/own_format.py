@@ -18,22 +18,23 @@ from jax2d.scene import box_vertices
 from kinetix_py.levels.checks import Node, shown
 from kinetix_py.levels.content import (
     MAX_SLOTS,
-    Columns,
+    LevelArrays,
     LevelFile,
-    blank,
     check_vertices,
-    level_of,
+    empty_arrays,
     read_solution,
+    to_level,
 )
 from kinetix_py.levels.difficulty import read_difficulty
 from kinetix_py.levels.kinetix_env import read_env
 from kinetix_py.levels.walls import DEFAULT_ROOM, read_walls
-from kinetix_py.spec import ROLES, SIZES, EnvSpec
+from kinetix_py.roles import ROLES
+from kinetix_py.sizes import SIZES, LevelSize
 
 FORMAT = "kinetix-py level"
 VERSION = 2
 NOTES = ("name", "author", "description")
-# Names in a file for counts of EnvSpec; the first four have no default.
+# Names in a file for counts of LevelSize; the first four have no default.
 COUNTS = {
     "polygons": "num_polygons",
     "circles": "num_circles",
@@ -43,7 +44,6 @@ COUNTS = {
     "motor_bindings": "num_motor_bindings",
     "thruster_bindings": "num_thruster_bindings",
     "walls": "num_walls",
-    "solver_iterations": "solver_iterations",
 }
 GEOMETRY = {"box": "size", "polygon": "vertices", "circle": "radius"}
 
@@ -88,28 +88,27 @@ def read(root: Node) -> LevelFile:
     later = ("difficulty",) if version >= 2 else ()
     optional = (*NOTES, "solution", "walls", *lists, "kinetix", *later)
     root.object(("format", "version", "size", "gravity"), optional)
-    spec = read_size(root["size"])
-    columns = blank(spec)
-    columns.gravity[:] = root["gravity"].vector()
-    ids = read_walls(root.get("walls", DEFAULT_ROOM), columns, spec)
-    _read_bodies(root.get("bodies", []), columns, spec, ids)
-    slots = _Slots("joint", 0, spec.num_joints)
+    size = read_size(root["size"])
+    arrays = empty_arrays(size)
+    arrays.gravity[:] = root["gravity"].vector()
+    ids = read_walls(root.get("walls", DEFAULT_ROOM), arrays, size)
+    _read_bodies(root.get("bodies", []), arrays, size, ids)
+    slots = _Slots("joint", 0, size.num_joints)
     for node in root.get("joints", []).items():
-        _read_joint(node.object(("a", "b"), JOINT_OPTIONS), columns, spec, ids, slots)
-    slots = _Slots("thruster", 0, spec.num_thrusters)
+        _read_joint(node.object(("a", "b"), JOINT_OPTIONS), arrays, size, ids, slots)
+    slots = _Slots("thruster", 0, size.num_thrusters)
     for node in root.get("thrusters", []).items():
-        _read_thruster(node.object(("body",), THRUSTER_OPTIONS), columns, spec, ids, slots)
+        _read_thruster(node.object(("body",), THRUSTER_OPTIONS), arrays, size, ids, slots)
     return LevelFile(
-        level=level_of(columns, spec, root.file),
-        spec=spec,
-        solution=read_solution(root.get("solution", None), spec),
+        level=to_level(arrays, size, root.file),
+        solution=read_solution(root.get("solution", None), size),
         env=read_env(root["kinetix"]) if "kinetix" in root else None,
         difficulty=read_difficulty(root["difficulty"]) if "difficulty" in root else None,
         **{note: root[note].text() for note in NOTES if note in root},
     )
 
 
-def read_size(node: Node) -> EnvSpec:
+def read_size(node: Node) -> LevelSize:
     """A size's name, or its counts.
 
     Raises:
@@ -117,17 +116,9 @@ def read_size(node: Node) -> EnvSpec:
     """
     if isinstance(node.value, str):
         return SIZES[node.choice(SIZES)]
-    node.object(list(COUNTS)[:4], (*list(COUNTS)[4:], "warm_start"))
-    lows = {"max_vertices": 3, "solver_iterations": 1}
-    counts: dict[str, Any] = {
-        COUNTS[key]: node[key].integer(lows.get(key, 0), MAX_SLOTS) for key in node.value if key in COUNTS
-    }
-    if "warm_start" in node:
-        counts["warm_start"] = node["warm_start"].flag()
-    try:
-        return EnvSpec(**counts)
-    except ValueError as error:
-        node.fail(f"is no size: {error}")
+    node.object(list(COUNTS)[:4], list(COUNTS)[4:])
+    lows = {"max_vertices": 3}
+    return LevelSize(**{COUNTS[key]: node[key].integer(lows.get(key, 0), MAX_SLOTS) for key in node.value})
 
 
 class _Slots:
@@ -154,26 +145,26 @@ class _Slots:
         return slot
 
 
-def _read_bodies(node: Node, columns: Columns, spec: EnvSpec, ids: dict[str, int]) -> None:
-    polygons = _Slots("polygon", len(ids), spec.num_polygons)
-    circles = _Slots("circle", 0, spec.num_circles)
+def _read_bodies(node: Node, arrays: LevelArrays, size: LevelSize, ids: dict[str, int]) -> None:
+    polygons = _Slots("polygon", len(ids), size.num_polygons)
+    circles = _Slots("circle", 0, size.num_circles)
     for body in node.items():
         shape = body["shape"].choice(GEOMETRY)
         body.object(("shape", "position", GEOMETRY[shape]), BODY_OPTIONS)
         slot = (circles if shape == "circle" else polygons).take(body)
-        index = slot + (spec.num_polygons if shape == "circle" else 0)
-        name = body.get("id", body_id(index, spec))
+        index = slot + (size.num_polygons if shape == "circle" else 0)
+        name = body.get("id", body_id(index, size))
         if name.text() in ids:
             name.fail(f"is {name.value!r}, as of another body; each id may occur once")
         ids[name.value] = index
-        _read_body(body, columns, index)
-        (_read_circle if shape == "circle" else _read_polygon)(body, columns, slot)
-        _read_inverses(body, columns, index)
+        _read_body(body, arrays, index)
+        (_read_circle if shape == "circle" else _read_polygon)(body, arrays, slot)
+        _read_inverses(body, arrays, index)
 
 
-def body_id(index: int, spec: EnvSpec) -> str:
+def body_id(index: int, size: LevelSize) -> str:
     """The id that a body has unless its file gives it one."""
-    polygons = spec.num_polygons
+    polygons = size.num_polygons
     return f"polygon {index}" if index < polygons else f"circle {index - polygons}"
 
 
@@ -182,8 +173,8 @@ def _read_numbers(node: Node, numbers: dict[str, Default], table: dict[str, np.n
         table[field][row] = node.get(field, value).number(low, high, above=above)
 
 
-def _read_body(node: Node, columns: Columns, index: int) -> None:
-    bodies = columns.bodies
+def _read_body(node: Node, arrays: LevelArrays, index: int) -> None:
+    bodies = arrays.bodies
     bodies["active"][index] = True
     bodies["position"][index] = node["position"].vector()
     bodies["velocity"][index] = node.get("velocity", [0, 0]).vector()
@@ -192,7 +183,7 @@ def _read_body(node: Node, columns: Columns, index: int) -> None:
     _read_numbers(node, BODY_NUMBERS, bodies, index)
 
 
-def _read_polygon(node: Node, columns: Columns, slot: int) -> None:
+def _read_polygon(node: Node, arrays: LevelArrays, slot: int) -> None:
     if "size" in node:
         where = node["size"]
         width, height = (float(item.number(0, above=True)) for item in where.items(2, 2))
@@ -200,21 +191,21 @@ def _read_polygon(node: Node, columns: Columns, slot: int) -> None:
     else:
         where = node["vertices"]
         points = np.array([item.vector() for item in where.items(3)], np.float32)
-    points = check_vertices(where, points, columns.vertices.shape[1])
-    columns.vertices[slot, : len(points)] = points
-    columns.num_vertices[slot] = len(points)
+    points = check_vertices(where, points, arrays.vertices.shape[1])
+    arrays.vertices[slot, : len(points)] = points
+    arrays.num_vertices[slot] = len(points)
 
 
-def _read_circle(node: Node, columns: Columns, slot: int) -> None:
-    columns.radius[slot] = node["radius"].number(0, above=True)
+def _read_circle(node: Node, arrays: LevelArrays, slot: int) -> None:
+    arrays.radius[slot] = node["radius"].number(0, above=True)
 
 
-def unit_mass(columns: Columns, index: int) -> tuple[float, float]:
+def unit_mass(arrays: LevelArrays, index: int) -> tuple[float, float]:
     """Mass [kg] and inertia [kg m^2] that a body would have at density 1."""
-    polygons = len(columns.num_vertices)
+    polygons = len(arrays.num_vertices)
     if index >= polygons:
-        return circle_mass(float(columns.radius[index - polygons]), 1.0)
-    points = columns.vertices[index, : columns.num_vertices[index]]
+        return circle_mass(float(arrays.radius[index - polygons]), 1.0)
+    points = arrays.vertices[index, : arrays.num_vertices[index]]
     mass, inertia, _ = polygon_mass(points.astype(np.float64), np.float64(1))
     return mass, inertia
 
@@ -225,17 +216,17 @@ def inverses(mass: tuple[float, float], density: float) -> np.ndarray:
         return (1 / (float(density) * np.array(mass, np.float64))).astype(np.float32)
 
 
-def _read_inverses(node: Node, columns: Columns, index: int) -> None:
+def _read_inverses(node: Node, arrays: LevelArrays, index: int) -> None:
     if node.get("static", False).flag():
         for field in INVERSES:
             if field in node:
                 node[field].fail(f"is {shown(node[field].value)}, but the body is static; leave one out")
         return
-    own = inverses(unit_mass(columns, index), columns.bodies["density"][index])
+    own = inverses(unit_mass(arrays, index), arrays.bodies["density"][index])
     for field, value in zip(INVERSES, own, strict=True):
         if field not in node and not np.isfinite(value):
             node.fail(f"is too light: its {field} must be finite in float32, got {value}")
-        columns.bodies[field][index] = node[field].number(0) if field in node else value
+        arrays.bodies[field][index] = node[field].number(0) if field in node else value
 
 
 def _read_body_id(node: Node, ids: dict[str, int]) -> int:
@@ -247,11 +238,11 @@ def _read_body_id(node: Node, ids: dict[str, int]) -> int:
     return ids[name]
 
 
-def _read_joint(node: Node, columns: Columns, spec: EnvSpec, ids: dict[str, int], slots: _Slots) -> None:
-    row, table = slots.take(node), columns.joints
+def _read_joint(node: Node, arrays: LevelArrays, size: LevelSize, ids: dict[str, int], slots: _Slots) -> None:
+    row, table = slots.take(node), arrays.joints
     a, b = _read_body_id(node["a"], ids), _read_body_id(node["b"], ids)
     node["b"].require(a != b, "another body than a")
-    rotation = columns.bodies["rotation"]
+    rotation = arrays.bodies["rotation"]
     reference = {"reference_rotation": Default(float(rotation[b] - rotation[a]))}
     limits = node.get("limits", [0, 0])
     low, high = limits.vector()
@@ -262,17 +253,19 @@ def _read_joint(node: Node, columns: Columns, spec: EnvSpec, ids: dict[str, int]
     values |= {"min_rotation": low, "max_rotation": high}
     values |= {field: node.get(field, [0, 0]).vector() for field in ("anchor_a", "anchor_b")}
     values |= {field: node.get(field, False).flag() for field in JOINT_FLAGS}
-    values["motor_binding"] = node.get("motor_binding", 0).integer(0, spec.num_motor_bindings - 1)
+    values["motor_binding"] = node.get("motor_binding", 0).integer(0, size.num_motor_bindings - 1)
     for field, value in values.items():
         table[field][row] = value
     _read_numbers(node, JOINT_NUMBERS | reference, table, row)
 
 
-def _read_thruster(node: Node, columns: Columns, spec: EnvSpec, ids: dict[str, int], slots: _Slots) -> None:
-    row, table = slots.take(node), columns.thrusters
+def _read_thruster(
+    node: Node, arrays: LevelArrays, size: LevelSize, ids: dict[str, int], slots: _Slots
+) -> None:
+    row, table = slots.take(node), arrays.thrusters
     table["active"][row] = True
     table["body"][row] = _read_body_id(node["body"], ids)
     table["anchor"][row] = node.get("anchor", [0, 0]).vector()
-    binding = node.get("thruster_binding", 0).integer(0, spec.num_thruster_bindings - 1)
+    binding = node.get("thruster_binding", 0).integer(0, size.num_thruster_bindings - 1)
     table["thruster_binding"][row] = binding
     _read_numbers(node, THRUSTER_NUMBERS, table, row)

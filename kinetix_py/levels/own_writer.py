@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from jax2d.scene import box_vertices
 from kinetix_py.levels.checks import same, shortest
-from kinetix_py.levels.content import Columns, LevelFile, columns_of
+from kinetix_py.levels.content import LevelArrays, LevelFile, from_level
 from kinetix_py.levels.difficulty import difficulty_row
 from kinetix_py.levels.own_format import (
     BODY_NUMBERS,
@@ -27,7 +26,8 @@ from kinetix_py.levels.own_format import (
     unit_mass,
 )
 from kinetix_py.levels.walls import DEFAULT_ROOM, WALL_NAMES, written_walls
-from kinetix_py.spec import ROLES, SIZES, EnvSpec
+from kinetix_py.roles import ROLES
+from kinetix_py.sizes import SIZES, LevelSize
 
 Row = dict[str, Any]
 
@@ -37,19 +37,19 @@ def write(file: LevelFile) -> str:
 
     The level must be valid: nothing is checked here.
     """
-    spec, columns = file.spec, columns_of(file.level, file.spec)
-    walls = written_walls(columns, spec)
-    first = 0 if walls == "listed" else spec.walls
+    size, arrays = file.level.size, from_level(file.level)
+    walls = written_walls(arrays, size)
+    first = 0 if walls == "listed" else size.num_walls
     # The lowest version that has every field of the file, so that older readers take what they can.
     content: Row = {"format": FORMAT, "version": 1 if file.difficulty is None else 2}
     content |= {note: getattr(file, note) for note in NOTES if getattr(file, note) is not None}
-    content |= {"size": _size(spec), "gravity": _pair(columns.gravity)}
+    content |= {"size": _size(size), "gravity": _pair(arrays.gravity)}
     if walls != DEFAULT_ROOM:
         content["walls"] = walls
-    ids = [WALL_NAMES[i] if i < first else body_id(i, spec) for i in range(spec.num_bodies)]
-    content["bodies"] = _bodies(columns, spec, ids, first)
-    content["joints"] = _rows(columns.joints["active"], lambda row: _joint(columns, ids, row))
-    content["thrusters"] = _rows(columns.thrusters["active"], lambda row: _thruster(columns, ids, row))
+    ids = [WALL_NAMES[i] if i < first else body_id(i, size) for i in range(size.num_bodies)]
+    content["bodies"] = _bodies(arrays, size, ids, first)
+    content["joints"] = _rows(arrays.joints["active"], lambda row: _joint(arrays, ids, row))
+    content["thrusters"] = _rows(arrays.thrusters["active"], lambda row: _thruster(arrays, ids, row))
     if file.solution is not None:
         content["solution"] = file.solution
     if file.difficulty is not None:
@@ -71,16 +71,14 @@ def _lines(content: Row) -> str:
     return "{\n" + ",\n".join(f" {dump(key)}: {field(value)}" for key, value in content.items()) + "\n}\n"
 
 
-def _size(spec: EnvSpec) -> str | Row:
-    plain = dataclasses.replace(spec, contact_order="parallel")  # a way to play a level, not part of it
-    named = next((name for name, size in SIZES.items() if plain == size), None)
+def _size(size: LevelSize) -> str | Row:
+    named = next((name for name, known in SIZES.items() if known == size), None)
     if named:
         return named
-    defaults = EnvSpec(0, 0, 0, 0)
-    size: Row = {key: getattr(spec, name) for key, name in COUNTS.items()}
-    usual = {key: getattr(defaults, name) for key, name in list(COUNTS.items())[4:]}
-    size = {key: value for key, value in size.items() if usual.get(key) != value}
-    return size if spec.warm_start else size | {"warm_start": False}
+    required, optional = list(COUNTS)[:4], list(COUNTS)[4:]
+    usual = LevelSize(*(getattr(size, COUNTS[key]) for key in required))
+    kept = [key for key in optional if getattr(size, COUNTS[key]) != getattr(usual, COUNTS[key])]
+    return {key: getattr(size, COUNTS[key]) for key in (*required, *kept)}
 
 
 def _pair(vector: np.ndarray) -> list[float | int]:
@@ -109,53 +107,53 @@ def _vectors(table: dict[str, np.ndarray], row: int, fields: tuple[str, ...]) ->
     return {field: _pair(table[field][row]) for field in fields if not same(table[field][row], (0, 0))}
 
 
-def _bodies(columns: Columns, spec: EnvSpec, ids: list[str], first: int) -> list[Row]:
-    polygons = spec.num_polygons
-    active = np.flatnonzero(columns.bodies["active"])
-    write_polygon = lambda slot: _polygon(columns, ids, slot)
-    write_circle = lambda slot: _circle(columns, ids, slot + polygons)
+def _bodies(arrays: LevelArrays, size: LevelSize, ids: list[str], first: int) -> list[Row]:
+    polygons = size.num_polygons
+    active = np.flatnonzero(arrays.bodies["active"])
+    write_polygon = lambda slot: _polygon(arrays, ids, slot)
+    write_circle = lambda slot: _circle(arrays, ids, slot + polygons)
     return _with_slots(active[(active >= first) & (active < polygons)], write_polygon, first) + _with_slots(
         active[active >= polygons] - polygons, write_circle, 0
     )
 
 
-def _polygon(columns: Columns, ids: list[str], index: int) -> Row:
-    points = columns.vertices[index, : columns.num_vertices[index]]
+def _polygon(arrays: LevelArrays, ids: list[str], index: int) -> Row:
+    points = arrays.vertices[index, : arrays.num_vertices[index]]
     size = 2 * points[0]
     if same(points, box_vertices(*(size / 2))):
-        return _body(columns, ids, index, {"shape": "box", "size": _pair(size)})
-    return _body(columns, ids, index, {"shape": "polygon", "vertices": [_pair(point) for point in points]})
+        return _body(arrays, ids, index, {"shape": "box", "size": _pair(size)})
+    return _body(arrays, ids, index, {"shape": "polygon", "vertices": [_pair(point) for point in points]})
 
 
-def _circle(columns: Columns, ids: list[str], index: int) -> Row:
-    radius = columns.radius[index - len(columns.num_vertices)]
-    return _body(columns, ids, index, {"shape": "circle", "radius": shortest(radius)})
+def _circle(arrays: LevelArrays, ids: list[str], index: int) -> Row:
+    radius = arrays.radius[index - len(arrays.num_vertices)]
+    return _body(arrays, ids, index, {"shape": "circle", "radius": shortest(radius)})
 
 
-def _body(columns: Columns, ids: list[str], index: int, shape: Row) -> Row:
-    bodies = columns.bodies
+def _body(arrays: LevelArrays, ids: list[str], index: int, shape: Row) -> Row:
+    bodies = arrays.bodies
     row: Row = {"id": ids[index], **shape, "position": _pair(bodies["position"][index])}
     if bodies["role"][index]:
         row["role"] = ROLES[bodies["role"][index]]
     row |= _vectors(bodies, index, ("velocity",)) | _numbers(bodies, index, BODY_NUMBERS)
     if bodies["collision_mode"][index] != 1:
         row["collision_mode"] = int(bodies["collision_mode"][index])
-    return row | _mass(columns, index)
+    return row | _mass(arrays, index)
 
 
-def _mass(columns: Columns, index: int) -> Row:
-    actual = [columns.bodies[field][index] for field in INVERSES]
+def _mass(arrays: LevelArrays, index: int) -> Row:
+    actual = [arrays.bodies[field][index] for field in INVERSES]
     if same(actual, (0, 0)):
         return {"static": True}
-    own = inverses(unit_mass(columns, index), columns.bodies["density"][index])
+    own = inverses(unit_mass(arrays, index), arrays.bodies["density"][index])
     pairs = zip(INVERSES, actual, own, strict=True)
     return {field: shortest(value) for field, value, implied in pairs if not same(value, implied)}
 
 
-def _joint(columns: Columns, ids: list[str], row: int) -> Row:
-    table = columns.joints
+def _joint(arrays: LevelArrays, ids: list[str], row: int) -> Row:
+    table = arrays.joints
     a, b = int(table["body_a"][row]), int(table["body_b"][row])
-    rotation = columns.bodies["rotation"]
+    rotation = arrays.bodies["rotation"]
     reference = {"reference_rotation": Default(rotation[b] - rotation[a])}
     result: Row = {"a": ids[a], "b": ids[b], **_vectors(table, row, ("anchor_a", "anchor_b"))}
     result |= {field: True for field in JOINT_FLAGS if table[field][row]}
@@ -170,8 +168,8 @@ def _joint(columns: Columns, ids: list[str], row: int) -> Row:
     return result
 
 
-def _thruster(columns: Columns, ids: list[str], row: int) -> Row:
-    table = columns.thrusters
+def _thruster(arrays: LevelArrays, ids: list[str], row: int) -> Row:
+    table = arrays.thrusters
     result: Row = {"body": ids[int(table["body"][row])], **_vectors(table, row, ("anchor",))}
     result |= _numbers(table, row, THRUSTER_NUMBERS)
     if table["thruster_binding"][row]:

@@ -20,7 +20,7 @@ NUDGES = 20
 class Played(NamedTuple):
     """What became of a batch of plans."""
 
-    outcome: jax.Array  # int32 [B]   1 solved, -1 lost, 0 neither
+    outcome: jax.Array  # int32 [B]   1 solved, -1 failed, 0 neither
     length: jax.Array  # int32 [B]    environment steps until the end
     closest: jax.Array  # float [B]   least green-blue distance on the way [m]
     final: jax.Array  # float [B]     green-blue distance at the end [m]
@@ -50,7 +50,7 @@ def play_plans(env: Environment, levels: Level, plans: jax.Array, limit: jax.Arr
         time, states, running, outcome, length, closest, final = carried
         action = jax.lax.dynamic_index_in_dim(plans, time, 1, keepdims=False).astype(jnp.int32)
         _, states, _, done, info = step(jax.random.key(0), states, action)
-        result = info["solved"].astype(jnp.int32) - info["lost"].astype(jnp.int32)
+        result = info["solved"].astype(jnp.int32) - info["failed"].astype(jnp.int32)
         outcome = jnp.where(running, result, outcome)
         length = length + running
         closest = jnp.where(running, jnp.minimum(closest, info["distance"]), closest)
@@ -74,7 +74,7 @@ def nudged(level: Level, count: int = NUDGES, seed: int = 0) -> Level:
       levels on the host, `[count]`.
     """
     host = jax.tree.map(np.asarray, level)
-    angle = np.random.default_rng(seed).uniform(0, 2 * np.pi, (count, len(host.role)))
+    angle = np.random.default_rng(seed).uniform(0, 2 * np.pi, (count, len(host.labels.role)))
     shift = NUDGE * np.stack([np.cos(angle), np.sin(angle)], -1) * (host.sim.inverse_mass > 0)[:, None]
     copies = jax.tree.map(lambda value: np.repeat(value[None], count, 0), host)
     position = (copies.sim.position + shift).astype(np.float32)

@@ -37,21 +37,21 @@ class Found:
     noop: bool  # doing nothing solved it, and no more was searched
 
 
-def environment(size: str | kx.EnvSpec) -> kx.Environment:
+def environment(size: str | kx.LevelSize) -> kx.Environment:
     """The environment that plans are played in."""
-    return kx.make(size, observation="blind")
+    return kx.make(size, observation_type="blind")
 
 
 def batch_of(env: kx.Environment) -> int:
     """How many episodes of this size are played at once."""
-    return next((BATCHES[name] for name, spec in kx.SIZES.items() if spec == env.spec), BATCHES["l"])
+    return next((BATCHES[name] for name, size in kx.SIZES.items() if size == env.size), BATCHES["l"])
 
 
 def play(env: kx.Environment, levels: kx.Level, plans: np.ndarray, limit: int = STEPS) -> Played:
     """Plays `[B]` plans, each on its own level (or all on one), in batches of one size."""
     parts: list[Played] = []
     count, batch = len(plans), batch_of(env)
-    one = np.ndim(levels.role) == 1
+    one = not levels.batch_shape
     for first in range(0, count, batch):
         index = np.minimum(np.arange(first, first + batch), count - 1)
         take = (lambda v: np.broadcast_to(v, (batch, *np.shape(v)))) if one else lambda v, i=index: v[i]
@@ -62,8 +62,7 @@ def play(env: kx.Environment, levels: kx.Level, plans: np.ndarray, limit: int = 
 
 def choices(env: kx.Environment, level: kx.Level) -> np.ndarray:
     """How many values of each binding make a difference: int `[bindings]`, 1 where no motor listens."""
-    sizes = np.array([3] * env.spec.num_motor_bindings + [2] * env.spec.num_thruster_bindings)
-    return np.where(np.concatenate(bindings_in_use(level, env.spec)), sizes, 1)
+    return np.where(np.concatenate(bindings_in_use(level)), env.action_adapter.choices, 1)
 
 
 def random_plans(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:

@@ -6,8 +6,9 @@ import numpy as np
 
 from jax2d.scene import box_vertices, room_walls
 from kinetix_py.levels.checks import Node, same, shortest
-from kinetix_py.levels.content import Columns
-from kinetix_py.spec import ROLES, EnvSpec
+from kinetix_py.levels.content import LevelArrays
+from kinetix_py.roles import ROLES
+from kinetix_py.sizes import LevelSize
 
 WALL_NAMES = ("floor", "left wall", "right wall", "ceiling")
 DEFAULT_ROOM = "standard"
@@ -42,7 +43,7 @@ FIXED: dict[str, float | tuple[float, float]] = {
 SURFACE = {"friction": 1.0, "restitution": 0.0}
 
 
-def read_walls(node: Node, columns: Columns, spec: EnvSpec) -> dict[str, int]:
+def read_walls(node: Node, arrays: LevelArrays, size: LevelSize) -> dict[str, int]:
     """Fills the wall slots as the field `walls` says: a room's name, or an object with more.
 
     Returns:
@@ -58,9 +59,9 @@ def read_walls(node: Node, columns: Columns, spec: EnvSpec) -> dict[str, int]:
         node = Node({"room": node.value}, node.file, node.path)
     node.object(("room",), (*SURFACE, "roles"))
     room = ROOMS[node["room"].choice(ROOMS)]
-    if spec.walls and spec.max_vertices < 4:
-        node.fail(f"must be 'listed': walls of a room have 4 vertices, the size at most {spec.max_vertices}")
-    names = WALL_NAMES[: spec.walls]
+    if size.num_walls and size.max_vertices < 4:
+        node.fail(f"must be 'listed': walls of a room have 4 vertices, the size at most {size.max_vertices}")
+    names = WALL_NAMES[: size.num_walls]
     roles = node.get("roles", {}).object((), names)
     values = {
         "active": True,
@@ -72,37 +73,37 @@ def read_walls(node: Node, columns: Columns, spec: EnvSpec) -> dict[str, int]:
         position, vertices = room[slot]
         role = ROLES.index(roles.get(name, ROLES[0]).choice(ROLES))
         for field, value in (values | {"position": position, "role": role}).items():
-            columns.bodies[field][slot] = value
-        columns.vertices[slot, :4] = vertices
-        columns.num_vertices[slot] = 4
+            arrays.bodies[field][slot] = value
+        arrays.vertices[slot, :4] = vertices
+        arrays.num_vertices[slot] = 4
     return {name: slot for slot, name in enumerate(names)}
 
 
-def written_walls(columns: Columns, spec: EnvSpec) -> str | dict:
+def written_walls(arrays: LevelArrays, size: LevelSize) -> str | dict:
     """The shortest value of the field `walls` from which `read_walls` makes just these walls."""
-    if spec.walls > len(WALL_NAMES):
+    if size.num_walls > len(WALL_NAMES):
         return "listed"
-    room = next((name for name in ROOMS if _is_room(columns, spec.walls, ROOMS[name])), None)
+    room = next((name for name in ROOMS if _is_room(arrays, size.num_walls, ROOMS[name])), None)
     if room is None:
         return "listed"
     extra: dict = {}
     for field, default in SURFACE.items():
-        if spec.walls and not same(columns.bodies[field][0], default):
-            extra[field] = shortest(columns.bodies[field][0])
-    named = zip(WALL_NAMES, columns.bodies["role"][: spec.walls], strict=False)
+        if size.num_walls and not same(arrays.bodies[field][0], default):
+            extra[field] = shortest(arrays.bodies[field][0])
+    named = zip(WALL_NAMES, arrays.bodies["role"][: size.num_walls], strict=False)
     roles = {name: ROLES[role] for name, role in named if role}
     return {"room": room, **extra, **({"roles": roles} if roles else {})} if extra or roles else room
 
 
-def _is_room(columns: Columns, count: int, room: list[Shape]) -> bool:
-    bodies = {name: column[:count] for name, column in columns.bodies.items()}
+def _is_room(arrays: LevelArrays, count: int, room: list[Shape]) -> bool:
+    bodies = {name: column[:count] for name, column in arrays.bodies.items()}
     return (
         bool(bodies["active"].all() and (bodies["collision_mode"] == 2).all())
         and all(
             same(bodies[name], np.broadcast_to(value, bodies[name].shape)) for name, value in FIXED.items()
         )
         and all(same(bodies[name], np.full(count, bodies[name][:1])) for name in SURFACE if count)
-        and bool((columns.num_vertices[:count] == 4).all())
+        and bool((arrays.num_vertices[:count] == 4).all())
         and all(same(bodies["position"][i], room[i][0]) for i in range(count))
-        and all(same(columns.vertices[i, :4], room[i][1]) for i in range(count))
+        and all(same(arrays.vertices[i, :4], room[i][1]) for i in range(count))
     )

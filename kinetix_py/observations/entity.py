@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 import jax2d
-from kinetix_py.env.game import touching
+from kinetix_py.env.game import touching_bodies
 from kinetix_py.env.types import EnvParams, EnvState
-from kinetix_py.spec import NUM_ROLES, EnvSpec
+from kinetix_py.roles import NUM_ROLES
 
 # Angular velocities go through tanh(w / ANGULAR_VELOCITY_SCALE) [rad/s].
 ANGULAR_VELOCITY_SCALE = 10.0
@@ -55,21 +55,21 @@ def shape_features(state: EnvState) -> jax.Array:
     """
     sim = state.sim
     polygons, size = sim.vertices.shape[:2]
-    circle = jnp.arange(state.role.shape[0]) >= polygons
+    circle = jnp.arange(state.size.num_bodies) >= polygons
     used = jnp.arange(size)[None] < sim.num_vertices[:, None]
     outline = jnp.concatenate(
         [jnp.where(used[..., None], sim.vertices, 0).reshape(polygons, -1), used.astype(jnp.float32)], axis=1
     )
     spread = lambda value, before, after: jnp.pad(value, ((before, after), (0, 0)))
-    circles = state.role.shape[0] - polygons
+    circles = state.size.num_bodies - polygons
     return _columns(
         sim.position,
         sim.velocity,
         sim.inverse_mass,
         sim.inverse_inertia,
-        state.density,
+        state.labels.density,
         jnp.tanh(sim.angular_velocity / ANGULAR_VELOCITY_SCALE),
-        _one_hot(state.role, NUM_ROLES),
+        _one_hot(state.labels.role, NUM_ROLES),
         jnp.sin(sim.rotation),
         jnp.cos(sim.rotation),
         sim.friction,
@@ -82,7 +82,7 @@ def shape_features(state: EnvState) -> jax.Array:
     )
 
 
-def joint_features(state: EnvState, spec: EnvSpec, backwards: bool) -> jax.Array:
+def joint_features(state: EnvState, backwards: bool) -> jax.Array:
     """Features of every joint seen from body a, or backwards from body b: float `[J, 15 + bindings]`.
 
     Anchor on this body (2) and on the other (2), fixed?, motor?, speed, power, limits?, least and greatest
@@ -107,13 +107,13 @@ def joint_features(state: EnvState, spec: EnvSpec, backwards: bool) -> jax.Array
         jnp.where(joints.limits_on, high, 0),
         jnp.sin(sign * joints.reference_rotation),
         jnp.cos(joints.reference_rotation),
-        state.motor_auto,
+        state.labels.motor_auto,
         jnp.full_like(joints.active, backwards),
-        _one_hot(state.motor_binding, spec.num_motor_bindings),
+        _one_hot(state.labels.motor_binding, state.size.num_motor_bindings),
     )
 
 
-def thruster_features(state: EnvState, spec: EnvSpec) -> jax.Array:
+def thruster_features(state: EnvState) -> jax.Array:
     """Features of every thruster: anchor (2), sine and cosine of its direction, power, binding one-hot."""
     thrusters = state.sim.thrusters
     return _columns(
@@ -121,24 +121,24 @@ def thruster_features(state: EnvState, spec: EnvSpec) -> jax.Array:
         jnp.sin(thrusters.direction),
         jnp.cos(thrusters.direction),
         thrusters.power,
-        _one_hot(state.thruster_binding, spec.num_thruster_bindings),
+        _one_hot(state.labels.thruster_binding, state.size.num_thruster_bindings),
     )
 
 
-def attention_masks(state: EnvState, spec: EnvSpec) -> jax.Array:
+def attention_masks(state: EnvState) -> jax.Array:
     """Who may attend to whom: bool `[4, N, N]`; rows and columns of unused slots are False."""
     active = state.sim.active
     both = active[:, None] & active[None]
     linked = state.component[:, None] == state.component[None]
-    return both[None] & jnp.stack([both, linked, jax2d.joint_adjacency(state.sim), touching(state, spec.sim)])
+    return both[None] & jnp.stack([both, linked, jax2d.joint_adjacency(state.sim), touching_bodies(state)])
 
 
-def entity_observation(state: EnvState, params: EnvParams, spec: EnvSpec) -> EntityObservation:
+def entity_observation(state: EnvState, params: EnvParams) -> EntityObservation:
     """The entity observation of one environment."""
     joints, thrusters = state.sim.joints, state.sim.thrusters
     masked = lambda table, mask: jnp.where(mask[:, None], table, 0)
     both_ways = jnp.concatenate([joints.active, joints.active])
-    tables = [joint_features(state, spec, backwards) for backwards in (False, True)]
+    tables = [joint_features(state, backwards) for backwards in (False, True)]
     ends = jnp.stack(
         [
             jnp.concatenate([joints.body_a, joints.body_b]),
@@ -152,8 +152,8 @@ def entity_observation(state: EnvState, params: EnvParams, spec: EnvSpec) -> Ent
         joints=masked(jnp.concatenate(tables), both_ways),
         joint_mask=both_ways,
         joint_bodies=jnp.where(both_ways[:, None], ends, 0),
-        thrusters=masked(thruster_features(state, spec), thrusters.active),
+        thrusters=masked(thruster_features(state), thrusters.active),
         thruster_mask=thrusters.active,
         thruster_body=jnp.where(thrusters.active, thrusters.body, 0),
-        attention=attention_masks(state, spec),
+        attention=attention_masks(state),
     )

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.observations.entity import EntityObservation, entity_observation
-from kinetix_py.spec import SIZES, EnvSpec
+from kinetix_py.sizes import SIZES
 
 # Rows of each table of the padded vector, enough for every named size.
 PADDED = SIZES["l"]
@@ -35,27 +35,27 @@ def _vector(tables: EntityObservation, num_bodies: int) -> jax.Array:
     return jnp.concatenate([part.reshape(-1).astype(jnp.float32) for part in parts])
 
 
-def flat_observation(state: EnvState, params: EnvParams, spec: EnvSpec) -> jax.Array:
+def flat_observation(state: EnvState, params: EnvParams) -> jax.Array:
     """All entities in slot order: float `[D]`, D fixed by the size."""
-    return _vector(entity_observation(state, params, spec), spec.num_bodies)
+    return _vector(entity_observation(state, params), state.size.num_bodies)
 
 
-def flat_padded_observation(state: EnvState, params: EnvParams, spec: EnvSpec) -> jax.Array:
+def flat_padded_observation(state: EnvState, params: EnvParams) -> jax.Array:
     """All entities in slot order, each kind padded to the slots of size l (more if the size has more).
 
     Every size up to l gives a vector of one length, in which an entity's slot has a fixed place.
     """
-    tables = entity_observation(state, params, spec)
-    most = lambda name: max(getattr(spec, name), getattr(PADDED, name))
+    tables, size = entity_observation(state, params), state.size
+    most = lambda name: max(getattr(size, name), getattr(PADDED, name))
     polygons, circles = most("num_polygons"), most("num_circles")
 
     def shapes(table):
         rows = lambda part, count: jnp.pad(part, [(0, count - part.shape[0])] + [(0, 0)] * (part.ndim - 1))
         return jnp.concatenate(
-            [rows(table[: spec.num_polygons], polygons), rows(table[spec.num_polygons :], circles)]
+            [rows(table[: size.num_polygons], polygons), rows(table[size.num_polygons :], circles)]
         )
 
-    moved = lambda index: jnp.where(index >= spec.num_polygons, index + polygons - spec.num_polygons, index)
+    moved = lambda index: jnp.where(index >= size.num_polygons, index + polygons - size.num_polygons, index)
     grow = lambda value, count: jnp.pad(value, [(0, count - value.shape[0])] + [(0, 0)] * (value.ndim - 1))
     joints, thrusters = 2 * most("num_joints"), most("num_thrusters")
     half = tables.joints.shape[0] // 2
@@ -75,6 +75,6 @@ def flat_padded_observation(state: EnvState, params: EnvParams, spec: EnvSpec) -
     return _vector(padded, polygons + circles)
 
 
-def blind_observation(state: EnvState, params: EnvParams, spec: EnvSpec) -> jax.Array:
+def blind_observation(state: EnvState, params: EnvParams) -> jax.Array:
     """The share of the time limit that has passed: float `[1]`."""
-    return (state.time / params.max_timesteps).astype(jnp.float32)[None]
+    return (state.step_count / params.max_timesteps).astype(jnp.float32)[None]

@@ -6,11 +6,10 @@ import jax
 
 from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.rendering.pixels import render_pixels
-from kinetix_py.spec import EnvSpec
 
 SIZE = 125  # pixels along each side
 
 
-def pixel_observation(state: EnvState, params: EnvParams, spec: EnvSpec) -> jax.Array:
-    """The room as a picture: float `[125, 125, 3]` in 0 .. 1, row 0 on top."""
+def pixel_observation(state: EnvState, params: EnvParams) -> jax.Array:
+    """Returns the room as a picture: float `[125, 125, 3]` in 0 .. 1, row 0 on top."""
     return render_pixels(state, SIZE)

@@ -9,11 +9,10 @@ from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.observations.entity import entity_observation
 from kinetix_py.observations.flat import blind_observation, flat_observation, flat_padded_observation
 from kinetix_py.observations.pixels import pixel_observation
-from kinetix_py.spec import EnvSpec
 
-Observe = Callable[[EnvState, EnvParams, EnvSpec], Any]
+ObservationFn = Callable[[EnvState, EnvParams], Any]
 
-OBSERVATIONS: dict[str, Observe] = {
+OBSERVATIONS: dict[str, ObservationFn] = {
     "entity": entity_observation,
     "flat": flat_observation,
     "flat_padded": flat_padded_observation,

@@ -15,18 +15,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kinetix_py.actions import bindings_in_use, to_engine
+from kinetix_py.actions import actuator_controls, bindings_in_use
 from kinetix_py.env.environment import Environment
 from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.play.keys import asked_values
 from kinetix_py.play.levels import NamedLevel
 from kinetix_py.rendering.contacts import contact_points
 from kinetix_py.rendering.host import to_host
-from kinetix_py.spec import EnvSpec
+from kinetix_py.sizes import LevelSize
 
 NO_LIMIT = 2**31 - 1  # frames: an episode that lasts until it is decided
 # How an episode ended, by the number that the compiled frame gives.
-OUTCOMES = ("", "solved", "lost", "time", "not_finite")
+OUTCOMES = ("", "solved", "failed", "time", "diverged")
 
 
 class Pilot(Protocol):
@@ -48,7 +48,7 @@ class Pilot(Protocol):
 
         Args:
           memory: from `begin`, or what it returned last.
-          state: now; its `time` counts the pilot's own steps.
+          state: now; its `step_count` counts the pilot's own steps.
           first: nothing was chosen before in this episode.
 
         Returns:
@@ -61,16 +61,16 @@ class Shown(NamedTuple):
 
     position: Any  # float [N, 2] m
     rotation: Any  # float [N] rad
-    contact: Any  # bool [K], as in EnvState
+    touching_slots: Any  # bool [K], as in EnvState
     controls: Any  # float [J + T], what motors and thrusters did
     time: Any  # int [], frames since the episode began
     distance: Any  # float [] m, as in EnvState
     outcome: Any  # int [], index of OUTCOMES
 
 
-def environment(spec: EnvSpec) -> Environment:
+def environment(size: LevelSize) -> Environment:
     """The environment that is played: no observation, one physics frame a step, continuous actions."""
-    return Environment(spec, observation="blind", action="continuous", frame_skip=1)
+    return Environment(size, observation_type="blind", action_type="continuous", frame_skip=1)
 
 
 def _shown(state: EnvState, controls: jax.Array, outcome: jax.Array) -> Shown:
@@ -78,15 +78,22 @@ def _shown(state: EnvState, controls: jax.Array, outcome: jax.Array) -> Shown:
     joints = sim.joints
     driven = jnp.concatenate([joints.active & joints.motor_on & ~joints.weld, sim.thrusters.active])
     seen = jnp.where(driven, controls, 0)
-    return Shown(sim.position, sim.rotation, state.contact, seen, state.time, state.distance, outcome)
+    return Shown(
+        position=sim.position,
+        rotation=sim.rotation,
+        touching_slots=state.touching_slots,
+        controls=seen,
+        time=state.step_count,
+        distance=state.distance,
+        outcome=outcome,
+    )
 
 
 @functools.partial(jax.jit, static_argnames="env")
 def first_frame(env: Environment, level: Any, params: EnvParams) -> tuple[EnvState, Shown]:
     """The start of an episode."""
     _, state = env.reset(jax.random.key(0), level, params)
-    slots = level.motor_binding.shape[0] + level.thruster_binding.shape[0]
-    return state, _shown(state, jnp.zeros(slots), jnp.int32(0))
+    return state, _shown(state, jnp.zeros(env.sim_spec.num_actions), jnp.int32(0))
 
 
 @functools.partial(jax.jit, static_argnames="env")
@@ -95,9 +102,9 @@ def next_frame(
 ) -> tuple[EnvState, Shown]:
     """One frame: `values` is float `[num_bindings]`, what is asked of every binding."""
     _, after, _, _, info = env.step(jax.random.key(0), state, values, params)
-    ends = [info["solved"], info["lost"], info["truncated"], info["not_finite"]]
+    ends = [info["solved"], info["failed"], info["truncated"], info["diverged"]]
     outcome = jnp.where(jnp.any(jnp.stack(ends)), jnp.argmax(jnp.stack(ends)) + 1, 0)
-    return after, _shown(after, to_engine(values, state, env.spec), outcome)
+    return after, _shown(after, actuator_controls(values, state), outcome)
 
 
 class Game:
@@ -116,7 +123,7 @@ class Game:
 
     def __init__(
         self,
-        spec: EnvSpec,
+        size: LevelSize,
         levels: Iterator[NamedLevel],
         params: EnvParams,
         pilot: Pilot | None = None,
@@ -125,10 +132,10 @@ class Game:
         """Compiles, and begins with the first level.
 
         Args:
-          levels: of the spec's size, without end.
+          levels: of this size, without end.
           params: their time limit counts frames.
         """
-        self.env, self.pilot, self.watching = environment(spec), pilot, watching and pilot is not None
+        self.env, self.pilot, self.watching = environment(size), pilot, watching and pilot is not None
         self._levels, self._params = levels, jax.device_put(params)
         self.next_level()
         self._state, _ = next_frame(self.env, self._state, self.asked(()), self._params)
@@ -154,7 +161,7 @@ class Game:
     def next_level(self) -> None:
         """Begins the next level."""
         self.name, self._level = next(self._levels)
-        motors, thrusters = bindings_in_use(self._level, self.env.spec)
+        motors, thrusters = bindings_in_use(self._level)
         self.used = np.flatnonzero(np.concatenate([motors, thrusters])).tolist()
         self.restart()
         self.scene = to_host(self._state)
@@ -176,7 +183,7 @@ class Game:
 
     def asked(self, held: Collection[str]) -> np.ndarray:
         """What held keys ask of every binding: float `[num_bindings]`."""
-        return asked_values(held, self.env.spec)
+        return asked_values(held, self.env.size)
 
     def tick(self, held: Collection[str]) -> None:
         """Plays one frame; nothing happens after the end.
@@ -194,7 +201,7 @@ class Game:
         pilot = self.pilot
         assert pilot is not None
         if self._since % pilot.frame_skip == 0:
-            state = dataclasses.replace(self._state, time=self._state.time // pilot.frame_skip)
+            state = dataclasses.replace(self._state, step_count=self._state.step_count // pilot.frame_skip)
             self._memory, self._values = pilot.act(self._memory, state, self._since == 0)
         self._since += 1
         return self._values
@@ -202,5 +209,5 @@ class Game:
     def contacts(self) -> np.ndarray:
         """Where shapes touch now: float `[m, 2]` m."""
         sim = dataclasses.replace(self.scene.sim, position=self.shown.position, rotation=self.shown.rotation)
-        now = dataclasses.replace(self.scene, sim=sim, contact=self.shown.contact)
-        return contact_points(now, self.env.spec)
+        now = dataclasses.replace(self.scene, sim=sim, touching_slots=self.shown.touching_slots)
+        return contact_points(now)

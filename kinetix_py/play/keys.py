@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kinetix_py.rendering.style import MOTOR_COLORS, THRUSTER_COLORS, hex_color
-from kinetix_py.spec import EnvSpec
+from kinetix_py.sizes import LevelSize
 
 # For motor bindings 0, 1, ...: the keys for +1 and -1. Bindings beyond have no keys.
 MOTOR_KEYS = (
@@ -36,9 +36,9 @@ class Key:
     value: float
 
 
-def keys_of(spec: EnvSpec) -> tuple[Key, ...]:
+def keys_of(size: LevelSize) -> tuple[Key, ...]:
     """The keys of a size's bindings, in the order of these."""
-    motors, thrusters = spec.num_motor_bindings, spec.num_thruster_bindings
+    motors, thrusters = size.num_motor_bindings, size.num_thruster_bindings
     found = [
         Key(code, label, binding, value)
         for binding, pair in enumerate(MOTOR_KEYS[:motors])
@@ -50,7 +50,7 @@ def keys_of(spec: EnvSpec) -> tuple[Key, ...]:
     return tuple(found)
 
 
-def asked_values(held: Collection[str], spec: EnvSpec) -> np.ndarray:
+def asked_values(held: Collection[str], size: LevelSize) -> np.ndarray:
     """What held keys ask of every binding; both keys of a motor together ask for nothing.
 
     Args:
@@ -59,25 +59,25 @@ def asked_values(held: Collection[str], spec: EnvSpec) -> np.ndarray:
     Returns:
       float32 `[num_bindings]`, a continuous action.
     """
-    values = np.zeros(spec.num_bindings, np.float32)
-    for key in keys_of(spec):
+    values = np.zeros(size.num_bindings, np.float32)
+    for key in keys_of(size):
         if key.code in held:
             values[key.binding] += key.value
     return np.clip(values, -1, 1)
 
 
-def key_hints(spec: EnvSpec, used: Collection[int]) -> list[dict[str, Any]]:
+def key_hints(size: LevelSize, used: Collection[int]) -> list[dict[str, Any]]:
     """For a page: every binding with its name, color, keys, and whether a level listens to it.
 
     Args:
       used: bindings that some motor or thruster of the level listens to, by their place in an action.
     """
     rows = []
-    for binding in range(spec.num_bindings):
-        motor = binding < spec.num_motor_bindings
-        kind, index = ("motor", binding) if motor else ("thruster", binding - spec.num_motor_bindings)
+    for binding in range(size.num_bindings):
+        motor = binding < size.num_motor_bindings
+        kind, index = ("motor", binding) if motor else ("thruster", binding - size.num_motor_bindings)
         colors: tuple[tuple[float, ...], ...] = MOTOR_COLORS if motor else THRUSTER_COLORS
-        keys = [key for key in keys_of(spec) if key.binding == binding and not key.code.startswith("Numpad")]
+        keys = [key for key in keys_of(size) if key.binding == binding and not key.code.startswith("Numpad")]
         rows.append(
             {
                 "name": f"{kind} {index}",

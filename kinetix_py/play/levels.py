@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 import pathlib
@@ -13,22 +12,12 @@ import jax
 
 from kinetix_py.generator.filters import sample_filtered_levels
 from kinetix_py.levels.checks import LevelError
-from kinetix_py.levels.content import LevelFile
 from kinetix_py.levels.files import load_level_file
 from kinetix_py.levels.level import Level, pad_level
 from kinetix_py.levels.library.sets import find_level_files
-from kinetix_py.spec import SIZES, EnvSpec
+from kinetix_py.sizes import SIZES, LevelSize, largest
 
 DRAWN_AT_ONCE = 16
-COUNTS = (
-    "num_polygons",
-    "num_circles",
-    "num_joints",
-    "num_thrusters",
-    "num_motor_bindings",
-    "num_thruster_bindings",
-    "max_vertices",
-)
 
 
 class NamedLevel(NamedTuple):
@@ -38,30 +27,28 @@ class NamedLevel(NamedTuple):
     level: Level
 
 
-def smallest_spec(files: Sequence[LevelFile]) -> EnvSpec:
-    """The smallest named size that all levels fit; if none does, one with as many slots as they need.
+def smallest_size(levels: Sequence[Level]) -> LevelSize:
+    """Returns the smallest named size that all levels fit, or one of just the slots that they need.
 
     Raises:
       LevelError: the levels do not have the same number of walls.
     """
-    walls = sorted({file.spec.num_walls for file in files})
+    walls = sorted({level.size.num_walls for level in levels})
     if len(walls) > 1:
         raise LevelError(f"levels with {walls} walls cannot be played together: give them one at a time")
-    need = {name: max(getattr(file.spec, name) for file in files) for name in COUNTS}
-    for spec in SIZES.values():
-        if spec.num_walls == walls[0] and all(getattr(spec, name) >= need[name] for name in COUNTS):
-            return spec
-    return dataclasses.replace(SIZES["s"], num_walls=walls[0], **need)
+    needed = largest([level.size for level in levels])
+    fits = lambda size: size.num_walls == walls[0] and largest([needed, size]) == size
+    return next((size for size in SIZES.values() if fits(size)), needed)
 
 
 def read_levels(
-    paths: Sequence[str | os.PathLike], spec: EnvSpec | None = None
-) -> tuple[list[NamedLevel], EnvSpec]:
+    paths: Sequence[str | os.PathLike], size: LevelSize | None = None
+) -> tuple[list[NamedLevel], LevelSize]:
     """Reads level files, all padded to one size.
 
     Args:
       paths: files, folders of them, or names of the library; at least one.
-      spec: the size; the smallest that fits if None.
+      size: size to pad to; the smallest that fits if None.
 
     Returns:
       the levels in the order of the paths, and their size.
@@ -71,17 +58,15 @@ def read_levels(
     """
     named = find_level_files(paths)
     files = [load_level_file(file) for file in named]
-    spec = smallest_spec(files) if spec is None else spec
+    size = smallest_size([file.level for file in files]) if size is None else size
     levels = []
     for path, file in zip(named, files, strict=True):
-        if file.spec.num_walls != spec.num_walls:
-            raise LevelError(f"{path}: has {file.spec.num_walls} walls, but this size {spec.num_walls}")
         try:
-            level = pad_level(file.level, spec)
+            level = pad_level(file.level, size)
         except ValueError as error:
             raise LevelError(f"{path}: {error}") from None
         levels.append(NamedLevel(file.name or pathlib.Path(path).stem, level))
-    return levels, spec
+    return levels, size
 
 
 def in_turn(levels: Sequence[NamedLevel]) -> Iterator[NamedLevel]:
@@ -91,11 +76,11 @@ def in_turn(levels: Sequence[NamedLevel]) -> Iterator[NamedLevel]:
     return itertools.cycle(NamedLevel(name, one.level) for name, one in zip(names, levels, strict=True))
 
 
-def random_levels(seed: int, spec: EnvSpec) -> Iterator[NamedLevel]:
+def random_levels(seed: int, size: LevelSize) -> Iterator[NamedLevel]:
     """Random levels that doing nothing does not solve, without end; a seed always gives the same ones."""
     key = jax.random.key(seed)
     for batch in itertools.count():
-        levels, kept = sample_filtered_levels(jax.random.fold_in(key, batch), DRAWN_AT_ONCE, spec)
+        levels, kept = sample_filtered_levels(jax.random.fold_in(key, batch), DRAWN_AT_ONCE, size)
         levels, kept = jax.device_get((levels, kept))
         for row in kept.nonzero()[0].tolist():
             number = batch * DRAWN_AT_ONCE + row + 1

@@ -61,7 +61,7 @@ class Live:
     def __init__(self, game: Game, session: Session):
         """Shows the first level."""
         self.game, self.session = game, session
-        self._keys = frozenset(key.code for key in keys_of(game.env.spec))
+        self._keys = frozenset(key.code for key in keys_of(game.env.size))
         self._phase = self._start()  # ready, running or paused
         self._pace = Pace(game.frame_seconds)
         self._costs: collections.deque[float] = collections.deque([0.0], maxlen=60)
@@ -151,7 +151,7 @@ def level_message(game: Game) -> dict[str, Any]:
         "picture": room_picture(game.scene, act, np.zeros((0, 2))),
         "bodies": shown_bodies(game),
         "joints": len(joints),
-        "hints": key_hints(game.env.spec, game.used),
+        "hints": key_hints(game.env.size, game.used),
         "limit": None if game.time_limit >= NO_LIMIT else game.time_limit * game.frame_seconds,
         "pilot": None if game.pilot is None else game.pilot.name,
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from jax2d import contact_pairs
 from kinetix_py.rendering.host import outline, polygon_depth, turned
-from kinetix_py.spec import BLUE, GREEN, RED, EnvSpec
+from kinetix_py.roles import BLUE, GREEN, RED
 
 # Points of a touch that are this close to the deepest one share in its mark [m].
 EVEN = 0.01
@@ -21,23 +21,23 @@ def worth_showing(scene: Any, pairs: np.ndarray) -> np.ndarray:
     touching ends the episode.
     """
     a, b = pairs.T
-    roles = np.sort(np.stack([scene.role[a], scene.role[b]]), axis=0)
+    roles = np.sort(np.stack([scene.labels.role[a], scene.labels.role[b]]), axis=0)
     decides = (roles[0] == GREEN) & ((roles[1] == BLUE) | (roles[1] == RED))
     return decides | (scene.component[a] != scene.component[b])
 
 
-def touching_pairs(scene: Any, contact: np.ndarray, spec: EnvSpec) -> dict[tuple[int, int], np.ndarray]:
+def touching_pairs(scene: Any, contact: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
     """When each pair of bodies touched.
 
     Args:
       scene: one state on the host.
-      contact: bool `[T, K]`, as in `EnvState.contact`.
+      contact: bool `[T, K]`, as in `EnvState.touching_slots`.
 
     Returns:
       By body indices (a, b) the frames, in order; pairs that never touched are left out.
     """
     found: dict[tuple[int, int], np.ndarray] = {}
-    pairs = contact_pairs(spec.sim)
+    pairs = contact_pairs(scene.size.sim_spec())
     for slot in np.flatnonzero(contact.any(0) & worth_showing(scene, pairs)):
         pair = (int(pairs[slot, 0]), int(pairs[slot, 1]))
         frames = np.flatnonzero(contact[:, slot])
@@ -98,7 +98,7 @@ def touch(scene: Any, a: int, b: int, position: np.ndarray, rotation: np.ndarray
 
 
 def contact_history(
-    scene: Any, position: np.ndarray, rotation: np.ndarray, contact: np.ndarray, spec: EnvSpec
+    scene: Any, position: np.ndarray, rotation: np.ndarray, contact: np.ndarray
 ) -> list[np.ndarray]:
     """Where shapes touch in every frame.
 
@@ -110,13 +110,13 @@ def contact_history(
       For each frame float `[m, 2]` m, one point for each pair that touches.
     """
     found: list[list[np.ndarray]] = [[] for _ in contact]
-    for (a, b), frames in touching_pairs(scene, contact, spec).items():
+    for (a, b), frames in touching_pairs(scene, contact).items():
         for frame, point in zip(frames, touch(scene, a, b, position[frames], rotation[frames]), strict=True):
             found[frame].append(point)
     return [np.array(points).reshape(-1, 2) for points in found]
 
 
-def contact_points(scene: Any, spec: EnvSpec) -> np.ndarray:
+def contact_points(scene: Any) -> np.ndarray:
     """Where shapes of one state touch: float `[m, 2]` m."""
     sim = scene.sim
-    return contact_history(scene, sim.position[None], sim.rotation[None], scene.contact[None], spec)[0]
+    return contact_history(scene, sim.position[None], sim.rotation[None], scene.touching_slots[None])[0]

@@ -1,18 +1,15 @@
-"""Levels and states on the host: numpy arrays, the size they are of, and what their actions ask for."""
+"""Levels and states on the host: numpy arrays, and the controls of their motors and thrusters."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import jax
 import numpy as np
 
-from jax2d import num_contacts
-from kinetix_py.actions import Actions
+from kinetix_py.actions import ActionAdapter, actuator_controls
 from kinetix_py.env.types import EnvState
 from kinetix_py.levels.level import Level
-from kinetix_py.spec import SIZES, EnvSpec
 
 Scene = Level | EnvState
 
@@ -25,7 +22,7 @@ def to_host(scene: Scene) -> Any:
     """
     if not isinstance(scene, (Level, EnvState)):
         raise ValueError(f"a drawing needs a Level or an EnvState, got {type(scene).__name__}")
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(scene)):
+    if any(isinstance(leaf, (jax.core.Tracer, jax.ShapeDtypeStruct)) for leaf in jax.tree.leaves(scene)):
         raise ValueError("a drawing needs values, got traced arrays: draw outside of jit and vmap")
     return jax.tree.map(np.asarray, scene)
 
@@ -35,78 +32,42 @@ def row(scene: Any, index: Any) -> Any:
     return jax.tree.map(lambda value: value[index], scene)
 
 
-def spec_of(scene: Any, spec: EnvSpec | None) -> EnvSpec:
-    """The size a level or state is of.
-
-    Args:
-      scene: one of them, or a batch.
-      spec: if None, a spec of the scene's slots with the walls and bindings of the named sizes.
-
-    Raises:
-      ValueError: the scene's slots are not the spec's.
-    """
-    sim = scene.sim
-    sizes = {
-        "num_polygons": sim.vertices.shape[-3],
-        "num_circles": sim.radius.shape[-1],
-        "num_joints": sim.joints.active.shape[-1],
-        "num_thrusters": sim.thrusters.active.shape[-1],
-        "max_vertices": sim.vertices.shape[-2],
-    }
-    if spec is None:
-        changes: dict[str, Any] = sizes
-        spec = dataclasses.replace(SIZES["s"], **changes)
-    for name, count in sizes.items():
-        if getattr(spec, name) != count:
-            raise ValueError(f"{name} is {count} in the scene, but {getattr(spec, name)} in the spec")
-    contacts = sim.contact_impulse.shape[-2]
-    if contacts != num_contacts(spec.sim):
-        raise ValueError(
-            f"the scene has {contacts} contact slots, but one with {spec.walls} walls has "
-            f"{num_contacts(spec.sim)}: give the spec it is of"
-        )
-    return spec
-
-
-def action_kind(actions: np.ndarray, axes: int) -> str:
-    """Which of the three kinds of actions an array with some leading axes holds."""
+def action_type(actions: np.ndarray, axes: int) -> str:
+    """Returns the type of the actions that an array with some leading axes holds."""
     if actions.dtype.kind == "f":
         return "continuous"
     return "discrete" if actions.ndim == axes else "multi_discrete"
 
 
-def controls(scene: Any, actions: Any, spec: EnvSpec, axes: int = 0) -> np.ndarray:
-    """What every motor and thruster of a scene does under actions of an environment.
+def controls(scene: Any, actions: Any, axes: int = 0) -> np.ndarray:
+    """Returns the controls of every motor and thruster of a scene under actions of an environment.
 
     Args:
       scene: one level or state, on the host.
-      actions: `[*axes, ...]` actions of any kind: floats are continuous ones; integers are discrete or,
+      actions: `[*axes, ...]` actions of any type: floats are continuous ones; integers are discrete or,
         with one more axis, multi-discrete.
-      axes: how many leading axes the actions have.
+      axes: number of leading axes of the actions.
 
     Returns:
       float `[*axes, J + T]`; 0 where a joint has no motor or a slot is not in use.
 
     Raises:
-      ValueError: the actions are of no kind that fits the spec.
+      ValueError: the actions are of no type that fits the scene's size.
     """
     actions = np.asarray(actions)
-    kind = Actions(action_kind(actions, axes), spec)
-    lead, expected = actions.shape[:axes], kind.space.shape
+    adapter = ActionAdapter(action_type(actions, axes), scene.size)
+    lead, expected = actions.shape[:axes], adapter.space.shape
     if actions.shape[axes:] != expected:
         raise ValueError(
-            f"a {kind.kind} action of this size must have shape {expected}, got {actions.shape[axes:]}"
+            f"a {adapter.type} action of this size must have shape {expected}, got {actions.shape[axes:]}"
         )
-    flat = actions.reshape(-1, *expected)
-    values = np.asarray(jax.vmap(kind.values)(flat)) if len(flat) else np.zeros((0, spec.num_bindings))
-    motors, thrusters = spec.num_motor_bindings, spec.num_thruster_bindings
-    read = lambda values, binding: (values[:, None] * (binding[:, None] == np.arange(values.shape[1]))).sum(2)
     joints = scene.sim.joints
-    turning = np.where(scene.motor_auto, 1.0, read(values[:, :motors], scene.motor_binding))
-    turning = turning * (joints.active & joints.motor_on & ~joints.weld)
-    pushing = read(values[:, motors : motors + thrusters], scene.thruster_binding)
-    both = np.concatenate([turning, pushing * scene.sim.thrusters.active], axis=1)
-    return both.reshape(*lead, both.shape[1])
+    driven = np.concatenate([joints.active & joints.motor_on & ~joints.weld, scene.sim.thrusters.active])
+    flat = actions.reshape(-1, *expected)
+    if not len(flat):
+        return np.zeros((*lead, len(driven)), np.float32)
+    one = lambda action: actuator_controls(adapter.binding_values(action), scene)
+    return (np.asarray(jax.vmap(one)(flat)) * driven).reshape(*lead, len(driven))
 
 
 def outline(scene: Any, body: int) -> np.ndarray:

@@ -62,7 +62,8 @@ def _shape_rows(prefix: str) -> list[tuple[str, str]]:
 
 
 def _joint_rows(scenes: list[Any]) -> list[tuple[str, str]]:
-    bindings = sorted({int(b) for one in scenes for b in one.motor_binding[_driven(one) & ~one.motor_auto]})
+    bound = [one.labels.motor_binding[_driven(one) & ~one.labels.motor_auto] for one in scenes]
+    bindings = sorted({int(b) for row in bound for b in row})
     has = lambda test: any(bool(np.any(test(one))) for one in scenes)
     rows = []
     if has(lambda one: one.sim.joints.active & ~one.sim.joints.weld & ~one.sim.joints.motor_on):
@@ -73,7 +74,7 @@ def _joint_rows(scenes: list[Any]) -> list[tuple[str, str]]:
     for b in bindings:
         disc = _disc(hex_color(MOTOR_COLORS[b % len(MOTOR_COLORS)]), str(b))
         rows.append((disc, f"motor of binding {b}"))
-    if has(lambda one: _driven(one) & one.motor_auto):
+    if has(lambda one: _driven(one) & one.labels.motor_auto):
         rows.append((_disc(PAPER, "A", ' stroke-dasharray="3 2"'), "motor that runs by itself"))
     if has(lambda one: one.sim.joints.active & one.sim.joints.limits_on & ~one.sim.joints.weld):
         arc = f'<path d="M-11,5A{ARC:g},{ARC:g} 0 0 1 11,5M0,8V-3" fill="none" {_LINE}/>'
@@ -87,7 +88,8 @@ def _driven(one: Any) -> np.ndarray:
 
 
 def _thruster_rows(scenes: list[Any]) -> list[tuple[str, str]]:
-    bindings = sorted({int(b) for one in scenes for b in one.thruster_binding[one.sim.thrusters.active]})
+    bound = [one.labels.thruster_binding[one.sim.thrusters.active] for one in scenes]
+    bindings = sorted({int(b) for row in bound for b in row})
     return [
         (_nozzle(hex_color(THRUSTER_COLORS[b % len(THRUSTER_COLORS)]), str(b)), f"thruster of binding {b}")
         for b in bindings

@@ -23,7 +23,8 @@ from kinetix_py.rendering.style import (
     UNITS,
     hex_color,
 )
-from kinetix_py.spec import ROLES, ROOM
+from kinetix_py.roles import ROLES
+from kinetix_py.sizes import ROOM
 
 MARK = 7.0  # radius of a joint's mark
 ARC = 15.0  # radius of the arc that shows a joint's limits
@@ -103,7 +104,7 @@ def shape(scene: Any, body: int, prefix: str) -> str:
     sim = scene.sim
     polygons = sim.vertices.shape[0]
     static = bool(sim.inverse_mass[body] == 0)
-    fill = fill_name(int(scene.role[body]), static)
+    fill = fill_name(int(scene.labels.role[body]), static)
     if body < polygons:
         what = f'<polygon points="{points(outline(scene, body))}"'
     else:
@@ -132,7 +133,7 @@ def joint(scene: Any, index: int, turning: float | None) -> tuple[str, Text | No
     if not joints.motor_on[index]:
         ring = f'<circle r="6" fill="{PAPER}"/><circle r="1.5" fill="{INK}"/>'
         return f"<g {place} {line}>{ring}</g>", None
-    binding, auto = int(scene.motor_binding[index]), bool(scene.motor_auto[index])
+    binding, auto = int(scene.labels.motor_binding[index]), bool(scene.labels.motor_auto[index])
     color = PAPER if auto else hex_color(MOTOR_COLORS[binding % len(MOTOR_COLORS)])
     dashes = ' stroke-dasharray="3 2"' if auto else ""
     disc = f'<circle r="{MARK:g}" fill="{color}"{dashes}/>'
@@ -182,7 +183,7 @@ def thruster(scene: Any, index: int, push: float | None) -> tuple[str, Text]:
     """
     part = scene.sim.thrusters
     x, y = UNITS * part.anchor[index] * [1, -1]
-    angle, binding = float(part.direction[index]), int(scene.thruster_binding[index])
+    angle, binding = float(part.direction[index]), int(scene.labels.thruster_binding[index])
     color = hex_color(THRUSTER_COLORS[binding % len(THRUSTER_COLORS)])
     corners = " ".join(f"{a},{b}" for a, b in NOZZLE)
     nozzle = f'<polygon points="{corners}" fill="{color}"/>'
@@ -222,7 +223,7 @@ def _obstacles(scene: Any, body: int) -> np.ndarray:
 
 def role_letter(scene: Any, body: int) -> Text | None:
     """The letter of a body's role, where it covers no mark and can be seen; None if there is no room."""
-    letter = ROLE_LETTERS[int(scene.role[body])]
+    letter = ROLE_LETTERS[int(scene.labels.role[body])]
     if not letter:
         return None
     sim, polygons = scene.sim, scene.sim.vertices.shape[0]

@@ -27,7 +27,8 @@ from kinetix_py.rendering.style import (
     STATIC_DARKENING,
     THRUSTER_COLORS,
 )
-from kinetix_py.spec import ROOM
+from kinetix_py.sizes import ROOM
+from kinetix_py.validation import check_integer
 
 # Added to the depth of what must not be seen [pixels].
 FAR_OUTSIDE = -1e6
@@ -82,8 +83,8 @@ def _look_up(table, index: jax.Array) -> jax.Array:
 
 def _colors(state: EnvState) -> jax.Array:
     """Fill color of every body: float `[N, 3]`."""
-    dark = (state.sim.inverse_mass == 0) & (state.role == 0)
-    return _look_up(ROLE_COLORS, state.role) * jnp.where(dark, STATIC_DARKENING, 1.0)[:, None]
+    dark = (state.sim.inverse_mass == 0) & (state.labels.role == 0)
+    return _look_up(ROLE_COLORS, state.labels.role) * jnp.where(dark, STATIC_DARKENING, 1.0)[:, None]
 
 
 def _turned(rotation: jax.Array, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -96,8 +97,8 @@ def _marks(state: EnvState, scale: float) -> _Marks:
     sim, joints, thrusters = state.sim, state.sim.joints, state.sim.thrusters
     driven = (joints.motor_on & ~joints.weld)[:, None]
     still = jnp.where(joints.weld[:, None], jnp.asarray(FIXED_JOINT)[None], jnp.asarray(PLAIN_JOINT)[None])
-    motor = _look_up(MOTOR_COLORS, state.motor_binding % len(MOTOR_COLORS))
-    thrust = _look_up(THRUSTER_COLORS, state.thruster_binding % len(THRUSTER_COLORS))
+    motor = _look_up(MOTOR_COLORS, state.labels.motor_binding % len(MOTOR_COLORS))
+    thrust = _look_up(THRUSTER_COLORS, state.labels.thruster_binding % len(THRUSTER_COLORS))
     body = jnp.concatenate([joints.body_a, thrusters.body])
     anchor = jnp.concatenate([joints.anchor_a, thrusters.anchor])
     arm = _turned(_look_up(sim.rotation, body), anchor[:, 0], anchor[:, 1])
@@ -277,8 +278,7 @@ def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
     Raises:
       ValueError: the size is no integer or below 1.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"size must be an integer of at least 1, got {size!r}")
+    check_integer("size", size, 1)
     scale = size / ROOM
     parts = _Parts(
         edges=_edges(state.sim, scale),

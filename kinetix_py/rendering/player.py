@@ -59,14 +59,14 @@ def _motion(episode: Episode, bodies: np.ndarray) -> dict[str, Any]:
 def _inputs(episode: Episode) -> list[dict[str, Any]]:
     """The bindings that a level listens to, each with a joint or thruster that shows what it is asked for."""
     scene, joints = episode.scene, episode.scene.sim.joints
-    driven = joints.active & joints.motor_on & ~joints.weld & ~scene.motor_auto
+    driven = joints.active & joints.motor_on & ~joints.weld & ~scene.labels.motor_auto
     count = len(joints.active)
     kinds = (
-        ("motor", np.flatnonzero(driven), scene.motor_binding, 0, MOTOR_COLORS),
+        ("motor", np.flatnonzero(driven), scene.labels.motor_binding, 0, MOTOR_COLORS),
         (
             "thruster",
             np.flatnonzero(scene.sim.thrusters.active),
-            scene.thruster_binding,
+            scene.labels.thruster_binding,
             count,
             THRUSTER_COLORS,
         ),

@@ -9,8 +9,7 @@ import numpy as np
 
 from kinetix_py.env.types import EnvState
 from kinetix_py.rendering.contacts import contact_history
-from kinetix_py.rendering.host import controls, row, spec_of, to_host
-from kinetix_py.spec import EnvSpec
+from kinetix_py.rendering.host import controls, row, to_host
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +40,7 @@ def check_states(states: Any) -> Any:
     if not isinstance(states, EnvState):
         raise ValueError(f"states must be an EnvState with a leading time axis, got {type(states).__name__}")
     host = to_host(states)
-    axes = host.role.shape[:-1]
+    axes = host.batch_shape
     if len(axes) not in (1, 2) or not all(axes):
         raise ValueError(f"states must have axes [T] or [T, L], each at least 1, got {axes}")
     return host if len(axes) == 2 else row(host, (slice(None), None))
@@ -95,7 +94,7 @@ def _arrived(values: np.ndarray, frames: int) -> np.ndarray:
 def _check_one_level(states: Any, index: int) -> None:
     sim = states.sim
     same = {
-        "role": states.role,
+        "role": states.labels.role,
         "active": sim.active,
         "vertices": sim.vertices,
         "radius": sim.radius,
@@ -120,20 +119,18 @@ def collect(
     values: Any = None,
     solved: Any = None,
     length: Any = None,
-    spec: EnvSpec | None = None,
 ) -> list[Episode]:
     """Episodes of a rollout.
 
     Args: as for `kinetix_py.save_video`.
 
     Raises:
-      ValueError: data that do not fit the states, states of more than one level in an episode, a spec
-        that is not theirs, or a position that is not finite.
+      ValueError: data that do not fit the states, states of more than one level in an episode,
+        or a position that is not finite.
     """
     host = check_states(states)
-    grouped = np.asarray(states.role).ndim == 3
-    frames, count = host.role.shape[:2]
-    spec = spec_of(row(host, (0, 0)), spec)
+    grouped = len(states.batch_shape) == 2
+    frames, count = host.batch_shape
     ends = lengths(length, frames, count)
     outcome = per_episode("solved", solved, count, None)
     done, reward, value = (
@@ -144,17 +141,17 @@ def collect(
         if data is not None and (data.ndim < 2 or data.shape[1] != count):
             raise ValueError(f"{name} must be of {count} episodes, got an array {data.shape}")
     return [
-        _episode(row(host, (slice(end + 1), i)), i, done, reward, value, outcome[i], frames, spec)
+        _episode(row(host, (slice(end + 1), i)), i, done, reward, value, outcome[i], frames)
         for i, end in enumerate(ends)
     ]
 
 
-def _episode(states: Any, i: int, actions, rewards, values, solved, frames: int, spec: EnvSpec) -> Episode:
+def _episode(states: Any, i: int, actions, rewards, values, solved, frames: int) -> Episode:
     _check_one_level(states, i)
-    sim, scene, shown = states.sim, row(states, 0), len(states.role)
+    sim, scene, shown = states.sim, row(states, 0), states.batch_shape[0]
     acts = None
     if actions is not None:
-        acts = _arrived(controls(scene, actions[:, i], spec, axes=1), frames)[:shown]
+        acts = _arrived(controls(scene, actions[:, i], axes=1), frames)[:shown]
     value = None
     if values is not None:
         known = values[:, i].astype(float)
@@ -164,7 +161,7 @@ def _episode(states: Any, i: int, actions, rewards, values, solved, frames: int,
         scene=scene,
         position=sim.position,
         rotation=sim.rotation,
-        contacts=contact_history(scene, sim.position, sim.rotation, states.contact, spec),
+        contacts=contact_history(scene, sim.position, sim.rotation, states.touching_slots),
         controls=acts,
         reward=reward,
         value=value,

@@ -10,13 +10,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from kinetix_py.env.types import EnvState
 from kinetix_py.rendering import parts
 from kinetix_py.rendering.contacts import contact_points
-from kinetix_py.rendering.host import Scene, controls, row, spec_of, to_host
+from kinetix_py.rendering.host import Scene, controls, row, to_host
 from kinetix_py.rendering.legend import LEGEND_WIDTH, SCALE_HEIGHT, legend_rows, scale_bar_row
 from kinetix_py.rendering.parts import Text, number
 from kinetix_py.rendering.style import CONTACT_COLOR, INK, PAPER, UNITS
-from kinetix_py.spec import ROOM, EnvSpec
+from kinetix_py.sizes import ROOM
+from kinetix_py.validation import check_integer
 
 SIDE = ROOM * UNITS  # of a picture [units]
 GAP = 12.0  # between pictures of a batch [units]
@@ -127,13 +129,11 @@ def framed(inside: str, x: float = 0, y: float = 0) -> str:
 
 def _check(scene: Any, width: int, columns: int, limit: int) -> None:
     for name, value, most in (("width", width, MAX_WIDTH), ("columns", columns, 100), ("limit", limit, 1000)):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise ValueError(f"{name} must be an integer in 1 .. {most}, got {value!r}")
-    axes = scene.role.ndim
-    if axes not in (1, 2):
-        shape = scene.role.shape[:-1]
+        check_integer(name, value, 1, most)
+    shape = scene.batch_shape
+    if len(shape) > 1:
         raise ValueError(f"a drawing takes one level or state, or a batch with one axis; got a batch {shape}")
-    if axes == 2 and not len(scene.role):
+    if shape == (0,):
         raise ValueError("a drawing needs at least one level, got a batch of 0")
 
 
@@ -147,7 +147,6 @@ def render_svg(
     width: int = 400,
     columns: int = 4,
     limit: int = 8,
-    spec: EnvSpec | None = None,
 ) -> Drawing:
     """A drawing of the room, 5 m x 5 m.
 
@@ -158,39 +157,34 @@ def render_svg(
 
     Args:
       scene: a level or a state; of a batch `[B]` the first few are drawn in a grid.
-      action: what is being done, `[...]` or `[B, ...]`, of any kind of `kinetix_py.actions.Actions`; flames
+      action: what is being done, `[...]` or `[B, ...]`, of any kind of `kinetix_py.ActionAdapter`; flames
         and arrows then show which thrusters and motors are on.
       contacts: mark where shapes touched in the last physics step (states only).
       legend: explain the marks, to the right.
       scale_bar: draw the length of 1 m, below.
       width: of one picture [pixels], 1 .. 10,000.
       columns, limit: of a grid: pictures in a row, and at most.
-      spec: the size, if it differs from the named ones in walls or bindings.
 
     Returns:
       An SVG document, a `str` that notebooks show as a picture.
 
     Raises:
       ValueError: no level or state, a batch with more than one axis or of nothing, a number out of its
-        bounds, an action or a spec that does not fit, contacts of a level.
+        bounds, an action that does not fit, contacts of a level.
     """
     host = to_host(scene)
     _check(host, width, columns, limit)
-    spec = spec_of(host, spec)
-    if contacts and not hasattr(host, "contact"):
+    if contacts and not isinstance(host, EnvState):
         raise ValueError("contacts are known of an EnvState, got a Level")
-    batch = host.role.ndim == 2
-    scenes = [row(host, i) for i in range(min(limit, len(host.role)))] if batch else [host]
+    batch = len(host.batch_shape) == 1
+    scenes = [row(host, i) for i in range(min(limit, host.batch_shape[0]))] if batch else [host]
     actions: list[Any] = [None] * len(scenes)
     if action is not None:
         actions = list(np.asarray(action))[: len(scenes)] if batch else [np.asarray(action)]
         if len(actions) != len(scenes):
             raise ValueError(f"a batch of {len(scenes)} needs as many actions, got {len(actions)}")
-    acts = [
-        None if one is None else controls(state, one, spec)
-        for state, one in zip(scenes, actions, strict=True)
-    ]
-    spots = [contact_points(state, spec) if contacts else None for state in scenes]
+    acts = [None if one is None else controls(state, one) for state, one in zip(scenes, actions, strict=True)]
+    spots = [contact_points(state) if contacts else None for state in scenes]
     return _document(scenes, acts, spots, legend, scale_bar, width, min(columns, len(scenes)))
 
 

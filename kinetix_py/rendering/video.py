@@ -16,7 +16,6 @@ from kinetix_py.env.types import EnvState
 from kinetix_py.rendering.pixels import render_pixels
 from kinetix_py.rendering.player import player_page
 from kinetix_py.rendering.recording import check_states, collect, lengths, per_episode
-from kinetix_py.spec import EnvSpec
 
 FORMATS = (".gif", ".mp4", ".html")
 CHUNK = 32  # frames drawn at once
@@ -128,7 +127,6 @@ def save_video(
     columns: int = 4,
     hold: float = 1.0,
     progress: bool | None = None,
-    spec: EnvSpec | None = None,
 ) -> pathlib.Path:
     """Writes episodes as a film or as a page that plays them.
 
@@ -137,7 +135,7 @@ def save_video(
         `agents.training.evaluate.episodes(keep_states=True)` returns.
       path: ends in `.gif`, `.mp4` or `.html`. Films are made of pixels and need imageio (`.mp4` also
         imageio-ffmpeg or PyAV); a page needs nothing, and shows the data below.
-      actions: `[T, (L,) ...]` of any kind of `kinetix_py.actions.Actions`; entry t led to state t. With
+      actions: `[T, (L,) ...]` of any kind of `kinetix_py.ActionAdapter`; entry t led to state t. With
         `T - 1` entries, entry t led from state t to state t + 1. Pages only.
       rewards: `[T, (L)]` or `[T - 1, (L)]`, likewise. Pages only.
       values: `[T, (L)]` or `[T - 1, (L)]`, entry t is the value of state t. Pages only.
@@ -149,7 +147,6 @@ def save_video(
       columns: pictures in a row of a film.
       hold: how long a film stays at its last frame [s].
       progress: show a bar (of tqdm, if installed); for long films if None.
-      spec: the size, if it differs from the named ones in walls or bindings. Pages only.
 
     Returns:
       The path.
@@ -171,13 +168,13 @@ def save_video(
         if not low <= value <= high:
             raise ValueError(f"{name} must be in {low} .. {high}, got {value!r}")
     host = check_states(states)
-    frames, count = host.role.shape[:2]
+    frames, count = host.batch_shape
     names = [f"episode {i}" for i in range(count)] if titles is None else list(titles)
     if len(names) != count:
         raise ValueError(f"titles must have one entry for each of {count} episodes, got {len(names)}")
     if path.suffix == ".html":
         data = {"actions": actions, "rewards": rewards, "values": values, "solved": solved, "length": length}
-        page = player_page(collect(states, spec=spec, **data), titles=names, fps=fps)
+        page = player_page(collect(states, **data), titles=names, fps=fps)
         path.write_text(page, encoding="utf-8")
         return path
     ends, outcome = lengths(length, frames, count), per_episode("solved", solved, count, False)

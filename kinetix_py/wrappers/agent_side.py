@@ -10,12 +10,8 @@ import jax.numpy as jnp
 
 from kinetix_py.env.types import EnvParams
 from kinetix_py.levels.level import Level
+from kinetix_py.validation import check_integer
 from kinetix_py.wrappers.base import Wrapper, WrapperState
-
-
-def _at_least(name: str, value: int, bound: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < bound:
-        raise ValueError(f"{name} must be an integer of at least {bound}, got {value!r}")
 
 
 def _share(name: str, value: float) -> None:
@@ -46,7 +42,7 @@ class ObservationHistory(Wrapper):
     length: int = 4
 
     def __post_init__(self) -> None:
-        _at_least("length", self.length, 1)
+        check_integer("length", self.length, 1)
 
     def begin(self, obs):
         return _repeat(obs, self.length)
@@ -72,7 +68,7 @@ class ActionHistory(Wrapper):
     length: int = 4
 
     def __post_init__(self) -> None:
-        _at_least("length", self.length, 1)
+        check_integer("length", self.length, 1)
 
     def begin(self, obs):
         return _repeat(self.noop_action, self.length)
@@ -95,8 +91,8 @@ class ActionNoise(Wrapper):
     scale: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.env.action != "continuous":
-            raise ValueError(f"ActionNoise needs continuous actions, got {self.env.action!r}")
+        if self.env.action_type != "continuous":
+            raise ValueError(f"ActionNoise needs continuous actions, got {self.env.action_type!r}")
         if self.scale < 0:
             raise ValueError(f"scale must be at least 0, got {self.scale!r}")
 
@@ -139,7 +135,7 @@ class ActionDelay(Wrapper):
     delay: int = 1
 
     def __post_init__(self) -> None:
-        _at_least("delay", self.delay, 1)
+        check_integer("delay", self.delay, 1)
 
     def begin(self, obs):
         return _repeat(self.noop_action, self.delay)

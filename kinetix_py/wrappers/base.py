@@ -81,7 +81,7 @@ class Wrapper:
     ):
         """As `Environment.step`."""
         act_key, env_key = jax.random.split(key)
-        action, memory = self.act(act_key, state.memory, self.actions.check(action))
+        action, memory = self.act(act_key, state.memory, self.action_adapter.check(action))
         obs, inner, reward, done, info = self.env.step(env_key, state.env, action, params, levels)
         if not self.auto_reset:
             memory = self.record(memory, obs)

@@ -186,5 +186,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
 
 
 def _check_levels(levels: Level) -> None:
-    if levels.role.ndim != 2:
-        raise ValueError(f"levels must be a batch (kx.stack_levels), got roles of shape {levels.role.shape}")
+    if len(levels.batch_shape) != 1:
+        raise ValueError(
+            f"levels must be a batch (kx.stack_levels), got a batch of shape {levels.batch_shape}"
+        )

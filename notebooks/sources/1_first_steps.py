@@ -126,7 +126,7 @@ print(f"{page}: {page.stat().st_size / 1000:.0f} kB")
 # this one goes on.
 
 # %%
-levels = kx.sample_levels(jax.random.key(1), 256, env.spec)
+levels = kx.sample_levels(jax.random.key(1), 256, env.size)
 
 
 @jax.jit

@@ -31,7 +31,7 @@ from agents.training.update import Trainer
 # for the thruster.
 
 # %%
-spec = kx.EnvSpec(
+size = kx.LevelSize(
     num_polygons=6,  # four walls, the chassis, the rock
     num_circles=3,
     num_joints=2,
@@ -39,7 +39,7 @@ spec = kx.EnvSpec(
     num_motor_bindings=1,
     num_thruster_bindings=1,
 )
-scene = jax2d.Scene(spec.sim)
+scene = jax2d.Scene(size.sim_spec())
 scene.add_walls()
 chassis = scene.add_box((0.9, 0.85), 0.9, 0.2)
 rock = scene.add_box((2.6, 0.575), 0.3, 0.35, static=True)
@@ -49,10 +49,10 @@ for x in (0.6, 1.2):
     scene.add_revolute_joint(chassis, wheel, (x, 0.65), motor=True)
 scene.add_thruster(chassis, direction=jnp.pi / 2, power=0.8)
 
-role = np.zeros(spec.num_bodies, int)
-role[chassis.index], role[goal.index], role[rock.index] = 1, 2, 3  # green, blue, red
-level = kx.from_scene(scene.build(), spec, role=role, motor_binding=[0, 0], thruster_binding=[0])
-level.show(spec=spec, legend=True)
+role = np.zeros(size.num_bodies, int)
+role[chassis.index], role[goal.index], role[rock.index] = kx.GREEN, kx.BLUE, kx.RED
+level = kx.from_scene(scene.build(), size, role=role, motor_binding=[0, 0], thruster_binding=[0])
+level.show(legend=True)
 
 # %% [markdown]
 # `kx.save_level("rock.json", ...)` would keep it as a file, for `python scripts/train.py curriculum=levels
@@ -64,7 +64,7 @@ level.show(spec=spec, legend=True)
 # usual) an episode of 64 steps takes a little over four seconds of the game.
 
 # %%
-env = kx.make(spec, observation="flat", frame_skip=4)
+env = kx.make(size, observation_type="flat", frame_skip=4)
 numbers = kx.EnvParams(max_timesteps=64)
 levels = kx.stack_levels([level])
 
@@ -97,7 +97,7 @@ ppo = PPOConfig(
     entropy_weight=0.03,
 )
 trainer = Trainer(
-    env=kx.make(spec, observation="flat", frame_skip=4, auto_reset=True),
+    env=kx.make(size, observation_type="flat", frame_skip=4, auto_reset=True),
     policy=network.apply,
     curriculum=FixedLevels(levels, ENVS),
     optimizer=make_optimizer(ppo, UPDATES),
@@ -145,9 +145,9 @@ print(f"the specialist solves {rate:.1%} of 256 attempts, in {float(length.mean(
 best = int(jnp.argmin(jnp.where(solved, length, 1000)))
 episode = jax.tree.map(lambda leaf: leaf[: int(length[best]) + 1, best], states)
 some = np.linspace(0, int(length[best]), 8).astype(int)
-kx.render_svg(jax.tree.map(lambda leaf: leaf[some], episode), spec=spec, width=170)
+kx.render_svg(jax.tree.map(lambda leaf: leaf[some], episode), width=170)
 
 # %% [markdown]
-# `kx.save_video(episode, "rock.html", spec=spec)` writes a page that plays it.
+# `kx.save_video(episode, "rock.html")` writes a page that plays it.
 #
 # Try a higher rock, a weaker thruster, or half the entropy.

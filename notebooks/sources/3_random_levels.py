@@ -27,7 +27,7 @@ COUNT = 1000
 # a field of `kx.GeneratorParams`, and traced: changing one compiles nothing.
 
 # %%
-levels, _ = kx.sample_filtered_levels(jax.random.key(0), COUNT, env.spec)
+levels, _ = kx.sample_filtered_levels(jax.random.key(0), COUNT, env.size)
 kx.render_svg(levels, width=170)
 
 # %% [markdown]
@@ -36,8 +36,8 @@ kx.render_svg(levels, width=170)
 # A batch of levels is a pytree of arrays with one more axis, so statistics are array expressions.
 
 # %%
-sim, role = levels.sim, np.asarray(levels.role)
-free = np.asarray(sim.active) & (np.arange(env.spec.num_bodies) >= env.spec.walls)
+sim, role = levels.sim, np.asarray(levels.labels.role)
+free = np.asarray(sim.active) & (np.arange(env.size.num_bodies) >= env.size.num_walls)
 motor = np.asarray(sim.joints.active & sim.joints.motor_on & ~sim.joints.weld).any(1)
 thruster = np.asarray(sim.thrusters.active).any(1)
 red = (role == 3).any(1)

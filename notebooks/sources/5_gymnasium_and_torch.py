@@ -25,7 +25,7 @@ torch.set_num_threads(1)
 # mostly drifts into the red ball.
 
 # %%
-spec = kx.EnvSpec(
+level_size = kx.LevelSize(
     num_polygons=5,
     num_circles=2,
     num_joints=0,
@@ -33,7 +33,7 @@ spec = kx.EnvSpec(
     num_motor_bindings=0,
     num_thruster_bindings=2,
 )
-scene = jax2d.Scene(spec.sim)
+scene = jax2d.Scene(level_size.sim_spec())
 scene.add_walls()
 scene.set_gravity((0, 0))
 ship = scene.add_box((0.8, 1.2), 0.3, 0.3)
@@ -41,10 +41,10 @@ goal = scene.add_circle((4.2, 3.2), 0.35, static=True)
 trap = scene.add_circle((2.2, 4.2), 0.4, static=True)
 for angle in (0, np.pi / 2):
     scene.add_thruster(ship, direction=angle, power=0.02)
-role = np.zeros(spec.num_bodies, int)
-role[ship.index], role[goal.index], role[trap.index] = 1, 2, 3
-levels = kx.stack_levels([kx.from_scene(scene.build(), spec, role=role)], spec)
-kx.render_svg(levels, spec=spec)
+role = np.zeros(level_size.num_bodies, int)
+role[ship.index], role[goal.index], role[trap.index] = kx.GREEN, kx.BLUE, kx.RED
+levels = kx.stack_levels([kx.from_scene(scene.build(), level_size, role=role)])
+kx.render_svg(levels)
 
 # %% [markdown]
 # ## The environments
@@ -55,7 +55,7 @@ kx.render_svg(levels, spec=spec)
 # %%
 ENVS, STEPS = 64, 48
 numbers = kx.EnvParams(max_timesteps=STEPS)
-game = kx.make(spec, observation="flat", frame_skip=4, auto_reset=True)
+game = kx.make(level_size, observation_type="flat", frame_skip=4, auto_reset=True)
 envs = GymnasiumVectorEnv(game, levels, ENVS, numbers)
 print(envs.single_observation_space.shape, envs.single_action_space)
 
@@ -122,7 +122,9 @@ plt.grid(alpha=0.3)
 # `GymnasiumEnv` is a single environment, for anything that expects `gymnasium.Env`.
 
 # %%
-env = GymnasiumEnv(kx.make(spec, observation="flat", frame_skip=4), levels, numbers, render_mode="rgb_array")
+env = GymnasiumEnv(
+    kx.make(level_size, observation_type="flat", frame_skip=4), levels, numbers, render_mode="rgb_array"
+)
 observation, _ = env.reset(seed=0)
 pictures, over = [env.render()], False
 while not over:

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from agents.build import load_levels
 from agents.config import ConfigError, TrainConfig, as_yaml, defaults, read_config
 from agents.presets import CONFIGS, compose_config
-from kinetix_py.spec import SIZES
+from kinetix_py.sizes import SIZES
 
 GROUPS = {
     group.name: sorted(file.stem for file in group.glob("*.yaml"))

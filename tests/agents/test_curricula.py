@@ -31,7 +31,7 @@ def uniform(params, carry, obs, reset, mask):
 
 @pytest.fixture(scope="module")
 def env():
-    return kx.make(TINY, observation="blind", action="discrete", auto_reset=True)
+    return kx.make(TINY, observation_type="blind", action_type="discrete", auto_reset=True)
 
 
 def transitions(solved, done):
@@ -58,7 +58,7 @@ def test_given_levels_are_shared_out():
     curriculum = FixedLevels(levels, 5)
     _, batch = curriculum.propose(KEY, uniform, None, curriculum.init(KEY))
     assert batch.source.tolist() == [0, 1, 0, 1, 0]
-    np.testing.assert_array_equal(batch.start.role[4], levels.role[0])
+    np.testing.assert_array_equal(batch.start.labels.role[4], levels.labels.role[0])
     with pytest.raises(ValueError, match="2 levels need at least as many environments, got 1"):
         FixedLevels(levels, 1)
 
@@ -75,14 +75,14 @@ def test_random_levels_are_fresh_and_need_an_agent(env):
     assert not np.array_equal(first.sim.position[:3], second.sim.position[:3])
     for levels, count in ((first, 15), (second, 3)):
         some = jax.tree.map(lambda value, count=count: value[:count], levels)
-        assert (some.role == 1).any(1).all() and (some.role == 2).any(1).all()
+        assert (some.labels.role == 1).any(1).all() and (some.labels.role == 2).any(1).all()
     assert not noop_solves(first, TINY).any()
 
 
 def test_domain_randomization_proposes_fresh_levels_only():
     curriculum = DomainRandomization(TINY, 24)
     state, batch = jax.eval_shape(lambda key: curriculum.propose(key, uniform, None, ()), KEY)
-    assert state == () and batch.source.shape == (24,) and batch.start.role.shape == (24, 7)
+    assert state == () and batch.source.shape == (24,) and batch.start.batch_shape == (24,)
 
 
 class Given(SFL):
@@ -110,8 +110,8 @@ def refreshed(env):
 def test_the_buffer_holds_the_most_learnable(refreshed):
     """Only rockets are solved sometimes."""
     _, _, state = refreshed
-    rocket_role = np.asarray(rocket().role)
-    assert (np.asarray(state.levels.role) == rocket_role[None]).all()
+    rocket_role = np.asarray(rocket().labels.role)
+    assert (np.asarray(state.levels.labels.role) == rocket_role[None]).all()
     assert (np.diff(state.score) <= 0).all() and 0 < state.score[-1] <= state.score[0] <= 0.25
 
 
@@ -119,8 +119,8 @@ def test_a_rollout_mixes_the_buffer_with_fresh_levels(refreshed):
     curriculum, propose, state = refreshed
     after, batch = propose(jax.random.key(5), kx_replace(state, update=jnp.int32(1)))
     assert curriculum.num_replayed == 3 and (batch.source[3:] == -1).all() and (batch.source[:3] >= 0).all()
-    np.testing.assert_array_equal(batch.start.role[0], state.levels.role[batch.source[0]])
-    np.testing.assert_array_equal(batch.start.role[3:], curriculum.draw(KEY, 3).role[:3])
+    np.testing.assert_array_equal(batch.start.labels.role[0], state.levels.labels.role[batch.source[0]])
+    np.testing.assert_array_equal(batch.start.labels.role[3:], curriculum.draw(KEY, 3).labels.role[:3])
     np.testing.assert_array_equal(after.score, state.score)  # not refreshed now
     again, _ = propose(jax.random.key(6), kx_replace(state, update=jnp.int32(3)))
     assert not np.array_equal(again.score, state.score)

@@ -11,7 +11,7 @@ import numpy as np
 
 from agents.networks.heads import NEVER, choice_logits, make_distribution, num_outputs
 from agents.networks.transformer import masked_softmax
-from kinetix_py.actions import Actions
+from kinetix_py.actions import ActionAdapter
 from tests.kinetix_py.small_levels import TINY
 
 KEY = jax.random.key(0)
@@ -19,8 +19,8 @@ KEY = jax.random.key(0)
 
 def test_multi_discrete_policy_by_hand():
     """One motor binding with logits 0, log 2, log 5, one that is masked out, one thruster binding."""
-    spec = dataclasses.replace(TINY, num_motor_bindings=2, num_thruster_bindings=1)
-    actions = Actions("multi_discrete", spec)
+    size = dataclasses.replace(TINY, num_motor_bindings=2, num_thruster_bindings=1)
+    actions = ActionAdapter("multi_discrete", size)
     assert num_outputs(actions) == 8
     outputs = jnp.log(jnp.array([[1.0, 2, 5, 3, 4, 5, 1, 3]]))
     mask = actions.mask(jnp.array([True, False]), jnp.array([True]))[None]
@@ -42,8 +42,8 @@ def test_multi_discrete_policy_by_hand():
 
 def test_discrete_policy_by_hand():
     """Motor backwards and forwards, nothing, thruster: weights 1, 2, 3, 4, without the thruster."""
-    spec = dataclasses.replace(TINY, num_motor_bindings=1, num_thruster_bindings=1)
-    actions = Actions("discrete", spec)
+    size = dataclasses.replace(TINY, num_motor_bindings=1, num_thruster_bindings=1)
+    actions = ActionAdapter("discrete", size)
     mask = actions.mask(jnp.array([True]), jnp.array([False]))[None]
     policy = make_distribution(jnp.log(jnp.array([[1.0, 2, 3, 4]])), None, actions, mask)
     np.testing.assert_allclose(policy.probs[0], [1 / 6, 2 / 6, 3 / 6, 0], rtol=1e-6)
@@ -55,8 +55,8 @@ def test_discrete_policy_by_hand():
 
 def test_continuous_policy_by_hand():
     """Two bindings of standard deviations 1 and 2, then the second masked out."""
-    spec = dataclasses.replace(TINY, num_motor_bindings=1, num_thruster_bindings=1)
-    actions = Actions("continuous", spec)
+    size = dataclasses.replace(TINY, num_motor_bindings=1, num_thruster_bindings=1)
+    actions = ActionAdapter("continuous", size)
     mean, log_std = jnp.array([[0.5, -1.0]]), jnp.log(jnp.array([1.0, 2]))
     policy = make_distribution(mean, log_std, actions, None)
     action, half_log_tau = jnp.array([[1.5, 3.0]]), 0.5 * math.log(2 * math.pi)

@@ -17,8 +17,8 @@ from agents.networks.encoders import relative_positions, turned
 from agents.networks.factory import make_network
 from kinetix_py.actions import ACTION_TYPES
 from kinetix_py.observations.registry import OBSERVATIONS
-from kinetix_py.spec import SIZES
-from tests.kinetix_py.small_levels import TINY, car, falling, rocket
+from kinetix_py.sizes import SIZES
+from tests.kinetix_py.small_levels import TINY, car, falling, relabeled, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -51,9 +51,9 @@ def small(kind="transformer", **changes):
     return NetworkConfig(kind, **(SMALL | changes))
 
 
-def machine(spec=SIZES["m"]):
+def machine(size=SIZES["m"]):
     """A car on two driven wheels, thrusters on its box and on a wheel, beside the ball to reach."""
-    scene = jax2d.Scene(spec.sim)
+    scene = jax2d.Scene(size.sim_spec())
     scene.add_walls()
     body = scene.add_box((2.0, 1.2), 0.8, 0.2)
     scene.add_box((3.5, 1.5), 0.3, 0.5, static=True)
@@ -64,9 +64,9 @@ def machine(spec=SIZES["m"]):
         scene.add_revolute_joint(body, wheel, center, motor=True, motor_speed=center[0])
     scene.add_thruster(body, (2.2, 1.2), direction=0.7, power=0.3)
     scene.add_thruster(wheels[0], (1.7, 1.1), direction=2.0, power=0.1)
-    role = [0] * spec.num_bodies
+    role = [0] * size.num_bodies
     role[body.index], role[goal.index] = 1, 2
-    return kx.from_scene(scene.build(), spec, role=role, motor_binding=[0, 2], thruster_binding=[1, 0])
+    return kx.from_scene(scene.build(), size, role=role, motor_binding=[0, 2], thruster_binding=[1, 0])
 
 
 @functools.cache
@@ -160,10 +160,11 @@ def test_empty_slots_have_no_meaning(kind, changes):
 )
 def test_exchanging_bindings_exchanges_their_part_of_the_policy(action):
     """Motors 0 and 2 change places, and both thrusters: so do their choices, and nothing else changes."""
-    env = kx.make("m", action=action)
+    env = kx.make("m", action_type=action)
     state = moving(env, machine())
-    other = dataclasses.replace(
-        state, motor_binding=2 - state.motor_binding, thruster_binding=1 - state.thruster_binding
+    labels = state.labels
+    other = relabeled(
+        state, motor_binding=2 - labels.motor_binding, thruster_binding=1 - labels.thruster_binding
     )
     network = make_network(small("set_mlp", **BINDINGS), env)
     params = generic(network)
@@ -195,7 +196,7 @@ def test_geometry_is_in_the_world():
 
 @pytest.mark.parametrize("kind", SET_KINDS)
 def test_a_scene_without_entities_is_finite(kind):
-    env = kx.make(kx.EnvSpec(num_polygons=5, num_circles=0, num_joints=0, num_thrusters=0))
+    env = kx.make(kx.LevelSize(num_polygons=5, num_circles=0, num_joints=0, num_thrusters=0))
     obs = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), env.observation_space.example)
     network = make_network(small(kind), env)
     gradient = jax.grad(lambda params: play(network, params, obs)[1].sum())(generic(network))
@@ -222,7 +223,7 @@ def random_like(leaf, key):
     ],
 )
 def test_gradients_reach_every_parameter(kind, observation, action, changes):
-    env = kx.make(TINY, observation=observation, action=action)
+    env = kx.make(TINY, observation_type=observation, action_type=action)
     network = make_network(small(kind, **changes), env)
     params = generic(network)
     leaves, tree = jax.tree.flatten(env.observation_space.example)
@@ -243,7 +244,7 @@ def test_gradients_reach_every_parameter(kind, observation, action, changes):
 @pytest.mark.parametrize("action", ACTION_TYPES)
 @pytest.mark.parametrize("kind, observation", [(k, o) for o, kinds in READS.items() for k in kinds])
 def test_every_combination_runs(kind, observation, action):
-    env = kx.make(TINY, observation=observation, action=action)
+    env = kx.make(TINY, observation_type=observation, action_type=action)
     network = make_network(small(kind), env)
     assert hash(network) == hash(make_network(small(kind), env))
     start = env.reset(KEY, car())
@@ -272,7 +273,7 @@ def test_every_combination_runs(kind, observation, action):
 def test_networks_that_cannot_read_an_observation_are_refused(observation):
     for kind in set(KINDS) - set(READS[observation]):
         with pytest.raises(ValueError, match=f"a {kind} network reads .*{observation}"):
-            make_network(small(kind), kx.make(TINY, observation=observation))
+            make_network(small(kind), kx.make(TINY, observation_type=observation))
 
 
 @pytest.mark.parametrize("kind, recurrent", [("transformer", True), ("set_mlp", False)])
@@ -291,7 +292,7 @@ def test_bfloat16_is_close_and_keeps_float32_at_both_ends(kind, recurrent):
 
 
 def test_memory_is_forgotten_at_resets_and_goes_step_by_step():
-    env = kx.make(TINY, observation="blind")
+    env = kx.make(TINY, observation_type="blind")
     network = make_network(small("mlp", recurrent=True), env)
     params, steps, count = generic(network), 6, 3
     obs = jax.random.normal(KEY, (steps, count, 1))
@@ -320,7 +321,7 @@ def test_the_published_sizes_are_the_defaults_and_a_new_policy_is_nearly_uniform
     assert layer.shape == (128, 3 * 8 * 16) and "TransformerLayer_2" not in shapes["encoder"]
     assert len(shapes["actor"]) == len(shapes["critic"]) == 6
     light = make_network(small("set_mlp"), env)
-    probs, _ = play(light, light.init(KEY), env.reset(KEY, car(env.spec))[0])
+    probs, _ = play(light, light.init(KEY), env.reset(KEY, car(env.size))[0])
     np.testing.assert_allclose(probs[0, 0, :4], 1 / 3, atol=0.03)
 
 
@@ -344,10 +345,10 @@ def test_impossible_configs_are_refused(changes, message):
 def test_wrong_calls_are_refused():
     nothing = dataclasses.replace(TINY, num_motor_bindings=0, num_thruster_bindings=0)
     with pytest.raises(ValueError, match="nothing to act on"):
-        make_network(small("mlp"), kx.make(nothing, observation="blind"))
-    tiny_picture = lambda state, params, spec: jnp.zeros((20, 20, 3))
+        make_network(small("mlp"), kx.make(nothing, observation_type="blind"))
+    tiny_picture = lambda state, params: jnp.zeros((20, 20, 3))
     with pytest.raises(ValueError, match="at least 36 x 36"):
-        make_network(small("cnn"), kx.make(TINY, observation=tiny_picture))
-    network = make_network(small("mlp"), kx.make(TINY, observation="blind"))
+        make_network(small("cnn"), kx.make(TINY, observation_type=tiny_picture))
+    network = make_network(small("mlp"), kx.make(TINY, observation_type="blind"))
     with pytest.raises(ValueError, match=r"\[time, batch\].*\(3,\)"):
         network.apply(generic(network), (), jnp.zeros((3, 1)), jnp.zeros(3, bool))

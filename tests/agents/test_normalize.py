@@ -75,7 +75,7 @@ def test_kinds_of_shapes_stay_readable():
 
 
 def test_learning_moves_the_network_and_rollouts_the_moments():
-    env = kx.make("s", observation="blind", action="discrete", auto_reset=True)
+    env = kx.make("s", observation_type="blind", action_type="discrete", auto_reset=True)
     network = make_network(NetworkConfig("mlp", width=8, layers=1, head_width=8, head_layers=1), env)
     policy = NormalizedPolicy(network)
     config = PPOConfig(num_minibatches=2, num_epochs=1)

@@ -111,9 +111,9 @@ def clock(params, carry, obs, reset, mask):
 @pytest.fixture(scope="module")
 def clocked():
     """Two rollouts of 6 steps, an episode of 4 steps each, of a batch of two."""
-    env = kx.make(dataclasses.replace(TINY, num_thruster_bindings=0), observation="blind", action="discrete")
-    env = dataclasses.replace(env, auto_reset=True)
-    levels = batch(falling(env.spec, gravity=0.0), 2)
+    size = dataclasses.replace(TINY, num_thruster_bindings=0)
+    env = kx.make(size, observation_type="blind", action_type="discrete", auto_reset=True)
+    levels = batch(falling(env.size, gravity=0.0), 2)
     params = kx.EnvParams(max_timesteps=4)
     actors = start(env, levels, params, jnp.zeros(2, int))
     play = jax.jit(lambda key, actors: rollout(key, clock, None, actors, env, params, 4))
@@ -143,9 +143,9 @@ def linear(params, carry, obs, reset, mask):
     return carry, distrax.Categorical(logits=logits), (obs @ params["critic"])[..., 0]
 
 
-def features(state, params, spec):
+def features(state, params):
     """Speed and place of the ball, and 1."""
-    ball = spec.num_polygons
+    ball = state.size.num_polygons
     sim = state.sim
     return jnp.stack([sim.velocity[ball, 0], sim.position[ball, 0], jnp.float32(1)])
 
@@ -153,7 +153,7 @@ def features(state, params, spec):
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_learning_beats_chance(recurrent):
     """A ball must fly 1.6 m to the right within 16 steps, which throttle half the time does not reach."""
-    env = kx.make(TINY, observation=features, action="discrete", auto_reset=True)
+    env = kx.make(TINY, observation_type=features, action_type="discrete", auto_reset=True)
     params = kx.EnvParams(max_timesteps=16)
     # A time limit is no punishment, since a truncated episode is bootstrapped: the discount asks for speed.
     config = PPOConfig(learning_rate=0.02, discount=0.9, num_minibatches=4, recurrent=recurrent)

@@ -256,7 +256,7 @@ def test_metrics_survive_a_cut_line_and_drop_what_comes_again(tmp_path):
 
 def test_the_random_policy_is_uniform_among_what_a_level_allows():
     for action in ("multi_discrete", "discrete", "continuous"):
-        env = kx.make("s", observation="blind", action=action)
+        env = kx.make("s", observation_type="blind", action_type=action)
         _, state = env.reset(jax.random.key(0), rocket())
         mask = env.action_mask(state)[None, None]
         _, policy, _ = UniformPolicy(env)((), (), None, np.ones((1, 1), bool), mask)
@@ -273,7 +273,7 @@ def test_the_random_policy_is_uniform_among_what_a_level_allows():
 def test_sets_of_levels_are_judged_whole_in_parts(monkeypatch):
     """Three levels in calls of two: two always solved, one never, and none is counted twice."""
     monkeypatch.setattr("agents.training.judge.CHUNK", 8)
-    env = kx.make("s", observation="blind", action="discrete")
+    env = kx.make("s", observation_type="blind", action_type="discrete")
     levels = kx.stack_levels([falling(), falling(red=True), falling()])
     chosen = LevelSet("set", ("a", "b", "c"), levels)
     args = (UniformPolicy(env), (), env, kx.EnvParams(), chosen, 4, 32)

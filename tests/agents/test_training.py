@@ -28,7 +28,7 @@ def thrust(params, carry, obs, reset, mask):
 
 @pytest.fixture(scope="module")
 def trainer():
-    env = kx.make(TINY, observation="blind", action="discrete", auto_reset=True)
+    env = kx.make(TINY, observation_type="blind", action_type="discrete", auto_reset=True)
     config = PPOConfig(learning_rate=0.1, discount=0.9, num_minibatches=2)
     levels = FixedLevels(kx.stack_levels([rocket()]), 8)
     return Trainer(env, thrust, levels, make_optimizer(config), config, 8, 20)
@@ -53,7 +53,7 @@ def test_updates_are_the_same_one_by_one_and_in_one_call(trainer):
         state, one = trainer.updates(state, PARAMS, 1)
     assert same(numbers(together), numbers(state)) and state.update == 4
     assert metrics["solve_rate"].shape == (4,) and metrics["solve_rate"][-1] == one["solve_rate"][0]
-    assert float(together.params) > 0.3 and (metrics["not_finite"] == 0).all()
+    assert float(together.params) > 0.3 and (metrics["diverged"] == 0).all()
 
 
 def test_a_run_depends_on_its_key(trainer):
@@ -62,7 +62,7 @@ def test_a_run_depends_on_its_key(trainer):
 
 
 def test_wrong_trainers_are_refused(trainer):
-    plain = kx.make(TINY, observation="blind", action="discrete")
+    plain = kx.make(TINY, observation_type="blind", action_type="discrete")
     rest = (thrust, trainer.curriculum, trainer.optimizer, trainer.ppo)
     with pytest.raises(ValueError, match="auto_reset"):
         Trainer(plain, *rest, 8, 20)
@@ -71,7 +71,7 @@ def test_wrong_trainers_are_refused(trainer):
 
 
 def test_attempts_count_the_first_episode_only():
-    env = kx.make(TINY, observation="blind", action="discrete")
+    env = kx.make(TINY, observation_type="blind", action_type="discrete")
     levels = kx.stack_levels([falling(), falling(red=True), falling(gravity=0.0), rocket()])
     key, options = jax.random.key(0), {"attempts": 3, "num_steps": 40}
     solved, length = attempt(key, thrust, jnp.float32(99), env, levels, kx.EnvParams(), **options)

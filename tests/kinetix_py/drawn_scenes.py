@@ -14,7 +14,7 @@ import jax2d
 import kinetix_py as kx
 from kinetix_py.rendering.style import ROLE_COLORS, STATIC_DARKENING
 
-SPEC = kx.EnvSpec(num_polygons=9, num_circles=3, num_joints=4, num_thrusters=2)
+SIZE = kx.LevelSize(num_polygons=9, num_circles=3, num_joints=4, num_thrusters=2)
 BOX, TRIANGLE, LONG, FIXED, ARM = range(4, 9)
 BALL, WHEEL, ROCK = range(9, 12)
 TRIANGLE_CORNERS = ((0.0, 0.0), (0.0, 0.8), (0.6, 0.0))
@@ -22,7 +22,7 @@ TRIANGLE_CORNERS = ((0.0, 0.0), (0.0, 0.8), (0.6, 0.0))
 
 def level():
     """Movable and static shapes of every role, apart from each other but for an arm on a joint."""
-    scene = jax2d.Scene(SPEC.sim)
+    scene = jax2d.Scene(SIZE.sim_spec())
     scene.add_walls()
     box = scene.add_box((1.0, 4.0), 0.8, 0.5, rotation=0.4)
     wedge = scene.add_polygon((2.2, 3.6), TRIANGLE_CORNERS)
@@ -40,7 +40,7 @@ def level():
     scene.add_thruster(arm, (4.0, 1.2), direction=np.pi / 2)
     return kx.from_scene(
         scene.build(),
-        SPEC,
+        SIZE,
         role=[0, 0, 0, 0, 1, 2, 3, 0, 0, 2, 0, 3],
         motor_binding=[2, 0, 0, 1],
         motor_auto=[False, False, False, True],
@@ -50,7 +50,7 @@ def level():
 
 def start():
     """The state at the start of an episode."""
-    return kx.make(SPEC, observation="blind").reset(jax.random.key(0), level())[1]
+    return kx.make(SIZE, observation_type="blind").reset(jax.random.key(0), level())[1]
 
 
 def along_time(state, frames, seed=0):
@@ -64,9 +64,9 @@ def along_time(state, frames, seed=0):
     bodies = movable.shape[1]
     position = stacked.sim.position + wander(bodies, 2) * movable[..., None]
     rotation = stacked.sim.rotation + 20 * wander(bodies) * movable
-    contact = rng.random(stacked.contact.shape) < 0.05
+    contact = rng.random(stacked.touching_slots.shape) < 0.05
     sim = dataclasses.replace(stacked.sim, position=position, rotation=rotation)
-    return jax.tree.map(jnp.asarray, dataclasses.replace(stacked, sim=sim, contact=contact))
+    return jax.tree.map(jnp.asarray, dataclasses.replace(stacked, sim=sim, touching_slots=contact))
 
 
 def placed(transform):

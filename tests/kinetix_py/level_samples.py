@@ -7,7 +7,7 @@ import numpy as np
 
 import jax2d
 from kinetix_py.levels.level import from_scene
-from kinetix_py.spec import EnvSpec
+from kinetix_py.sizes import LevelSize
 
 
 def used(level):
@@ -31,9 +31,9 @@ def used(level):
     for kind, (table, active, left_out) in tables.items():
         values[f"{kind}.slots"] = active
         values |= {f"{kind}.{name}": v[active] for name, v in table.items() if name not in left_out}
-    values |= {name: getattr(level, name)[sim.active] for name in ("role", "density")}
-    values |= {name: getattr(level, name)[joints.active] for name in ("motor_binding", "motor_auto")}
-    values["thruster_binding"] = level.thruster_binding[thrusters.active]
+    values |= {name: getattr(level.labels, name)[sim.active] for name in ("role", "density")}
+    values |= {name: getattr(level.labels, name)[joints.active] for name in ("motor_binding", "motor_auto")}
+    values["thruster_binding"] = level.labels.thruster_binding[thrusters.active]
     return values
 
 
@@ -52,8 +52,14 @@ def assert_canonical(level):
     sim = level.sim
     polygons = len(sim.num_vertices)
     off = ~sim.active
-    bodies = [sim.position, sim.rotation, sim.inverse_mass, sim.friction, sim.collision_mode, level.role]
-    for value in (*bodies, level.density - 1):
+    bodies = [
+        sim.position,
+        sim.rotation,
+        sim.inverse_mass,
+        sim.friction,
+        sim.collision_mode,
+    ]
+    for value in (*bodies, level.labels.role, level.labels.density - 1):
         assert not value[off].any()
     assert not sim.radius[off[polygons:]].any()
     assert not sim.vertices[np.arange(sim.vertices.shape[1]) >= sim.num_vertices[:, None]].any()
@@ -62,12 +68,12 @@ def assert_canonical(level):
     assert not sim.contact_impulse.any() and not sim.joint_impulse.any()
 
 
-ODD = EnvSpec(7, 2, 4, 3, num_motor_bindings=5, num_thruster_bindings=3, max_vertices=8)
+ODD = LevelSize(7, 2, 4, 3, num_motor_bindings=5, num_thruster_bindings=3, max_vertices=8)
 
 
 def level_of_all_kinds():
     """Eight corners, a triangle, gaps between slots, limits, motors that run by themselves, velocities."""
-    scene = jax2d.Scene(ODD.sim)
+    scene = jax2d.Scene(ODD.sim_spec())
     scene.add_walls(4, 6, 0.3, restitution=0.25)
     angle = -np.arange(8) * np.pi / 4
     wheel = scene.add_polygon((1, 2), 0.3 * np.stack([np.cos(angle), np.sin(angle)], 1), rotation=-0.7)

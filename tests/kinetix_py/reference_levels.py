@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from kinetix_py.spec import BLUE, NONE, RED
+from kinetix_py.roles import BLUE, NONE, RED
 from tools import level_statistics as statistics
 
 REFERENCE = pathlib.Path(__file__).resolve().parents[3] / "shared" / "reference"
@@ -24,17 +24,17 @@ def means_of(samples):
     return {name: float(values.mean()) for name, values in samples.items()}
 
 
-def played_on_floors_of(expected, levels, spec):
+def played_on_floors_of(expected, levels):
     """Means of play if floors are to be as often red, blue and plain as expected.
 
     Both numbers of floors are draws of the same chances, and they move the outcomes: a red floor is mostly
     lost. Post-stratification takes that noise out of the comparison.
     """
-    floor = np.asarray(levels.role)[:, 0]
+    floor = np.asarray(levels.labels.role)[:, 0]
     shares = {RED: expected["red_floor"], BLUE: expected["blue_floor"]}
     shares[NONE] = 1 - sum(shares.values())
     weights = sum((floor == which) * share / (floor == which).mean() for which, share in shares.items())
-    samples, kept = statistics.play(levels, spec)
+    samples, kept = statistics.play(levels)
     of = lambda name: weights[kept] if name.endswith("_of_kept") else weights
     return {name: float(np.average(values, weights=of(name))) for name, values in samples.items()}
 

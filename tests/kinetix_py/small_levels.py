@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import jax
@@ -11,45 +12,50 @@ import jax2d
 import kinetix_py as kx
 
 # The smallest size that has one of everything.
-TINY = kx.EnvSpec(num_polygons=5, num_circles=2, num_joints=1, num_thrusters=1)
+TINY = kx.LevelSize(num_polygons=5, num_circles=2, num_joints=1, num_thrusters=1)
 
 
-def falling(spec=TINY, height=1.0, red=False, gravity=-9.81):
+def falling(size=TINY, height=1.0, red=False, gravity=-9.81):
     """A green ball of radius 0.2 m whose lowest point is `height` above a blue (or red) box on the floor."""
-    scene = jax2d.Scene(spec.sim)
+    scene = jax2d.Scene(size.sim_spec())
     scene.add_walls()
     scene.set_gravity((0.0, gravity))
     scene.add_box((2.5, 0.6), 0.8, 0.4, static=True)
     scene.add_circle((2.5, 1.0 + height), 0.2)
-    role = [0] * spec.num_bodies
-    role[4], role[spec.num_polygons] = (3 if red else 2), 1
-    return kx.from_scene(scene.build(), spec, role=role)
+    role = [0] * size.num_bodies
+    role[4], role[size.num_polygons] = (3 if red else 2), 1
+    return kx.from_scene(scene.build(), size, role=role)
 
 
-def rocket(spec=TINY):
+def rocket(size=TINY):
     """A green ball with a thruster pushing right, in no gravity, 1.6 m from a blue ball's outline."""
-    scene = jax2d.Scene(spec.sim)
+    scene = jax2d.Scene(size.sim_spec())
     scene.add_walls()
     scene.set_gravity((0.0, 0.0))
     ball = scene.add_circle((1.0, 2.5), 0.2)
     scene.add_circle((3.0, 2.5), 0.2)
     scene.add_thruster(ball, direction=0.0, power=0.2)
-    role = [0] * spec.num_bodies
-    role[spec.num_polygons], role[spec.num_polygons + 1] = 1, 2
-    return kx.from_scene(scene.build(), spec, role=role)
+    role = [0] * size.num_bodies
+    role[size.num_polygons], role[size.num_polygons + 1] = 1, 2
+    return kx.from_scene(scene.build(), size, role=role)
 
 
-def car(spec=TINY, auto=False):
+def car(size=TINY, auto=False):
     """A green box on a motor-driven wheel."""
-    scene = jax2d.Scene(spec.sim)
+    scene = jax2d.Scene(size.sim_spec())
     scene.add_walls()
     body = scene.add_box((2.0, 1.2), 0.8, 0.2)
     wheel = scene.add_circle((2.0, 0.8), 0.25)
     scene.add_revolute_joint(body, wheel, (2.0, 0.8), motor=True)
-    role = [0] * spec.num_bodies
+    role = [0] * size.num_bodies
     role[4] = 1
-    auto = [auto] + [False] * (spec.num_joints - 1)
-    return kx.from_scene(scene.build(), spec, role=role, motor_auto=auto)
+    auto = [auto] + [False] * (size.num_joints - 1)
+    return kx.from_scene(scene.build(), size, role=role, motor_auto=auto)
+
+
+def relabeled(scene, **labels):
+    """A level or state with other labels."""
+    return dataclasses.replace(scene, labels=dataclasses.replace(scene.labels, **labels))
 
 
 def batch(level, count=3):
@@ -69,7 +75,7 @@ def play(env, level, steps, params=None, policy=None, action=None):
     """
     params = env.default_params if params is None else params
     action = env.noop_action if action is None else action
-    run = _program(env, policy, -(-steps // CHUNK) * CHUNK if level.role.shape[0] < 10 else steps)
+    run = _program(env, policy, -(-steps // CHUNK) * CHUNK if level.batch_shape[0] < 10 else steps)
     return jax.tree.map(
         lambda value: value[:steps], jax.device_get(run(jax.random.key(0), level, params, action))
     )
@@ -81,7 +87,7 @@ def _program(env, policy, steps):
     @jax.jit
     def run(key, level, params, action):
         reset_key, scan_key = jax.random.split(key)
-        count = level.role.shape[0]
+        count = level.batch_shape[0]
         _, state = jax.vmap(env.reset, (0, 0, None))(jax.random.split(reset_key, count), level, params)
 
         def step(state, key):

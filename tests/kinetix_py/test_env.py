@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
-from tests.kinetix_py.small_levels import TINY, batch, car, falling, play, rocket
+from tests.kinetix_py.small_levels import TINY, batch, car, falling, play, relabeled, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -23,12 +23,12 @@ TOUCH = 13
 
 @pytest.fixture(scope="module")
 def env():
-    return kx.make(TINY, observation="blind")
+    return kx.make(TINY, observation_type="blind")
 
 
 @pytest.fixture(scope="module")
 def resetting():
-    return kx.make(TINY, observation="blind", auto_reset=True)
+    return kx.make(TINY, observation_type="blind", auto_reset=True)
 
 
 def test_green_on_blue_solves_and_on_red_loses(env):
@@ -38,17 +38,17 @@ def test_green_on_blue_solves_and_on_red_loses(env):
     assert first[:2] == pytest.approx(TOUCH, abs=1) and not done[:, 2].any()
     assert reward[first[0], 0] == 1 and reward[first[1], 1] == -1
     assert (reward[: first[0]] == 0).all()
-    assert info["solved"][first[0], 0] and info["terminated"][first[0], 0] and not info["lost"][:, 0].any()
-    assert info["lost"][first[1], 1] and not info["truncated"][:20].any()
+    assert info["solved"][first[0], 0] and info["terminated"][first[0], 0] and not info["failed"][:, 0].any()
+    assert info["failed"][first[1], 1] and not info["truncated"][:20].any()
 
 
 def test_red_wins_over_a_simultaneous_goal(env):
     level = falling(height=-0.05)
-    twice = dataclasses.replace(level, role=level.role.at[0].set(3))  # the floor is red
+    twice = relabeled(level, role=level.labels.role.at[0].set(3))  # the floor is red
     low = level.sim.position.at[TINY.num_polygons].set(jnp.array([3.1, 0.55]))
     twice = dataclasses.replace(twice, sim=dataclasses.replace(level.sim, position=low))
     _, _, _, _, info = play(env, batch(twice), 1)
-    assert info["lost"].all() and not info["solved"].any()
+    assert info["failed"].all() and not info["solved"].any()
 
 
 def test_time_limit_truncates_and_does_not_terminate(env):
@@ -56,7 +56,7 @@ def test_time_limit_truncates_and_does_not_terminate(env):
     _, state, _, done, info = play(env, batch(falling(gravity=0.0)), 5, params)
     assert done[:, 0].tolist() == [False] * 4 + [True]
     assert info["truncated"][-1].all() and not info["terminated"].any()
-    assert state.time[-1, 0] == 5
+    assert state.step_count[-1, 0] == 5
 
 
 def test_a_goal_at_the_time_limit_terminates(env):
@@ -85,7 +85,7 @@ def test_auto_reset_goes_back_to_the_level(resetting):
     assert done[:, 0].sum() == 2
     at = int(np.argmax(done[:, 0]))
     again = jax.tree.map(lambda value: value[at, 0], state)
-    assert again.time == 0 and again.episode_return == 0 and not again.contact.any()
+    assert again.step_count == 0 and again.episode_return == 0 and not again.touching_slots.any()
     for name in ("position", "rotation", "velocity", "angular_velocity", "contact_impulse"):
         np.testing.assert_array_equal(getattr(again.sim, name), getattr(level.sim, name))
     assert info["episode_length"][at, 0] == at + 1
@@ -96,7 +96,7 @@ def test_auto_reset_goes_back_to_the_level(resetting):
 
 
 def test_final_observation_is_that_before_the_reset():
-    env = kx.make(TINY, observation="blind", auto_reset=True)
+    env = kx.make(TINY, observation_type="blind", auto_reset=True)
     obs, _, _, done, info = play(env, batch(falling()), TOUCH + 3)
     at = int(np.argmax(done[:, 0]))
     assert obs[at, 0] == 0 and info["final_observation"][at, 0] == pytest.approx((at + 1) / 256)
@@ -113,7 +113,7 @@ def test_levels_are_drawn_from_a_buffer(resetting):
         def step(state, key):
             args = (key, state, resetting.noop_action, params, levels)
             _, state, _, _, info = resetting.step(*args)
-            return state, (state.level_index, info["level_index"], state.sim.gravity[1], state.time)
+            return state, (state.level_index, info["level_index"], state.sim.gravity[1], state.step_count)
 
         return jax.lax.scan(step, state, jax.random.split(key, 60))[1]
 
@@ -131,7 +131,7 @@ def test_a_state_that_is_not_finite_ends_the_episode_and_reaches_no_one(env):
         levels, sim=dataclasses.replace(levels.sim, gravity=levels.sim.gravity.at[0].set(jnp.nan))
     )
     _, state, reward, _, info = play(env, levels, 1)
-    assert info["not_finite"][0].tolist() == [True, False]
+    assert info["diverged"][0].tolist() == [True, False]
     assert info["terminated"][0].tolist() == [True, False] and reward[0, 0] == 0
     assert np.isfinite(state.sim.position).all()
 
@@ -139,15 +139,15 @@ def test_a_state_that_is_not_finite_ends_the_episode_and_reaches_no_one(env):
 def test_the_first_frame_that_ends_the_episode_decides():
     """In one long environment step the ball touches blue, and later red: solved."""
     level = falling()
-    level = dataclasses.replace(level, role=level.role.at[0].set(3))
+    level = relabeled(level, role=level.labels.role.at[0].set(3))
     fast = level.sim.velocity.at[5].set(jnp.array([1.2, -4.0]))
     level = dataclasses.replace(level, sim=dataclasses.replace(level.sim, velocity=fast))
-    env = kx.make(TINY, observation="blind", frame_skip=120)
+    env = kx.make(TINY, observation_type="blind", frame_skip=120)
     _, _, _, _, info = play(env, batch(level), 1)
     assert info["solved"].all()
-    slow = kx.make(TINY, observation="blind")
+    slow = kx.make(TINY, observation_type="blind")
     _, _, _, _, info = play(slow, batch(level), 60)
-    assert info["solved"][:, 0].any() and info["lost"][:, 0].any()
+    assert info["solved"][:, 0].any() and info["failed"][:, 0].any()
 
 
 def test_actions_reach_thrusters_and_motors(env):
@@ -166,8 +166,8 @@ def test_actions_reach_thrusters_and_motors(env):
 
 def test_a_padded_level_plays_the_same(env):
     small, large = falling(), kx.pad_level(falling(), kx.SIZES["m"])
-    env_m = kx.make("m", observation="blind")
-    assert kx.EnvSpec(5, 2, 1, 1) == TINY
+    env_m = kx.make("m", observation_type="blind")
+    assert kx.LevelSize(5, 2, 1, 1) == TINY
     a, b = play(env, batch(small), 20), play(env_m, batch(large), 20)
     np.testing.assert_array_equal(a[2], b[2])
     bodies = [*range(5), 6, 7]
@@ -203,10 +203,10 @@ def test_wrong_input_is_one_clear_error(env):
     with pytest.raises(ValueError, match="num_polygons is 6, but at most 5"):
         env.reset(KEY, falling(kx.SIZES["m"]))
     for change, match in (
-        ({"observation": "entities"}, "'entities'"),
-        ({"action": "both"}, "'both'"),
+        ({"observation_type": "entities"}, "'entities'"),
+        ({"action_type": "both"}, "'both'"),
         ({"frame_skip": 0}, "at least 1, got 0"),
-        ({"num_circles": -1}, "num_circles must be an integer of at least 0, got -1"),
+        ({"solver_iterations": 0}, "solver_iterations must be an integer of at least 1, got 0"),
     ):
         with pytest.raises(ValueError, match=match):
             kx.make("s", **change)

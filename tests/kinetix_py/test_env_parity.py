@@ -22,7 +22,7 @@ def played():
     paths = sorted(path for path in ROLLOUTS.glob("m_*.npz") if "variants" not in path.name)
     recorded = [dict(np.load(path)) for path in paths]
     levels = [kx.load_level(LEVELS / "m" / f"{path.stem[2:]}.json") for path in paths]
-    env = kx.make("m", observation="blind", contact_order="kinetix")
+    env = kx.make("m", observation_type="blind", contact_order="kinetix")
     params = kx.EnvParams(dense_reward_scale=0.0)
     count, tries, holds, _ = np.stack([r["actions"] for r in recorded]).shape
     actions = np.stack([r["actions"] for r in recorded]).reshape(count * tries, holds, -1)

@@ -23,7 +23,8 @@ from kinetix_py.generator.sample import grow_levels, sample_level, sample_levels
 from kinetix_py.generator.shapes import corners, polygon_area
 from kinetix_py.generator.table import free_slots
 from kinetix_py.levels.level import validate_level
-from kinetix_py.spec import BLUE, GREEN, RED, SIZES, EnvSpec
+from kinetix_py.roles import BLUE, GREEN, RED
+from kinetix_py.sizes import SIZES, LevelSize
 from tests.kinetix_py.reference_levels import assert_close, means_of, needs_reference, reference
 from tools.level_statistics import structure
 
@@ -37,10 +38,10 @@ def drawn(size):
     return sample_levels(jax.random.key(1), NUM_LEVELS, SIZES[size], GeneratorParams())
 
 
-def check_all(levels, spec):
+def check_all(levels):
     host = jax.device_get(levels)
-    for i in range(host.role.shape[0]):
-        validate_level(jax.tree.map(lambda value, i=i: value[i], host), spec)
+    for i in range(host.batch_shape[0]):
+        validate_level(jax.tree.map(lambda value, i=i: value[i], host))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -57,10 +58,11 @@ def test_structure_agrees_with_the_reference(size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_rules_of_every_level(size):
-    spec, levels = SIZES[size], jax.device_get(drawn(size))
-    role, sim = levels.role, levels.sim
+    levels = jax.device_get(drawn(size))
+    size = levels.size
+    role, sim = levels.labels.role, levels.sim
     free = sim.active.copy()
-    free[:, : spec.walls] = False
+    free[:, : size.num_walls] = False
     count = lambda which: ((role == which) & sim.active).sum(axis=1)
     assert (count(GREEN) == 1).all()
     assert (count(BLUE) == 1).all()
@@ -94,7 +96,9 @@ def test_joined_shapes_meet_at_their_anchors():
     expected = np.where(joints.weld, turn, 0)
     np.testing.assert_allclose(joints.reference_rotation[joints.active], expected[joints.active], atol=1e-6)
     assert (joints.body_a[joints.active] < SIZES["l"].num_polygons).all()
-    roles = np.sort(np.stack([levels.role[rows, joints.body_a], levels.role[rows, joints.body_b]]), axis=0)
+    roles = np.sort(
+        np.stack([levels.labels.role[rows, joints.body_a], levels.labels.role[rows, joints.body_b]]), axis=0
+    )
     assert not (roles.min(axis=0) > 0)[joints.active].any()
 
 
@@ -111,11 +115,11 @@ def test_free_shapes_are_inside_the_room():
 
 
 def test_a_level_depends_on_its_key_alone():
-    spec, params = SIZES["m"], GeneratorParams()
-    many = sample_levels(jax.random.key(3), 5, spec, params)
-    again = sample_levels(jax.random.key(3), 5, spec, params)
+    size, params = SIZES["m"], GeneratorParams()
+    many = sample_levels(jax.random.key(3), 5, size, params)
+    again = sample_levels(jax.random.key(3), 5, size, params)
     keys = jax.random.split(jax.random.key(3), 5)
-    alone = sample_level(keys[2], spec, params)
+    alone = sample_level(keys[2], size, params)
     for value, same, one in zip(*map(jax.tree.leaves, (many, again, alone)), strict=True):
         np.testing.assert_array_equal(value, same)
         np.testing.assert_allclose(value[2], one, rtol=1e-5, atol=1e-6)
@@ -124,11 +128,11 @@ def test_a_level_depends_on_its_key_alone():
 
 
 def test_parameters_may_be_batched():
-    spec, keys = SIZES["s"], jax.random.split(jax.random.key(0), 2)
-    draw = lambda key, chance: sample_level(key, spec, GeneratorParams(red_floor_chance=chance))
+    size, keys = SIZES["s"], jax.random.split(jax.random.key(0), 2)
+    draw = lambda key, chance: sample_level(key, size, GeneratorParams(red_floor_chance=chance))
     levels = jax.jit(jax.vmap(draw))(keys, jnp.array([0.0, 1.0]))
-    assert levels.role[:, 0].tolist()[1] == RED
-    assert levels.role[0, 0] != RED
+    assert levels.labels.role[:, 0].tolist()[1] == RED
+    assert levels.labels.role[0, 0] != RED
 
 
 def test_one_trace_whatever_the_parameters():
@@ -147,12 +151,12 @@ def test_one_trace_whatever_the_parameters():
 
 @pytest.mark.parametrize("chances", [(1.0, 0.0), (0.0, 1.0), (0.3, 0.4)])
 def test_other_polygons(chances):
-    spec = dataclasses.replace(SIZES["m"], max_vertices=8)
+    size = dataclasses.replace(SIZES["m"], max_vertices=8)
     params = GeneratorParams(triangle_chance=chances[0], many_vertices_chance=chances[1])
-    levels = sample_levels(jax.random.key(0), 64, spec, params)
-    check_all(levels, spec)
-    free = np.asarray(levels.sim.active)[:, spec.walls : spec.num_polygons]
-    counts = np.asarray(levels.sim.num_vertices)[:, spec.walls :][free]
+    levels = sample_levels(jax.random.key(0), 64, size, params)
+    check_all(levels)
+    free = np.asarray(levels.sim.active)[:, size.num_walls : size.num_polygons]
+    counts = np.asarray(levels.sim.num_vertices)[:, size.num_walls :][free]
     least, most = {(1.0, 0.0): (3, 3), (0.0, 1.0): (5, 8), (0.3, 0.4): (3, 8)}[chances]
     assert (counts.min(), counts.max()) == (least, most)
 
@@ -171,23 +175,23 @@ def test_other_polygons(chances):
     ],
 )
 def test_any_size(changes):
-    spec = dataclasses.replace(SIZES["m"], **changes)
-    check_all(sample_levels(jax.random.key(0), 32, spec, GeneratorParams()), spec)
+    size = dataclasses.replace(SIZES["m"], **changes)
+    check_all(sample_levels(jax.random.key(0), 32, size, GeneratorParams()))
 
 
 def test_no_game_without_two_free_shapes():
     with pytest.raises(ValueError, match="at least 2 body slots"):
-        sample_levels(jax.random.key(0), 2, EnvSpec(5, 0, 1, 1), GeneratorParams())
+        sample_levels(jax.random.key(0), 2, LevelSize(5, 0, 1, 1), GeneratorParams())
     with pytest.raises(ValueError, match="max_vertices must be at least 4"):
-        sample_level(jax.random.key(0), EnvSpec(6, 1, 1, 1, max_vertices=3))
+        sample_level(jax.random.key(0), LevelSize(6, 1, 1, 1, max_vertices=3))
 
 
 def test_extreme_draws_are_valid():
     """Uniforms at both ends of their range."""
-    spec = SIZES["s"]
-    rows = num_uniforms(free_slots(spec))
+    size = SIZES["s"]
+    rows = num_uniforms(free_slots(size))
     ends = jnp.stack([jnp.zeros(rows), jnp.full(rows, 1 - 2.0**-24)])
-    check_all(jax.jit(grow_levels, static_argnames="spec")(ends, GeneratorParams(), spec), spec)
+    check_all(jax.jit(grow_levels, static_argnames="size")(ends, GeneratorParams(), size))
 
 
 def drawn_and_filtered(blue_floor_chance):
@@ -197,17 +201,16 @@ def drawn_and_filtered(blue_floor_chance):
 
 
 def test_filtered_levels_are_not_solved_by_doing_nothing():
-    spec = SIZES["s"]
     levels, passed = drawn_and_filtered(0.3)
     assert passed.all()
-    assert not noop_solves(levels, spec).any()
-    check_all(levels, spec)
+    assert not noop_solves(levels).any()
+    check_all(levels)
     unfiltered = jax.tree.map(lambda value: value[:64], drawn("s"))
-    solved = np.asarray(noop_solves(unfiltered, spec))
+    solved = np.asarray(noop_solves(unfiltered))
     assert 0.05 < solved.mean() < 0.5
     kept, mask = filter_levels(unfiltered, ~jnp.asarray(solved))
     assert mask.sum() == (~solved).sum()
-    np.testing.assert_array_equal(kept.role[: mask.sum()], unfiltered.role[~solved])
+    np.testing.assert_array_equal(kept.labels.role[: mask.sum()], unfiltered.labels.role[~solved])
 
 
 def test_filter_says_when_nothing_is_left():
@@ -221,11 +224,10 @@ def test_filter_says_when_nothing_is_left():
 
 @pytest.mark.slow
 def test_one_level_does_nothing_as_in_a_batch():
-    spec = SIZES["s"]
     levels = jax.tree.map(lambda value: value[:64], drawn("s"))
-    outcome = noop_outcome(levels, spec)
+    outcome = noop_outcome(levels)
     for i in range(4):
-        assert noop_outcome(jax.tree.map(lambda value, i=i: value[i], levels), spec) == outcome[i]
+        assert noop_outcome(jax.tree.map(lambda value, i=i: value[i], levels)) == outcome[i]
 
 
 def box(x, y, half):
@@ -253,28 +255,28 @@ def test_contacts_of_known_shapes():
 
 def test_contacts_are_those_of_the_engine():
     """Every pair of free shapes of 2,048 levels, many of them joined and so overlapping."""
-    spec, sim = SIZES["m"], drawn("m").sim
-    still = jnp.zeros(spec.num_joints + spec.num_thrusters)
-    step = lambda state: jax2d.step(state, still, jax2d.SimParams(), spec.sim)[1].active
+    size, sim = SIZES["m"], drawn("m").sim
+    still = jnp.zeros(size.num_joints + size.num_thrusters)
+    step = lambda state: jax2d.step(state, still, jax2d.SimParams(), size.sim_spec())[1].active
     active = np.asarray(jax.jit(jax.vmap(step))(sim))
-    angle, circles = sim.rotation[:, : spec.num_polygons, None], slice(spec.num_polygons, None)
+    angle, circles = sim.rotation[:, : size.num_polygons, None], slice(size.num_polygons, None)
     local_x, local_y = sim.vertices[..., 0], sim.vertices[..., 1]
-    center = sim.position[:, : spec.num_polygons, None]
+    center = sim.position[:, : size.num_polygons, None]
     x = center[..., 0] + jnp.cos(angle) * local_x - jnp.sin(angle) * local_y
     y = center[..., 1] + jnp.sin(angle) * local_x + jnp.cos(angle) * local_y
     outline = lambda body: overlap.outline(x[:, body].T, y[:, body].T)
     round_x, round_y = sim.position[:, circles, 0], sim.position[:, circles, 1]
-    disc = lambda body: (*(value[:, body - spec.num_polygons] for value in (round_x, round_y, sim.radius)),)
+    disc = lambda body: (*(value[:, body - size.num_polygons] for value in (round_x, round_y, sim.radius)),)
     expected, seen = {}, 0
-    for slot, (a, b) in enumerate(contact_pairs(spec.sim)):
+    for slot, (a, b) in enumerate(contact_pairs(size.sim_spec())):
         expected[a, b] = expected.get((a, b), 0) + active[:, slot].astype(int)
     for (a, b), counts in expected.items():
-        if min(a, b) < spec.walls:
+        if min(a, b) < size.num_walls:
             continue
         first, second = sorted((a, b))
-        if second < spec.num_polygons:
+        if second < size.num_polygons:
             got = overlap.polygon_contacts(outline(first), outline(second))
-        elif first < spec.num_polygons:
+        elif first < size.num_polygons:
             got = overlap.circle_overlaps_polygon(*disc(second), outline(first))
         else:
             (x_a, y_a, r_a), (x_b, y_b, r_b) = disc(first), disc(second)
@@ -287,9 +289,9 @@ def test_contacts_are_those_of_the_engine():
 
 def test_joined_shapes_should_stick_out_of_each_other():
     """To a box of half sizes 1 and 0.3, at (0.5, 0) of it."""
-    spec = dataclasses.replace(SIZES["s"], num_walls=0)
+    size = dataclasses.replace(SIZES["s"], num_walls=0)
     draws = {name: jnp.full((1, 1, 1), 0.5) for name in PROPOSAL_DRAWS}
-    middle = jax.tree.map(lambda value: value[0, 0], propose(draws, GeneratorParams(), spec.max_vertices))
+    middle = jax.tree.map(lambda value: value[0, 0], propose(draws, GeneratorParams(), size.max_vertices))
     number = lambda value: jnp.full((1,), value, jnp.float32)
     no = jnp.zeros((1,), bool)
     target = Target(no, *map(number, (0, 0, 1, 0, 0, 1, 0.3)))
@@ -300,7 +302,7 @@ def test_joined_shapes_should_stick_out_of_each_other():
     def hidden(is_circle, size):
         sized = at_half._replace(radius=number(size), half_width=number(size), half_height=number(size))
         return bool(
-            is_hidden(sized, ~no if is_circle else no, target, spec.max_vertices, GeneratorParams())[0]
+            is_hidden(sized, ~no if is_circle else no, target, size.max_vertices, GeneratorParams())[0]
         )
 
     # A circle must be wider than the box is high, 0.3, and must not hide its corners, 1.044 from the center.
@@ -314,10 +316,10 @@ def test_red_floors_have_no_red_shape_and_keep_the_sides():
     levels = jax.device_get(sample_levels(jax.random.key(5), 256, SIZES["m"], params))
     free = levels.sim.active.copy()
     free[:, : SIZES["m"].walls] = False
-    assert not (free & (levels.role == RED)).any()
+    assert not (free & (levels.labels.role == RED)).any()
     # Without chance, green starts within the left half and blue within the right one: colors do not swap.
-    assert (levels.sim.position[..., 0][free & (levels.role == GREEN)] < 2.5).all()
-    assert (levels.sim.position[..., 0][free & (levels.role == BLUE)] > 2.5).all()
+    assert (levels.sim.position[..., 0][free & (levels.labels.role == GREEN)] < 2.5).all()
+    assert (levels.sim.position[..., 0][free & (levels.labels.role == BLUE)] > 2.5).all()
 
 
 @pytest.mark.parametrize("count", range(3, 9))

@@ -21,12 +21,12 @@ def test_every_part_is_as_it_was_asked_for():
     builder.weld(disc, ball, (2.0, 3.0))
     builder.thruster(box, 90, 0.7, 1, at=(1.0, 1.8))
     level = builder.level()
-    kx.validate_level(level, SIZE)
+    kx.validate_level(level)
     sim, joints, thrusters = level.sim, level.sim.joints, level.sim.thrusters
 
     roles = np.zeros(SIZE.num_bodies, int)
     roles[[0, 3, box.index, disc.index]] = 3, 2, 1, 2
-    np.testing.assert_array_equal(level.role, roles)
+    np.testing.assert_array_equal(level.labels.role, roles)
     np.testing.assert_allclose(sim.gravity, (0, -5))
     np.testing.assert_allclose(sim.position[box.index], (1, 2))
     assert sim.rotation[box.index] == pytest.approx(np.pi / 2)
@@ -41,12 +41,16 @@ def test_every_part_is_as_it_was_asked_for():
     assert limits == pytest.approx((-np.pi / 2, np.pi / 4))
     assert (joints.motor_speed[0], joints.motor_power[0]) == (-0.5, 2.0)
     assert list(joints.weld[:2]) == [False, True]
-    assert (level.motor_binding[0], level.motor_auto[0], level.motor_auto[1]) == (3, True, False)
+    assert (level.labels.motor_binding[0], level.labels.motor_auto[0], level.labels.motor_auto[1]) == (
+        3,
+        True,
+        False,
+    )
 
     # It pushes up in the room, which is along the box's own first axis.
     assert thrusters.direction[0] == pytest.approx(0, abs=1e-6)
     np.testing.assert_allclose(thrusters.anchor[0], (-0.2, 0), atol=1e-6)
-    assert (thrusters.power[0], level.thruster_binding[0]) == (np.float32(0.7), 1)
+    assert (thrusters.power[0], level.labels.thruster_binding[0]) == (np.float32(0.7), 1)
 
 
 def test_a_beam_reaches_beyond_its_ends_by_the_overhang():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 
 import jax
@@ -12,7 +13,7 @@ import pytest
 from kinetix_py.levels.checks import LevelError
 from kinetix_py.levels.files import level_from_json, level_to_json, load_level, save_level
 from kinetix_py.levels.level import empty_level, stack_levels
-from kinetix_py.spec import SIZES, EnvSpec
+from kinetix_py.sizes import SIZES, LevelSize
 from tests.kinetix_py.level_samples import ODD, assert_canonical, assert_same, example, level_of_all_kinds
 
 
@@ -237,19 +238,27 @@ def bad_level():
     return level
 
 
+def few_bindings():
+    return dataclasses.replace(level_of_all_kinds(), size=dataclasses.replace(ODD, num_motor_bindings=4))
+
+
 BATCH = stack_levels([empty_level(SIZES["s"])] * 2)
 REFUSED = {
     "not valid": (bad_level, {}, "radius must be above 0, got -1"),
-    "too small a size": (level_of_all_kinds, {"spec": SIZES["m"]}, "num_polygons is 7, but at most 6"),
-    "binding": (level_of_all_kinds, {}, "joint 0: motor_binding must be in 0 .. 3, got 4"),
-    "motor_auto": (level_of_all_kinds, {"format": "kinetix", "spec": ODD}, "joint 0: motor_auto is True"),
+    "another size": (
+        lambda: dataclasses.replace(level_of_all_kinds(), size=SIZES["m"]),
+        {},
+        "sim.vertices has shape (7, 8, 2)",
+    ),
+    "binding": (few_bindings, {}, "joint 0: motor_binding must be in 0 .. 3, got 4"),
+    "motor_auto": (level_of_all_kinds, {"format": "kinetix"}, "joint 0: motor_auto is True"),
     "solution": (
         level_of_all_kinds,
-        {"spec": ODD, "solution": [[3] * 8]},
+        {"solution": [[3] * 8]},
         "solution[0][0] must be in 0 .. 2, got 3",
     ),
-    "no solution": (level_of_all_kinds, {"spec": ODD, "solution": object()}, "is not JSON"),
-    "name": (level_of_all_kinds, {"spec": ODD, "name": 3}, "name must be a string, got 3"),
+    "no solution": (level_of_all_kinds, {"solution": object()}, "is not JSON"),
+    "name": (level_of_all_kinds, {"name": 3}, "name must be a string, got 3"),
     "no field": (lambda: empty_level(SIZES["s"]), {"format": "kinetix", "name": "x"}, "name must be None"),
     "format": (
         lambda: empty_level(SIZES["s"]),
@@ -258,8 +267,8 @@ REFUSED = {
     ),
     "batch": (lambda: BATCH, {}, "a file holds one level, got a batch of shape (2,)"),
     "huge": (
-        lambda: empty_level(SIZES["s"]),
-        {"spec": EnvSpec(5, 2, 999, 1)},
+        lambda: empty_level(LevelSize(5, 2, 999, 1)),
+        {},
         "num_joints must be at most 256, got 999",
     ),
 }

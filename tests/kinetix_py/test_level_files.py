@@ -19,7 +19,7 @@ from kinetix_py.levels.files import (
     save_level,
 )
 from kinetix_py.levels.level import empty_level, from_scene
-from kinetix_py.spec import SIZES, EnvSpec
+from kinetix_py.sizes import SIZES, LevelSize
 from tests.jax2d.kinetix_files import LEVELS, read_level
 from tests.kinetix_py.level_samples import (
     ODD,
@@ -29,6 +29,7 @@ from tests.kinetix_py.level_samples import (
     used,
     without,
 )
+from tests.kinetix_py.small_levels import relabeled
 
 PATHS = sorted(LEVELS.glob("*/*.json"))
 needs_levels = pytest.mark.skipif(not PATHS, reason="Kinetix's level files are not beside the project")
@@ -41,11 +42,11 @@ def test_kinetix_levels_survive_both_formats(path, tmp_path):
     assert_canonical(file.level)
     for format in ("own", "kinetix"):
         target = tmp_path / f"{format}.json"
-        save_level(file.level, target, format=format, spec=file.spec, env=file.env)
+        save_level(file.level, target, format=format, env=file.env)
         again = load_level_file(target)
         assert_same(file.level, again.level)
         assert_canonical(again.level)
-        assert again.spec == file.spec
+        assert again.level.size == file.level.size
         jax.tree.map(np.testing.assert_array_equal, file.level, again.level)
 
 
@@ -54,15 +55,13 @@ def test_kinetix_levels_are_what_the_file_says(path):
     file, other = load_level_file(path), read_level(path)
     wanted = from_scene(
         other.state,
-        file.spec,
+        file.level.size,
         role=other.roles,
         motor_binding=other.motor_bindings,
         thruster_binding=other.thruster_bindings,
     )
-    densities = file.level.density  # from_scene derives them; a file states them
-    assert_same(
-        file.level, jax.tree.map(np.asarray, wanted).__class__(**vars(wanted) | {"density": densities})
-    )
+    densities = file.level.labels.density  # from_scene derives them; a file states them
+    assert_same(file.level, relabeled(wanted, density=densities))
     stated = json.loads(path.read_text())["env_state"]
     for row, density in zip(stated["polygon"] + stated["circle"], densities, strict=True):
         assert not row["active"] or np.float32(row["density"]) == density
@@ -91,7 +90,7 @@ def stated(row, kind):
 @each_level
 def test_rewritten_kinetix_files_say_the_same(path):
     old, file = json.loads(path.read_text()), load_level_file(path)
-    new = json.loads(level_to_json(file.level, format="kinetix", spec=file.spec, env=file.env))
+    new = json.loads(level_to_json(file.level, format="kinetix", env=file.env))
     assert new["env_params"] == old["env_params"] and list(new) == list(old)
     assert new["static_env_params"] == old["static_env_params"]
     before, after = old["env_state"], new["env_state"]
@@ -111,7 +110,7 @@ def test_rewritten_kinetix_files_say_the_same(path):
 def test_anchors_in_the_world_are_where_kinetix_has_them():
     for path in (path for path in PATHS if "triangles" not in path.stem):  # those moved without their joints
         old, file = json.loads(path.read_text())["env_state"], load_level_file(path)
-        new = json.loads(level_to_json(file.level, format="kinetix", spec=file.spec))["env_state"]
+        new = json.loads(level_to_json(file.level, format="kinetix"))["env_state"]
         for a, b in zip(old["joint"] + old["thruster"], new["joint"] + new["thruster"], strict=True):
             if a["active"]:
                 for axis in "01":
@@ -121,7 +120,7 @@ def test_anchors_in_the_world_are_where_kinetix_has_them():
 @needs_levels
 def test_own_files_are_short():
     files = [load_level_file(path) for path in PATHS]
-    sizes = [len(level_to_json(file.level, spec=file.spec)) for file in files]
+    sizes = [len(level_to_json(file.level)) for file in files]
     assert statistics.median(sizes) <= 1000 and max(sizes) <= 1500
 
 
@@ -131,35 +130,36 @@ def test_own_format_keeps_every_field(change, tmp_path):
     solution = np.tile([[2, 1, 0, 0, 1, 1, 0, 1]], (3, 1))
     notes = {"name": "Ünï", "author": "me", "description": "two\nlines"}
     env = {"env_params": {"base_friction": 0.7}, "static_env_params": {}}
-    save_level(level, path, spec=ODD, solution=solution, env=env, **notes)
+    save_level(level, path, solution=solution, env=env, **notes)
     file = load_level_file(path)
     assert_same(level, file.level)
     assert_canonical(file.level)
     assert (file.name, file.author, file.description) == tuple(notes.values())
-    assert file.solution == solution.tolist() and file.spec == ODD and file.env == env
+    assert file.solution == solution.tolist() and file.level.size == ODD and file.env == env
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_kinetix_format_keeps_what_it_can():
     level = level_of_all_kinds()
-    level = type(level)(**vars(level) | {"motor_auto": np.zeros(4, bool)})
-    env = {"env_params": {"gust": 2.0}, "static_env_params": {"screen_dim": {"0": 125, "1": 125}}}
-    spec = EnvSpec(**vars(ODD) | {"solver_iterations": 12, "warm_start": False})
-    file = level_from_json(level_to_json(level, format="kinetix", spec=spec, env=env))
+    level = relabeled(level, motor_auto=np.zeros(4, bool))
+    static = {"num_solver_iterations": 12, "do_warm_starting": False, "screen_dim": {"0": 125, "1": 125}}
+    env = {"env_params": {"gust": 2.0}, "static_env_params": static}
+    file = level_from_json(level_to_json(level, format="kinetix", env=env))
     assert_same(level, file.level)
-    assert file.spec == spec and file.env == env
-    own = level_from_json(level_to_json(file.level, spec=file.spec, env=file.env))
-    assert own.spec == spec and own.env == env
+    assert file.level.size == ODD and file.env == env
+    assert file.solver_options == {"solver_iterations": 12, "warm_start": False}
+    own = level_from_json(level_to_json(file.level, env=file.env))
+    assert own.level.size == ODD and own.env == env and own.solver_options == file.solver_options
 
 
 @pytest.mark.parametrize("size", [*SIZES, "none", "two walls"])
 def test_empty_rooms(size):
-    spec = {"none": EnvSpec(0, 0, 0, 0), "two walls": EnvSpec(2, 0, 0, 0)}.get(size) or SIZES[size]
-    level = empty_level(spec)
-    text = level_to_json(level, spec=spec)
+    small = {"none": LevelSize(0, 0, 0, 0), "two walls": LevelSize(2, 0, 0, 0)}
+    level = empty_level(small.get(size, size))
+    text = level_to_json(level)
     assert '"bodies": []' in text and "walls" not in json.loads(text)
     assert_same(level, level_from_json(text).level)
-    assert_same(level, level_from_json(level_to_json(level, format="kinetix", spec=spec)).level)
+    assert_same(level, level_from_json(level_to_json(level, format="kinetix")).level)
 
 
 def test_a_file_written_by_hand():
@@ -180,7 +180,7 @@ def test_a_file_written_by_hand():
             "thrusters": [{"body": "car", "direction": 1.5}],
         }
     )
-    scene = jax2d.Scene(SIZES["m"].sim)
+    scene = jax2d.Scene(SIZES["m"].sim_spec())
     scene.add_walls()
     car = scene.add_box((2, 1), 1, 0.5, density=2)
     wheel = scene.add_circle((1.5, 1), 0.2)
@@ -193,7 +193,7 @@ def test_a_file_written_by_hand():
             assert used(file.level)[name] == value
         else:
             np.testing.assert_allclose(used(file.level)[name], value, rtol=1e-6, err_msg=name)
-    assert file.spec == SIZES["m"] and file.solution is None
+    assert file.level.size == SIZES["m"] and file.solution is None
 
 
 finite = st.floats(-20, 20, width=32, allow_subnormal=False)
@@ -203,17 +203,17 @@ positive = st.floats(1 / 64, 3, width=32)
 @st.composite
 def levels(draw):
     """Levels of a few random shapes, joined at random."""
-    spec = EnvSpec(6, draw(st.integers(0, 2)), 2, 1, max_vertices=draw(st.sampled_from([4, 8])))
-    scene = jax2d.Scene(spec.sim)
+    level_size = LevelSize(6, draw(st.integers(0, 2)), 2, 1, max_vertices=draw(st.sampled_from([4, 8])))
+    scene = jax2d.Scene(level_size.sim_spec())
     scene.add_walls(friction=draw(positive))
     bodies = []
     for _ in range(draw(st.integers(0, 2))):
-        count, size = draw(st.integers(3, spec.max_vertices)), draw(positive)
+        count, size = draw(st.integers(3, level_size.max_vertices)), draw(positive)
         angle = draw(finite) - np.arange(count) * 2 * np.pi / count
         points = size * np.stack([np.cos(angle), np.sin(angle)], 1)
         options = {"rotation": draw(finite), "density": draw(positive), "static": draw(st.booleans())}
         bodies.append(scene.add_polygon((draw(finite), draw(finite)), points, **options))
-    for _ in range(spec.num_circles):
+    for _ in range(level_size.num_circles):
         options = {
             "restitution": draw(st.floats(0, 1, width=32, allow_subnormal=False)),
             "velocity": (draw(finite), 0),
@@ -223,17 +223,16 @@ def levels(draw):
         limits = draw(st.none() | st.tuples(st.floats(-3, 0), st.floats(0, 3)))
         scene.add_revolute_joint(*bodies[:2], (1, 1), motor_speed=draw(finite), limits=limits)
         scene.add_thruster(bodies[-1], (draw(finite), 2), draw(finite), draw(positive))
-    role = draw(st.lists(st.integers(0, 3), min_size=spec.num_bodies, max_size=spec.num_bodies))
+    role = draw(st.lists(st.integers(0, 3), min_size=level_size.num_bodies, max_size=level_size.num_bodies))
     auto = draw(st.tuples(st.booleans(), st.booleans()))
-    return spec, from_scene(scene.build(), spec, role=role, motor_auto=auto)
+    return from_scene(scene.build(), level_size, role=role, motor_auto=auto)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(levels())
-def test_any_level_survives(drawn):
-    spec, level = drawn
-    text = level_to_json(level, spec=spec)
+def test_any_level_survives(level):
+    text = level_to_json(level)
     file = level_from_json(text)
     assert_same(level, file.level)
-    assert file.spec == spec
-    assert level_to_json(file.level, spec=file.spec) == text
+    assert file.level.size == level.size
+    assert level_to_json(file.level) == text

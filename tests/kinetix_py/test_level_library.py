@@ -44,7 +44,7 @@ def replays(size, nudges, names=None):
         levels += [level, level, nudged(file.level, nudges, seed=2)]
         plans += [plan, np.zeros_like(plan), *[plan] * nudges]
     batch = jax.tree.map(lambda *parts: np.concatenate(parts), *levels)
-    env = kx.make(size, observation="blind")
+    env = kx.make(size, observation_type="blind")
     outcome = play_plans(env, batch, np.stack(plans), STEPS).outcome
     return np.asarray(outcome).reshape(-1, 2 + nudges)
 
@@ -80,7 +80,7 @@ def test_files_hold_what_the_families_build():
         same = jax.tree.map(lambda a, b: np.array_equal(a, b), file.level, member.level())
         assert all(jax.tree.leaves(same)), name
         assert (file.name, file.description) == (name, member.description)
-        assert file.spec == kx.SIZES[member.size]
+        assert file.level.size == kx.SIZES[member.size]
         assert file.difficulty.label == member.label
 
 

@@ -16,7 +16,7 @@ from tests.kinetix_py.small_levels import TINY, car, falling, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
-SPEC = kx.SIZES["m"]
+SIZE = kx.SIZES["m"]
 PARAMS = GeneratorParams()
 
 
@@ -25,10 +25,10 @@ def full():
     key = jax.random.key(0)
     grow = jax.jit(lambda key, level, i: jax.lax.switch(i, adders, key, level))
     adders = [
-        lambda key, level, name=name: EDITS[name](key, level, SPEC, PARAMS)
+        lambda key, level, name=name: EDITS[name](key, level, PARAMS)
         for name in ("add_shape", "add_joint", "add_thruster", "move_shape")
     ]
-    level = kx.pad_level(falling(), SPEC)
+    level = kx.pad_level(falling(), SIZE)
     for i in range(200):
         level = grow(jax.random.fold_in(key, i), level, i % 4)
     return level
@@ -36,14 +36,14 @@ def full():
 
 @pytest.fixture(scope="module")
 def levels():
-    return {"car": kx.pad_level(car(), SPEC), "rocket": kx.pad_level(rocket(), SPEC), "full": full()}
+    return {"car": kx.pad_level(car(), SIZE), "rocket": kx.pad_level(rocket(), SIZE), "full": full()}
 
 
 @pytest.fixture(scope="module")
 def edit_many():
     """Applies an edit with many keys."""
     return {
-        name: jax.jit(jax.vmap(lambda key, level, f=f: f(key, level, SPEC, PARAMS), (0, None)))
+        name: jax.jit(jax.vmap(lambda key, level, f=f: f(key, level, PARAMS), (0, None)))
         for name, f in EDITS.items()
     }
 
@@ -61,10 +61,11 @@ def test_edited_levels_stay_valid(name, levels, edit_many):
     for level in levels.values():
         edited = edit_many[name](jax.random.split(jax.random.key(1), 24), level)
         for i in range(24):
-            kx.validate_level(one(edited, i), SPEC)
+            kx.validate_level(one(edited, i))
         for which in (1, 2):
             before, after = (
-                ((np.asarray(x.role) == which) & np.asarray(x.sim.active)).any(-1) for x in (level, edited)
+                ((np.asarray(x.labels.role) == which) & np.asarray(x.sim.active)).any(-1)
+                for x in (level, edited)
             )
             assert (after >= before).all()  # the last one stays
 
@@ -79,7 +80,7 @@ def test_a_full_level_takes_nothing_more(levels, edit_many):
 
 
 def test_an_empty_level_is_left_alone(edit_many):
-    level = kx.empty_level(SPEC)
+    level = kx.empty_level(SIZE)
     keys = jax.random.split(jax.random.key(3), 8)
     for name in EDITS:
         if name not in ("add_shape", "change_gravity"):
@@ -98,34 +99,34 @@ def test_each_edit_does_what_it_says(levels, edit_many):
     assert (np.asarray(done["add_thruster"].sim.thrusters.active).sum(1) == 1).all()
     assert not edit_many["remove_thruster"](keys, levels["rocket"]).sim.thrusters.active.any()
     assert (np.asarray(done["change_gravity"].sim.gravity)[:, 1] <= 0).all()
-    wheel = SPEC.num_polygons
-    assert (np.asarray(done["change_role"].role)[:, wheel] > 0).all()
+    wheel = SIZE.num_polygons
+    assert (np.asarray(done["change_role"].labels.role)[:, wheel] > 0).all()
     assert (np.asarray(done["toggle_static"].sim.inverse_mass)[:, wheel] == 0).all()
 
 
 def test_what_is_joined_moves_and_turns_as_one(levels, edit_many):
     keys, level = jax.random.split(jax.random.key(5), 32), levels["car"]
-    arm = lambda sim: np.asarray(sim.position[..., SPEC.num_polygons, :] - sim.position[..., 4, :])
+    arm = lambda sim: np.asarray(sim.position[..., SIZE.num_polygons, :] - sim.position[..., 4, :])
     moved = edit_many["move_shape"](keys, level).sim
     np.testing.assert_allclose(arm(moved), np.tile(arm(level.sim), (32, 1)), atol=1e-5)
     assert np.ptp(np.asarray(moved.position)[:, 4, 0]) > 0.5
     turned = edit_many["rotate_shape"](keys, level).sim
     np.testing.assert_allclose(np.linalg.norm(arm(turned), axis=1), 0.4, atol=1e-5)
     rotation = np.asarray(turned.rotation)
-    np.testing.assert_allclose(rotation[:, 4], rotation[:, SPEC.num_polygons], atol=1e-6)
+    np.testing.assert_allclose(rotation[:, 4], rotation[:, SIZE.num_polygons], atol=1e-6)
 
 
 def test_a_resized_shape_keeps_its_density(levels, edit_many):
     edited = edit_many["resize_shape"](jax.random.split(jax.random.key(6), 32), levels["rocket"])
     for i in range(4):
         sim = one(edited, i).sim
-        mass = 1 / np.asarray(sim.inverse_mass)[SPEC.num_polygons : SPEC.num_polygons + 2]
+        mass = 1 / np.asarray(sim.inverse_mass)[SIZE.num_polygons : SIZE.num_polygons + 2]
         np.testing.assert_allclose(mass, np.pi * np.asarray(sim.radius)[:2] ** 2, rtol=1e-5)
     assert np.ptp(np.asarray(edited.sim.radius)) > 0.05
 
 
 def test_fixing_and_freeing_gives_the_mass_back(edit_many):
-    level = kx.pad_level(falling(), SPEC)  # an static blue box and a green ball, the only movable actor
+    level = kx.pad_level(falling(), SIZE)  # an static blue box and a green ball, the only movable actor
     freed = one(edit_many["toggle_static"](jax.random.split(jax.random.key(7), 4), level), 0)
     assert freed.sim.inverse_mass[4] == pytest.approx(1 / (0.8 * 0.4), rel=1e-5)
     assert freed.sim.inverse_inertia[4] == pytest.approx(12 / (0.32 * (0.8**2 + 0.4**2)), rel=1e-5)
@@ -146,14 +147,14 @@ def test_joints_link_at_one_point(levels):
 
 
 def test_mutate_draws_from_the_edits_named():
-    level = kx.pad_level(rocket(), SPEC)
-    move = jax.jit(lambda key: mutate_level(key, level, SPEC, num_edits=2, edits=("move_shape",)))
+    level = kx.pad_level(rocket(), SIZE)
+    move = jax.jit(lambda key: mutate_level(key, level, num_edits=2, edits=("move_shape",)))
     moved = move(jax.random.key(8))
     assert not same(moved, level)
     back = dataclasses.replace(moved, sim=dataclasses.replace(moved.sim, position=level.sim.position))
     assert same(back, level)
     with pytest.raises(ValueError, match="'explode'"):
-        mutate_level(jax.random.key(0), level, SPEC, edits=("explode",))
+        mutate_level(jax.random.key(0), level, edits=("explode",))
 
 
 def test_many_random_edits_stay_valid_without_a_retrace():
@@ -162,14 +163,14 @@ def test_many_random_edits_stay_valid_without_a_retrace():
     @jax.jit
     def run(key, params):
         traces.append(1)
-        start = kx.pad_level(car(), SPEC)
-        grow = lambda key: mutate_level(key, start, SPEC, params, num_edits=20)
+        start = kx.pad_level(car(), SIZE)
+        grow = lambda key: mutate_level(key, start, params, num_edits=20)
         return jax.vmap(grow)(jax.random.split(key, 16))
 
     edited = run(jax.random.key(9), PARAMS)
     run(jax.random.key(10), dataclasses.replace(PARAMS, thruster_power=1.0))
     assert len(traces) == 1
     for i in range(16):
-        kx.validate_level(one(edited, i), SPEC)
+        kx.validate_level(one(edited, i))
     assert len(np.unique(np.asarray(edited.sim.active).sum(1))) > 1
     assert jnp.isfinite(edited.sim.position).all() and TINY.num_joints == 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
-from kinetix_py.actions import ACTION_TYPES, Actions, to_engine
+from kinetix_py.actions import ACTION_TYPES, ActionAdapter, actuator_controls
 from kinetix_py.observations.registry import OBSERVATIONS
 from kinetix_py.rendering.pixels import render_pixels
 from tests.kinetix_py.small_levels import TINY, batch, car, falling, play, rocket
@@ -21,9 +21,9 @@ KEY = jax.random.key(0)
 BALL = TINY.num_polygons
 
 
-def observe(level, name="entity", spec=TINY):
+def observe(level, name="entity", size=TINY):
     """The observation at an episode's start, and the state."""
-    return kx.make(spec, observation=name).reset(KEY, level)
+    return kx.make(size, observation_type=name).reset(KEY, level)
 
 
 # Each observation and each action type in the default run; all pairs in the slow one, as each is a program.
@@ -36,7 +36,7 @@ PAIRS = [
 
 @pytest.mark.parametrize("observation, action", PAIRS)
 def test_every_combination_runs_a_whole_episode(observation, action):
-    env = kx.make(TINY, observation=observation, action=action, auto_reset=True)
+    env = kx.make(TINY, observation_type=observation, action_type=action, auto_reset=True)
     levels = kx.stack_levels([falling(), car(), rocket()])
     params, traces = kx.EnvParams(max_timesteps=8), []
 
@@ -107,7 +107,7 @@ def test_flat_vectors_have_one_length_and_place_for_all_sizes():
 
 
 def test_a_function_may_be_the_observation():
-    height = lambda state, params, spec: state.sim.position[BALL, 1]
+    height = lambda state, params: state.sim.position[BALL, 1]
     obs, _ = observe(falling(), height)
     assert obs == pytest.approx(2.0)
 
@@ -134,31 +134,32 @@ def test_areas_in_pixels():
 
 
 def test_actions_by_hand():
-    spec = kx.SIZES["m"]
-    multi, one, many = (Actions(kind, spec) for kind in ("multi_discrete", "discrete", "continuous"))
-    np.testing.assert_array_equal(multi.values(jnp.array([0, 1, 2, 1, 0, 1])), [0, 1, -1, 1, 0, 1])
-    table = np.stack([one.values(jnp.int32(i)) for i in range(11)])
+    size = kx.SIZES["m"]
+    multi, one, many = (ActionAdapter(kind, size) for kind in ("multi_discrete", "discrete", "continuous"))
+    np.testing.assert_array_equal(multi.binding_values(jnp.array([0, 1, 2, 1, 0, 1])), [0, 1, -1, 1, 0, 1])
+    table = np.stack([one.binding_values(jnp.int32(i)) for i in range(11)])
     expected = np.zeros((11, 6))
     for i in range(4):
         expected[2 * i, i], expected[2 * i + 1, i] = -1, 1
     expected[9, 4] = expected[10, 5] = 1
     np.testing.assert_array_equal(table, expected)
     assert one.noop == 8 and (multi.noop == 0).all()
-    np.testing.assert_array_equal(many.values(jnp.array([-2.0, 0.5, 2, 0, -1, 3])), [-1, 0.5, 1, 0, 0, 1])
+    clipped = many.binding_values(jnp.array([-2.0, 0.5, 2, 0, -1, 3]))
+    np.testing.assert_array_equal(clipped, [-1, 0.5, 1, 0, 0, 1])
 
 
 def test_bindings_share_one_action():
     level = kx.pad_level(car(), kx.SIZES["m"])
-    controls = to_engine(jnp.array([0.5, -1.0, 0, 0, 1, 0]), level, kx.SIZES["m"])
+    controls = actuator_controls(jnp.array([0.5, -1.0, 0, 0, 1, 0]), level)
     np.testing.assert_array_equal(controls, [0.5, 0.5, 1, 1])  # padded slots listen to binding 0
-    controls = to_engine(jnp.zeros(6), car(auto=True), TINY)
+    controls = actuator_controls(jnp.zeros(6), car(auto=True))
     np.testing.assert_array_equal(controls, [1, 0])
 
 
 def test_action_masks_tell_what_a_level_has():
     masks = {}
     for kind in ACTION_TYPES:
-        env = kx.make(TINY, action=kind)
+        env = kx.make(TINY, action_type=kind)
         masks[kind] = [np.asarray(env.action_mask(env.reset(KEY, level)[1])) for level in (car(), rocket())]
     assert masks["continuous"][0].tolist() == [True] + [False] * 5
     assert masks["continuous"][1].tolist() == [False] * 4 + [True, False]
@@ -166,5 +167,5 @@ def test_action_masks_tell_what_a_level_has():
     assert masks["multi_discrete"][1].sum(1).tolist() == [1, 1, 1, 1, 2, 1]
     assert np.flatnonzero(masks["discrete"][0]).tolist() == [0, 1, 8]
     assert np.flatnonzero(masks["discrete"][1]).tolist() == [8, 9]
-    automatic = kx.make(TINY, action="continuous")
+    automatic = kx.make(TINY, action_type="continuous")
     assert not automatic.action_mask(automatic.reset(KEY, car(auto=True))[1]).any()

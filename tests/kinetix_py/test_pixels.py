@@ -11,6 +11,7 @@ import pytest
 
 import kinetix_py as kx
 from tests.kinetix_py import drawn_scenes as scenes
+from tests.kinetix_py.small_levels import relabeled
 
 SIZE = 500
 draw = jax.jit(lambda state: kx.render_pixels(state, SIZE))
@@ -57,7 +58,7 @@ def test_a_circle_of_any_radius_covers_its_area(state):
         ball = alone(state, scenes.BALL)
         place = ball.sim.position.at[scenes.BALL].set(jnp.array([x, 2.0]))
         sim = dataclasses.replace(ball.sim, position=place, radius=ball.sim.radius.at[0].set(radius))
-        black = dataclasses.replace(ball, sim=sim, role=ball.role.at[scenes.BALL].set(2))
+        black = relabeled(dataclasses.replace(ball, sim=sim), role=ball.labels.role.at[scenes.BALL].set(2))
         # Blue's red part is 0.15, the ink's too, so that the red channel is 1 - 0.85 * cover.
         cover = (1 - np.asarray(draw(black))[..., 0]) / 0.85
         assert cover.sum() * (5 / SIZE) ** 2 == pytest.approx(np.pi * radius**2, rel=5e-3)
@@ -69,7 +70,7 @@ def test_gradients_are_those_of_the_area(state):
 
     def area(radius):
         sim = dataclasses.replace(ball.sim, radius=ball.sim.radius.at[0].set(radius))
-        blue = dataclasses.replace(ball, sim=sim, role=ball.role.at[scenes.BALL].set(2))
+        blue = relabeled(dataclasses.replace(ball, sim=sim), role=ball.labels.role.at[scenes.BALL].set(2))
         return ((1 - kx.render_pixels(blue, 250)[..., 0]) / 0.85).sum() * (5 / 250) ** 2
 
     # One radius may be off, where many pixels' centers happen to be on the rim.

@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from kinetix_py.generator.sample import sample_levels
-from kinetix_py.spec import SIZES
+from kinetix_py.sizes import SIZES
 from tests.kinetix_py.reference_levels import (
     assert_close,
     means_of,
@@ -22,7 +22,7 @@ from tools.level_statistics import structure
 @pytest.mark.parametrize("size", SIZES)
 def test_play_agrees_with_the_reference(size):
     """4,096 levels, which makes it long."""
-    spec, count, expected = SIZES[size], 4096, reference(size)
-    levels = sample_levels(jax.random.key(2), count, spec)
-    assert_close(means_of(structure(levels, spec)), expected)
-    assert_close(played_on_floors_of(expected, levels, spec), expected, count)
+    count, expected = 4096, reference(size)
+    levels = sample_levels(jax.random.key(2), count, size)
+    assert_close(means_of(structure(levels)), expected)
+    assert_close(played_on_floors_of(expected, levels), expected, count)

@@ -112,13 +112,13 @@ def test_flames_and_arrows_show_what_is_on(state):
 
 
 def test_actions_of_all_kinds_mean_the_same():
-    host, spec = to_host(scenes.level()), scenes.SPEC
+    host = to_host(scenes.level())
     expected = [-1, 0, 0, 1, 1, 0]  # joints 0 .. 3, thrusters 0, 1
-    np.testing.assert_array_equal(controls(host, ACTION, spec), expected)
+    np.testing.assert_array_equal(controls(host, ACTION), expected)
     floats = np.array([1, -1, -1, 0, 1, 0.0])
-    np.testing.assert_array_equal(controls(host, floats, spec), expected)
-    np.testing.assert_array_equal(controls(host, np.int32(4), spec), [-1, 0, 0, 1, 0, 0])
-    np.testing.assert_array_equal(controls(host, np.int32([4, 9]), spec, axes=1)[1], [0, 0, 0, 1, 1, 0])
+    np.testing.assert_array_equal(controls(host, floats), expected)
+    np.testing.assert_array_equal(controls(host, np.int32(4)), [-1, 0, 0, 1, 0, 0])
+    np.testing.assert_array_equal(controls(host, np.int32([4, 9]), axes=1)[1], [0, 0, 0, 1, 1, 0])
 
 
 def test_a_batch_is_a_grid_with_one_legend_and_scale_bar():
@@ -149,7 +149,7 @@ def test_a_notebook_shows_levels(tmp_path):
 
 def reset(level):
     """The state at the start of an episode of a level."""
-    return kx.make(TINY, observation="blind").reset(jax.random.key(0), level)[1]
+    return kx.make(TINY, observation_type="blind").reset(jax.random.key(0), level)[1]
 
 
 def test_contacts_are_marked_where_shapes_touch():
@@ -158,9 +158,9 @@ def test_contacts_are_marked_where_shapes_touch():
     position, rotation = host.sim.position[None], host.sim.rotation[None]
     assert touch(host, ball, 4, position, rotation)[0] == pytest.approx((2.5, 0.8))
     assert touch(host, 0, 4, position, rotation)[0] == pytest.approx((2.5, 0.4))
-    pairs = np.sort(jax2d.contact_pairs(TINY.sim), axis=1)
-    resting = dataclasses.replace(state, contact=jnp.asarray((pairs == [4, ball]).all(1)))
-    np.testing.assert_allclose(contact_points(to_host(resting), TINY), [[2.5, 0.8]], atol=1e-6)
+    pairs = np.sort(jax2d.contact_pairs(TINY.sim_spec()), axis=1)
+    resting = dataclasses.replace(state, touching_slots=jnp.asarray((pairs == [4, ball]).all(1)))
+    np.testing.assert_allclose(contact_points(to_host(resting)), [[2.5, 0.8]], atol=1e-6)
     drawing = kx.render_svg(resting, contacts=True)
     (marks,) = [e for e in scenes.rooms(drawing)[0] if e.get("class") == "contacts"]
     assert [numbers(e.get("transform")) for e in marks] == [[250, 420]]
@@ -179,9 +179,9 @@ def test_two_circles_touch_between_their_centers():
 
 def test_linked_bodies_have_no_contact_marks():
     state = reset(car())
-    touching = dataclasses.replace(state, contact=jnp.ones_like(state.contact))
+    touching = dataclasses.replace(state, touching_slots=jnp.ones_like(state.touching_slots))
     # Three bodies with four walls and with each other, less the box with the wheel it is joined to.
-    assert len(contact_points(to_host(touching), TINY)) == 3 * 4 + 3 - 1
+    assert len(contact_points(to_host(touching))) == 3 * 4 + 3 - 1
 
 
 BAD = {
@@ -197,10 +197,6 @@ BAD = {
     "contacts are known of an EnvState, got a Level": lambda level: kx.render_svg(level, contacts=True),
     "action of this size must have shape (6,), got (5,)": lambda level: level.show(action=np.zeros(5)),
     "a batch of 3 needs as many actions, got 2": lambda level: batch(level).show(action=np.zeros((2, 6))),
-    "num_circles is 2 in the scene, but 4 in the spec": lambda level: level.show(
-        spec=dataclasses.replace(TINY, num_circles=4)
-    ),
-    "give the spec it is of": lambda level: level.show(spec=dataclasses.replace(TINY, num_walls=3)),
     "draw outside of jit and vmap": lambda level: jax.jit(lambda level: level.show() and 0)(level),
 }
 

@@ -114,7 +114,7 @@ def test_the_page_holds_positions_to_the_millimetre(states, tmp_path):
         assert episode["reward"][0] == 0
         np.testing.assert_allclose(episode["value"][: FRAMES - 1], data["values"][:frames, i], rtol=1e-6)
         last = to_host(jax.tree.map(lambda value, f=frames - 1, i=i: value[f, i], states))
-        spots = contact_points(last, scenes.SPEC)
+        spots = contact_points(last)
         np.testing.assert_allclose(episode["contacts"][-1], np.clip(spots, -32.768, 32.767), atol=5.1e-4)
 
 
@@ -131,8 +131,8 @@ def test_entries_along_time_may_lead_to_states_or_from_them(one, tmp_path):
 
 def largest_episode():
     """The worst an L-size episode may do: all slots in use, all bodies astir, one pair in ten touching."""
-    spec, rng = kx.SIZES["l"], np.random.default_rng(2)
-    scene = jax2d.Scene(spec.sim)
+    size, rng = kx.SIZES["l"], np.random.default_rng(2)
+    scene = jax2d.Scene(size.sim_spec())
     scene.add_walls()
     spots = iter(np.stack(np.meshgrid([0.8, 2.0, 3.2, 4.4], [1.0, 2.4, 3.8]), -1).reshape(-1, 2))
     bodies = [scene.add_box(next(spots), 0.4, 0.6, rotation=1) for _ in range(8)]
@@ -141,10 +141,10 @@ def largest_episode():
         scene.add_revolute_joint(bodies[a], bodies[a + 1], motor=True, limits=(-1, 1))
     for body in bodies[:2]:
         scene.add_thruster(body)
-    level = kx.from_scene(scene.build(), spec, role=[0] * 4 + [1, 2, 3, 1] * 3)
-    state = kx.make(spec, observation="blind").reset(jax.random.key(0), level)[1]
+    level = kx.from_scene(scene.build(), size, role=[0] * 4 + [1, 2, 3, 1] * 3)
+    state = kx.make(size, observation_type="blind").reset(jax.random.key(0), level)[1]
     states = scenes.along_time(state, 257)
-    states = dataclasses.replace(states, contact=rng.random(states.contact.shape) < 0.1)
+    states = dataclasses.replace(states, touching_slots=rng.random(states.touching_slots.shape) < 0.1)
     return states, rollout(rng, 256)
 
 

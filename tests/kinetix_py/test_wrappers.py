@@ -17,13 +17,13 @@ from tests.kinetix_py.small_levels import TINY, batch, falling, play, rocket
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
 # The action an environment gets, as far as an observation can tell: the thruster's work on the ball.
-speed = lambda state, params, spec: state.sim.velocity[TINY.num_polygons, 0]
+speed = lambda state, params: state.sim.velocity[TINY.num_polygons, 0]
 ON = jnp.array([0, 0, 0, 0, 1, 0])
 
 
 @pytest.fixture(scope="module")
 def env():
-    return kx.make(TINY, observation=speed, auto_reset=True)
+    return kx.make(TINY, observation_type=speed, auto_reset=True)
 
 
 def speeds(env, steps, limit=256, action=ON):
@@ -72,7 +72,7 @@ def test_action_history(env):
 
 
 def test_action_noise_has_its_scale():
-    still = kx.make(TINY, observation=speed, action="continuous")
+    still = kx.make(TINY, observation_type=speed, action_type="continuous")
     half = jnp.array([0, 0, 0, 0, 0.5, 0])
     obs = play(wrappers.ActionNoise(still, 0.1), batch(rocket(), 2000), 1, action=half)[0][0]
     exact = play(still, batch(rocket(), 1), 1, action=half)[0][0, 0]
@@ -81,7 +81,7 @@ def test_action_noise_has_its_scale():
 
 
 def test_episode_statistics_are_kept_until_the_next_end():
-    env = wrappers.EpisodeStatistics(kx.make(TINY, observation="blind", auto_reset=True))
+    env = wrappers.EpisodeStatistics(kx.make(TINY, observation_type="blind", auto_reset=True))
     _, _, reward, done, info = play(env, batch(falling(), 1), 40)
     end = int(np.argmax(done[:, 0]))
     length, total = info["returned_episode_length"][:, 0], info["returned_episode_return"][:, 0]
@@ -95,7 +95,7 @@ def test_wrappers_stack_and_show_the_environment_inside(env):
     stacked = wrappers.EpisodeStatistics(wrappers.ObservationHistory(wrappers.ActionDelay(env, 1), 2))
     obs, state, *_ = speeds(stacked, 3)
     assert obs.shape == (3, 2, 2) and obs[0, 0, 1] == 0 and obs[1, 0, 1] > 0
-    assert state.unwrapped.time[-1, 0] == 3 and stacked.spec == TINY
+    assert state.unwrapped.step_count[-1, 0] == 3 and stacked.size == TINY
     one = jax.tree.map(lambda value: value[-1, 0], state)
     np.testing.assert_array_equal(stacked.action_mask(one), env.action_mask(one.unwrapped))
 
@@ -114,12 +114,12 @@ def test_wrong_numbers_are_refused(env):
 @pytest.mark.filterwarnings("ignore::UserWarning")  # infinite bounds, and no registered name
 @pytest.mark.parametrize("observation, action", [("entity", "multi_discrete"), ("flat", "continuous")])
 def test_gymnasiums_own_checker(observation, action):
-    env = kx.make(TINY, observation=observation, action=action)
+    env = kx.make(TINY, observation_type=observation, action_type=action)
     check_env(GymnasiumEnv(env, batch(falling()), render_mode="rgb_array"), skip_render_check=False)
 
 
 def test_a_gymnasium_vector_resets_in_the_same_step():
-    env = kx.make(TINY, observation="blind", action="discrete", auto_reset=True)
+    env = kx.make(TINY, observation_type="blind", action_type="discrete", auto_reset=True)
     vector = GymnasiumVectorEnv(env, kx.stack_levels([falling(), rocket()]), 8, kx.EnvParams(max_timesteps=9))
     obs, info = vector.reset(seed=3)
     assert obs in vector.observation_space and set(info["level_index"]) == {0, 1}

@@ -9,7 +9,7 @@ from typing import Any
 
 from kinetix_py.levels.builder import LevelBuilder
 from kinetix_py.levels.level import Level
-from kinetix_py.spec import SIZES
+from kinetix_py.sizes import SIZES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class LibraryLevel:
           ValueError: it is of another size.
         """
         builder = self.build()
-        if builder.spec != SIZES[self.size]:
+        if builder.size != SIZES[self.size]:
             raise ValueError(
                 f"library: {self.name!r} is declared with size {self.size!r} and built with another"
             )
