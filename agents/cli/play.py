@@ -118,7 +118,7 @@ def _play(options: argparse.Namespace, session: Session) -> None:
     import kinetix_py as kx
     from kinetix_py.play.game import Game
     from kinetix_py.play.levels import in_turn, random_levels, read_levels
-    from kinetix_py.play.live import Live
+    from kinetix_py.play.game_loop import GameLoop
 
     server = _server(session, options.port)
     try:
@@ -135,13 +135,13 @@ def _play(options: argparse.Namespace, session: Session) -> None:
             size = size or kx.SIZES["s"]
             levels = random_levels(options.seed, size)
         print("compiling ...", flush=True)
-        live = Live(Game(size, levels, _params(options, pilot), pilot, options.watch), session)
+        loop = GameLoop(Game(size, levels, _params(options, pilot), pilot, options.watch), session)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"play at {server.address} (Ctrl-C ends)", flush=True)
         if options.open:
             webbrowser.open(server.address)
         try:
-            live.run()
+            loop.run()
         finally:
             session.close()
             server.shutdown()

@@ -1,4 +1,4 @@
-"""The page and what it talks to: HTTP on this machine alone, from the standard library.
+"""HTTP server of the page on the local machine, from the standard library.
 
 Frames reach the page as server-sent events (`/events`), keys come back as small POST requests (`/input`).
 The address is 127.0.0.1, and requests must name it: a page of some other site can neither read from this
@@ -15,27 +15,27 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from kinetix_py.play.session import MAX_NAME, Session, read_input
+from kinetix_py.play.session import MAX_NAME_LENGTH, Session, read_input
 from kinetix_py.rendering.player import page_frame
 
 HOST = "127.0.0.1"
 MAX_INPUT = 4096  # bytes of a message
-SIGN_OF_LIFE = 5.0  # s without news after which a page that is gone is found out
-POLICY = (
+HEARTBEAT_SECONDS = 5.0  # between comments on an idle stream; detects closed pages
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers a page."""
+    """Answers the requests of a page."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # a frame must not wait for the next one
     server: PlayServer
 
     def do_GET(self) -> None:
-        """The page, or its stream of frames."""
+        """Sends the page, or its stream of frames."""
         url = urlsplit(self.path)
         if url.path not in ("/", "/events"):
             self._refuse(HTTPStatus.NOT_FOUND, "there is only /, /events and /input")
@@ -46,7 +46,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self._stream(parse_qs(url.query).get("page", [""])[0])
 
     def do_POST(self) -> None:
-        """Keys and commands."""
+        """Receives keys and commands."""
         length = self.headers.get("Content-Length", "")
         # What is refused is not read, so that nothing can follow it on this connection.
         if urlsplit(self.path).path != "/input":
@@ -57,15 +57,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a message has at most {MAX_INPUT} bytes")
         else:
             try:
-                said = read_input(self.rfile.read(int(length)))
+                message = read_input(self.rfile.read(int(length)))
             except ValueError as error:
                 self._refuse(HTTPStatus.BAD_REQUEST, str(error))
                 return
-            self.server.session.say(said)
+            self.server.session.submit(message)
             self._answer(HTTPStatus.NO_CONTENT, b"", None)
 
     def _allowed(self, own_page_only: bool) -> bool:
-        """Whether the request names this server and comes from its page; refuses it if not."""
+        """Checks that the request names this server and comes from its page; refuses it otherwise."""
         hosts = self.server.hosts
         origin = self.headers.get("Origin")
         site = self.headers.get("Sec-Fetch-Site", "same-origin")
@@ -80,8 +80,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _stream(self, page: str) -> None:
         session = self.server.session
-        if not 0 < len(page) <= MAX_NAME:
-            self._refuse(HTTPStatus.BAD_REQUEST, f"page must be a text of 1 .. {MAX_NAME} letters")
+        if not 0 < len(page) <= MAX_NAME_LENGTH:
+            self._refuse(HTTPStatus.BAD_REQUEST, f"page must be a text of 1 .. {MAX_NAME_LENGTH} letters")
             return
         stream = session.join(page)
         if stream is None:
@@ -89,11 +89,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.close_connection = True  # the stream ends with it
         try:
-            self._head(HTTPStatus.OK, "text/event-stream")
+            self._send_head(HTTPStatus.OK, "text/event-stream")
             self.wfile.write(b"retry: 500\n\n")
             seen = (0, 0)
             while not session.closed:
-                level, frame, seen = session.news(seen, SIGN_OF_LIFE)
+                level, frame, seen = session.wait_for_update(seen, HEARTBEAT_SECONDS)
                 parts = [
                     f"event: {name}\ndata: {text}\n\n"
                     for name, text in (("level", level), ("frame", frame))
@@ -101,11 +101,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 ]
                 self.wfile.write("".join(parts or [": nothing new\n\n"]).encode())
         except ConnectionError:
-            return  # the page was closed, which is its right
+            return  # the page was closed
         finally:
             session.leave(page, stream)
 
-    def _head(self, status: HTTPStatus, kind: str | None, length: int | None = None) -> None:
+    def _send_head(self, status: HTTPStatus, kind: str | None, length: int | None = None) -> None:
         self.send_response(status)
         if kind is not None:
             self.send_header("Content-Type", kind)
@@ -115,34 +115,35 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         for name, value in (
             ("Cache-Control", "no-store"),
-            ("Content-Security-Policy", POLICY),
+            ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
             ("X-Content-Type-Options", "nosniff"),
         ):
             self.send_header(name, value)
         self.end_headers()
 
     def _answer(self, status: HTTPStatus, content: bytes, kind: str | None) -> None:
-        self._head(status, kind, len(content))
+        self._send_head(status, kind, len(content))
         self.wfile.write(content)
 
-    def _refuse(self, status: HTTPStatus, why: str) -> None:
+    def _refuse(self, status: HTTPStatus, reason: str) -> None:
         self.close_connection = True
-        self._answer(status, f"{why}\n".encode(), "text/plain; charset=utf-8")
+        self._answer(status, f"{reason}\n".encode(), "text/plain; charset=utf-8")
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Says nothing: every key is a request."""
+        """Logs nothing: every key is a request."""
 
 
 class PlayServer(http.server.ThreadingHTTPServer):
-    """Serves one session's page; requests are answered in threads of their own."""
+    """Serves the page of one session; answers every request in a thread of its own."""
 
     daemon_threads = True
 
     def __init__(self, session: Session, port: int):
-        """Takes the port.
+        """Binds the port.
 
         Args:
-          port: 0 for any that is free.
+          session: session that the page belongs to.
+          port: port number; 0 for any free one.
 
         Raises:
           OSError: the port is in use or not allowed.
@@ -156,16 +157,16 @@ class PlayServer(http.server.ThreadingHTTPServer):
         self.hosts = {name + end for name in (HOST, "localhost") for end in ends}
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Reports what went wrong, unless it is that a browser went away."""
+        """Reports an error, unless the browser closed the connection."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:
-        """What to open in a browser."""
+        """Address to open in a browser."""
         return f"http://{HOST}:{self.server_port}/"
 
     def server_bind(self) -> None:
-        """Takes the port, without asking any name server who this machine is."""
+        """Binds the port without a query to a name server."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]

@@ -15,11 +15,11 @@ import jax2d
 import kinetix_py as kx
 from kinetix_py.play import levels as levels_module
 from kinetix_py.play.game import Game
+from kinetix_py.play.game_loop import GameLoop
 from kinetix_py.play.keys import asked_values, key_hints
 from kinetix_py.play.levels import NamedLevel, in_turn, random_levels, read_levels
-from kinetix_py.play.live import Live
 from kinetix_py.play.server import PlayServer
-from kinetix_py.play.session import Collected, Session, read_input
+from kinetix_py.play.session import PendingInput, Session, read_input
 from tests import webdriver
 from tests.kinetix_py.small_levels import TINY, batch, rocket
 
@@ -71,8 +71,8 @@ def address():
     """A game of two levels, played live."""
     session = Session()
     server = PlayServer(session, 0)
-    live = Live(start_game(arm, rocket, pilot=Firing()), session)
-    threads = [threading.Thread(target=run) for run in (live.run, server.serve_forever)]
+    loop = GameLoop(start_game(arm, rocket, pilot=Firing()), session)
+    threads = [threading.Thread(target=run) for run in (loop.run, server.serve_forever)]
     for thread in threads:
         thread.start()
     yield server.address
@@ -202,37 +202,37 @@ def said(number, *held, command=None, page="one"):
 
 def test_a_session_keeps_keys_of_open_pages():
     session = Session()
-    session.say(said(1, "KeyA"))
-    assert session.collect() == Collected(frozenset(), (), {}, False)  # the page is not open
+    session.submit(said(1, "KeyA"))
+    assert session.take_input() == PendingInput(frozenset(), (), {}, False)  # the page is not open
     stream = session.join("one")
-    session.say(said(2, "KeyA", "KeyD"))
-    session.say(said(1, "KeyA", command="restart"))  # was overtaken
-    session.say(said(3))
+    session.submit(said(2, "KeyA", "KeyD"))
+    session.submit(said(1, "KeyA", command="restart"))  # was overtaken
+    session.submit(said(3))
     # Both were down for less than a frame, and count for one.
-    assert session.collect() == Collected(frozenset({"KeyA", "KeyD"}), ("restart",), {"one": 3}, True)
-    assert session.collect() == Collected(frozenset(), (), {"one": 3}, False)
-    session.say(said(4, "KeyW"))
+    assert session.take_input() == PendingInput(frozenset({"KeyA", "KeyD"}), ("restart",), {"one": 3}, True)
+    assert session.take_input() == PendingInput(frozenset(), (), {"one": 3}, False)
+    session.submit(said(4, "KeyW"))
     again = session.join("one")  # the same page, before its old stream was found to be gone
     session.leave("one", stream)
-    session.say(said(1, "KeyS"))
-    assert session.collect().held == {"KeyW", "KeyS"}
-    assert session.collect().held == {"KeyS"}
+    session.submit(said(1, "KeyS"))
+    assert session.take_input().held == {"KeyW", "KeyS"}
+    assert session.take_input().held == {"KeyS"}
     session.leave("one", again)
-    assert session.collect().held == frozenset()
+    assert session.take_input().held == frozenset()
     assert all(session.join(str(i)) for i in range(8)) and session.join("ninth") is None
 
 
 def test_pages_see_every_level_and_the_newest_frame():
     session = Session()
     session.publish({"f": 1}, {"l": 1})
-    level, frame, seen = session.news((0, 0), 0)
+    level, frame, seen = session.wait_for_update((0, 0), 0)
     assert (level, frame) == ('{"l":1}', '{"f":1}')
-    assert session.news(seen, 0) == (None, None, seen)
+    assert session.wait_for_update(seen, 0) == (None, None, seen)
     session.publish({"f": 2}, {"l": 2})
     session.publish({"f": 3})
-    assert session.news(seen, 0)[:2] == ('{"l":2}', '{"f":3}')
+    assert session.wait_for_update(seen, 0)[:2] == ('{"l":2}', '{"f":3}')
     session.close()
-    assert session.closed and session.wait_for_news(10)
+    assert session.closed and session.wait_for_input(10)
 
 
 @pytest.mark.parametrize(
@@ -284,9 +284,9 @@ def test_only_the_own_page_is_answered():
         assert ask("POST", "/input", message, Origin="http://other.example")[0] == 403
         assert ask("POST", "/input", "x" * 5000)[0] == 413
         assert ask("POST", "/input", "{}") == (400, "page must be a text of 1 .. 64 letters, got None\n")
-        assert session.collect().held == frozenset()
+        assert session.take_input().held == frozenset()
         assert ask("POST", "/input", message, Origin=f"http://{own}") == (204, "")
-        assert session.collect().held == {"KeyA"}
+        assert session.take_input().held == {"KeyA"}
     finally:
         session.close()
         server.shutdown()

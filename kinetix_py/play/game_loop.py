@@ -1,4 +1,4 @@
-"""The game in real time: 60 physics frames a second while a page looks on."""
+"""The game in real time: 60 physics frames a second while a page is open."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from kinetix_py.play.keys import key_hints, keys_of
 from kinetix_py.play.session import Session
 from kinetix_py.rendering.player import room_picture
 
-LATE = 0.1  # s behind its time: what is more is given up, not made up in a burst
-IDLE = 1.0  # s, how long nothing may be said before the loop looks whether it is to end
+MAX_DELAY = 0.1  # s; frames that are later are dropped, not made up in a burst
+POLL_SECONDS = 1.0  # between checks of an idle loop whether the session was closed
 
 
-class Pace:
-    """Frames at their times, and how many a second there really are."""
+class FrameTimer:
+    """Paces frames in real time and measures their rate."""
 
     def __init__(self, seconds: float):
-        """Begins now.
+        """Starts now.
 
         Args:
-          seconds: of one frame.
+          seconds: duration of one frame.
         """
         self.seconds, self._due = seconds, time.perf_counter()
         self._times: collections.deque[float] = collections.deque(maxlen=round(1 / seconds) + 1)
@@ -34,37 +34,37 @@ class Pace:
         """Sleeps until the next frame is due."""
         self._due += self.seconds
         now = time.perf_counter()
-        if self._due < now - LATE:
+        if self._due < now - MAX_DELAY:
             self._due = now
         time.sleep(max(self._due - now, 0))
         self._times.append(time.perf_counter())
 
     def pause(self) -> None:
-        """Time stood still until now."""
+        """Restarts the clock after a pause."""
         self._due = time.perf_counter()
         self._times.clear()
 
     @property
     def rate(self) -> float | None:
-        """Frames a second, over the last second; None before there are two."""
+        """Frames per second over the last second; None before the second frame."""
         if len(self._times) < 2:
             return None
         return (len(self._times) - 1) / (self._times[-1] - self._times[0])
 
 
-class Live:
-    """A game, the pages that show it, and whether it runs.
+class GameLoop:
+    """Runs a game for the pages of a session.
 
-    A new level waits for the first key, so that there is time to look at it; begun again, it runs at once.
+    A new level waits for the first key, so that there is time to look at it; restarted, it runs at once.
     """
 
     def __init__(self, game: Game, session: Session):
-        """Shows the first level."""
+        """Publishes the first level."""
         self.game, self.session = game, session
         self._keys = frozenset(key.code for key in keys_of(game.env.size))
         self._phase = self._start()  # ready, running or paused
-        self._pace = Pace(game.frame_seconds)
-        self._costs: collections.deque[float] = collections.deque([0.0], maxlen=60)
+        self._timer = FrameTimer(game.frame_seconds)
+        self._frame_costs: collections.deque[float] = collections.deque([0.0], maxlen=60)
         self._publish({}, new_level=True)
 
     def _start(self) -> str:
@@ -72,39 +72,39 @@ class Live:
 
     @property
     def phase(self) -> str:
-        """ready, running, paused, or how the episode ended (`game.OUTCOMES`)."""
+        """`ready`, `running`, `paused`, or the outcome of the episode (`game.OUTCOMES`)."""
         return self.game.outcome or self._phase
 
     def run(self) -> None:
         """Plays until the session is closed."""
         while not self.session.closed:
             if self.phase == "running":
-                self._pace.wait()
+                self._timer.wait()
                 self.advance()
                 waiting = not self.session.wait_for_page(0)
             else:
                 waiting = True
-            if waiting:  # for a page, or for someone to say something
-                if self.session.wait_for_news(IDLE) and not self.session.closed:
+            if waiting:  # for a page or for input
+                if self.session.wait_for_input(POLL_SECONDS) and not self.session.closed:
                     self.advance()
-                self._pace.pause()
+                self._timer.pause()
 
     def advance(self) -> None:
-        """Takes what pages said, plays a frame if the game runs, and shows it."""
-        said = self.session.collect()
-        changes = [self._obey(command) for command in said.commands]
-        if self._phase == "ready" and said.held & self._keys:
+        """Handles pending input, plays a frame if the game runs, and publishes it."""
+        pending = self.session.take_input()
+        new_levels = [self._execute(command) for command in pending.commands]
+        if self._phase == "ready" and pending.held & self._keys:
             self._phase = "running"
         running, start = self.phase == "running", time.perf_counter()
         if running:
-            self.game.tick(said.held)
-        if running or said.changed:
-            self._publish(said.numbers, new_level=any(changes))
+            self.game.tick(pending.held)
+        if running or pending.changed:
+            self._publish(pending.numbers, new_level=any(new_levels))
         if running:
-            self._costs.append(time.perf_counter() - start)
+            self._frame_costs.append(time.perf_counter() - start)
 
-    def _obey(self, command: str) -> bool:
-        """Does what a page asks for; whether the level is a new one then."""
+    def _execute(self, command: str) -> bool:
+        """Executes a command; returns whether it changed the level."""
         game = self.game
         if command == "next":
             game.next_level()
@@ -127,23 +127,23 @@ class Live:
         return False
 
     def _publish(self, numbers: dict[str, int], new_level: bool) -> None:
-        # A page learns from the numbers which of its keys this frame has felt.
+        # The numbers tell a page which of its messages this frame has taken into account.
         frame = frame_message(self.game) | {
             "phase": self.phase,
             "numbers": numbers,
-            "rate": self._pace.rate,
-            "cost": statistics.median(self._costs),
+            "rate": self._timer.rate,
+            "cost": statistics.median(self._frame_costs),
         }
         self.session.publish(frame, level_message(self.game) if new_level else None)
 
 
 def shown_bodies(game: Game) -> list[int]:
-    """Bodies of which a page is told where they are."""
+    """Returns the bodies whose pose is sent to pages."""
     return np.flatnonzero(game.scene.sim.active).tolist()
 
 
 def level_message(game: Game) -> dict[str, Any]:
-    """What a page is told of a level."""
+    """Makes the message that describes a level."""
     joints, thrusters = game.scene.sim.joints.active, game.scene.sim.thrusters.active
     act = np.zeros(len(joints) + len(thrusters))
     return {
@@ -158,7 +158,7 @@ def level_message(game: Game) -> dict[str, Any]:
 
 
 def frame_message(game: Game) -> dict[str, Any]:
-    """What a page is told of a frame: meters, radians and seconds."""
+    """Makes the message that describes a frame, in meters, radians and seconds."""
     shown, bodies = game.shown, shown_bodies(game)
     places = np.concatenate([shown.position[bodies], shown.rotation[bodies, None]], axis=1)
     rounded = lambda values: np.round(np.nan_to_num(np.asarray(values, float)), 4).tolist()
