@@ -10,8 +10,6 @@ from kinetix_py.generator.mutations import mutate_level
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.sample import sample_level, sample_levels
 from kinetix_py.levels.builder import LevelBuilder
-from kinetix_py.levels.checks import LevelError
-from kinetix_py.levels.content import LevelFile
 from kinetix_py.levels.files import (
     level_from_json,
     level_to_json,
@@ -19,6 +17,7 @@ from kinetix_py.levels.files import (
     load_level_file,
     save_level,
 )
+from kinetix_py.levels.json_node import LevelError
 from kinetix_py.levels.level import (
     Level,
     LevelLabels,
@@ -28,6 +27,7 @@ from kinetix_py.levels.level import (
     stack_levels,
     validate_level,
 )
+from kinetix_py.levels.level_file import LevelFile
 from kinetix_py.levels.library.sets import library, list_level_sets, list_levels
 from kinetix_py.rendering.pixels import render_pixels
 from kinetix_py.rendering.svg import Drawing, render_svg

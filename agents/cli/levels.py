@@ -22,7 +22,7 @@ EXAMPLES = """examples:
   kinetix levels show swing_up --out swing_up.svg
   kinetix levels validate my_levels/ level.json
   kinetix levels convert level.json for_kinetix.json --format kinetix"""
-FORMATS = {"native": "own", "kinetix": "kinetix"}
+FORMATS = ("native", "kinetix")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     convert.add_argument("target", metavar="OUT", type=pathlib.Path, help="the file to write")
     convert.add_argument(
         "--format",
-        choices=tuple(FORMATS),
+        choices=FORMATS,
         default="native",
         help="native, or kinetix for Kinetix and its browser editor (default native)",
     )
@@ -138,7 +138,7 @@ def _convert(options: argparse.Namespace) -> None:
         if lost:
             print(f"left out, since Kinetix's format has no place for it: {', '.join(lost)}", file=sys.stderr)
         notes = {}
-    kx.save_level(file.level, options.target, format=FORMATS[options.format], env=file.env, **notes)
+    kx.save_level(file.level, options.target, format=options.format, env=file.env, **notes)
     print(options.target)
 
 

@@ -117,8 +117,8 @@ def _params(options: argparse.Namespace, pilot: Any) -> Any:
 def _play(options: argparse.Namespace, session: Session) -> None:
     import kinetix_py as kx
     from kinetix_py.play.game import Game
-    from kinetix_py.play.levels import in_turn, random_levels, read_levels
     from kinetix_py.play.game_loop import GameLoop
+    from kinetix_py.play.levels import in_turn, random_levels, read_levels
 
     server = _server(session, options.port)
     try:

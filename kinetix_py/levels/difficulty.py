@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from kinetix_py.levels.checks import Node, shortest
+from kinetix_py.levels.json_node import JsonNode, shortest_decimal
 
 LABELS = ("easy", "normal", "hard")
 
@@ -34,27 +34,27 @@ class Difficulty:
     fragile: bool = False
 
 
-def read_difficulty(node: Node) -> Difficulty:
+def read_difficulty(node: JsonNode) -> Difficulty:
     """Reads the field `difficulty` of a file.
 
     Raises:
       LevelError: a field is missing, unknown, or out of its bounds.
     """
     names = [field.name for field in dataclasses.fields(Difficulty)]
-    node.object(names[:-1], names[-1:])
+    node.require_keys(names[:-1], names[-1:])
     return Difficulty(
         label=node["label"].choice(LABELS),
-        noop_solves=node["noop_solves"].flag(),
+        noop_solves=node["noop_solves"].boolean(),
         random_solve_rate=float(node["random_solve_rate"].number(0, 1)),
         random_episodes=node["random_episodes"].integer(1, 10**9),
         search_episodes=node["search_episodes"].integer(1, 10**9),
         robustness=float(node["robustness"].number(0, 1)),
-        fragile=node.get("fragile", False).flag(),
+        fragile=node.get("fragile", False).boolean(),
     )
 
 
 def difficulty_row(difficulty: Difficulty) -> dict[str, Any]:
     """Makes the JSON object that `read_difficulty` reads back; `fragile` is left out where it is false."""
     row = dataclasses.asdict(difficulty)
-    row |= {name: shortest(row[name]) for name in ("random_solve_rate", "robustness")}
+    row |= {name: shortest_decimal(row[name]) for name in ("random_solve_rate", "robustness")}
     return row if difficulty.fragile else {k: v for k, v in row.items() if k != "fragile"}

@@ -6,21 +6,21 @@ import dataclasses
 import difflib
 import os
 import pathlib
-import uuid
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from kinetix_py.levels import kinetix_format, own_format, own_writer
-from kinetix_py.levels.checks import LevelError, Node, listed, parse, root_of
-from kinetix_py.levels.content import MAX_SLOTS, LevelFile, check_level
+from kinetix_py.atomic import atomic_write
+from kinetix_py.levels import kinetix_format, native_reader, native_writer
 from kinetix_py.levels.difficulty import Difficulty
+from kinetix_py.levels.json_node import JsonNode, LevelError, listed, parse, parse_dict
 from kinetix_py.levels.level import Level
+from kinetix_py.levels.level_file import MAX_SLOTS, LevelFile, check_level
 
 LIBRARY = pathlib.Path(__file__).parent / "library"
 
-FileFormat = Literal["own", "kinetix"]
-READERS = {"own": own_format.read, "kinetix": kinetix_format.read}
-WRITERS = {"own": own_writer.write, "kinetix": kinetix_format.write}
+FileFormat = Literal["native", "kinetix"]
+READERS = {"native": native_reader.read, "kinetix": kinetix_format.read}
+WRITERS = {"native": native_writer.write, "kinetix": kinetix_format.write}
 
 
 def load_level(name_or_path: str | os.PathLike) -> Level:
@@ -47,13 +47,13 @@ def level_from_json(content: str | bytes | dict) -> LevelFile:
     Raises:
       LevelError: naming the field that is wrong, its value and its bound.
     """
-    return _read(root_of(content, "level") if isinstance(content, dict) else parse(content, "level"))
+    return _read(parse_dict(content, "level") if isinstance(content, dict) else parse(content, "level"))
 
 
 def level_to_json(
     level: Level,
     *,
-    format: FileFormat = "own",
+    format: FileFormat = "native",
     name: str | None = None,
     author: str | None = None,
     description: str | None = None,
@@ -70,7 +70,7 @@ def save_level(
     level: Level,
     path: str | os.PathLike,
     *,
-    format: FileFormat = "own",
+    format: FileFormat = "native",
     name: str | None = None,
     author: str | None = None,
     description: str | None = None,
@@ -81,23 +81,23 @@ def save_level(
     """Writes one level to a file, in one move: the file is the old one or the new one, never a part.
 
     Args:
-      format: "own", or "kinetix" for Kinetix and its browser editor.
-      name, author, description: notes; `format="own"` only.
-      solution: multi-discrete actions `[steps, bindings]` that solve it; `format="own"` only.
+      format: "native", or "kinetix" for Kinetix and its browser editor.
+      name, author, description: notes; `format="native"` only.
+      solution: multi-discrete actions `[steps, bindings]` that solve it; `format="native"` only.
       env: `LevelFile.env` of the file that the level came from.
-      difficulty: as measured; `format="own"` only.
+      difficulty: as measured; `format="native"` only.
 
     Raises:
       LevelError: the level is not valid, or the format cannot hold it; nothing is touched.
       OSError: the file cannot be written.
     """
     file = LevelFile(level, name, author, description, _rows(solution), env, difficulty)
-    _replace(pathlib.Path(path), _text(file, format, os.fspath(path)))
+    atomic_write(path, _text(file, format, os.fspath(path)))
 
 
-def _read(root: Node) -> LevelFile:
+def _read(root: JsonNode) -> LevelFile:
     if "format" in root:
-        return READERS["own"](root)
+        return READERS["native"](root)
     if "env_state" in root:
         return READERS["kinetix"](root)
     root.fail(f"has neither {'format'!r} nor {'env_state'!r}: it is no level of a known format")
@@ -124,19 +124,6 @@ def _text(file: LevelFile, format: str, where: str) -> str:
 def _rows(solution: Any) -> Any:
     """A solution as lists, also if it is an array."""
     return solution.tolist() if hasattr(solution, "tolist") else solution
-
-
-def _replace(path: pathlib.Path, text: str) -> None:
-    path = path.resolve()  # a link stays a link
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with open(part, "x", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())  # or a crash may leave the new name on an empty file
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _find(name_or_path: str | os.PathLike) -> pathlib.Path:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from kinetix_py.levels.checks import LevelError, Node
-from kinetix_py.levels.content import (
+from kinetix_py.levels.json_node import JsonNode, LevelError
+from kinetix_py.levels.kinetix_params import full_env, read_env
+from kinetix_py.levels.level_file import (
     MAX_SLOTS,
     LevelArrays,
     LevelFile,
@@ -23,7 +24,6 @@ from kinetix_py.levels.content import (
     from_level,
     to_level,
 )
-from kinetix_py.levels.kinetix_env import full_env, read_env
 from kinetix_py.roles import NUM_ROLES
 from kinetix_py.sizes import LevelSize
 
@@ -62,13 +62,13 @@ THRUSTER_KEYS = ("object_index", *THRUSTER_VECTORS, *THRUSTER_NUMBERS, "global_p
 THRUSTER_KEYS += ("thruster_binding",)
 
 
-def read(root: Node) -> LevelFile:
+def read(root: JsonNode) -> LevelFile:
     """The level of a file of Kinetix, in exactly the file's slots.
 
     Raises:
       LevelError: naming the field that is wrong, its value and its bound.
     """
-    scene = root.object(PARTS)["env_state"].object(SCENE)
+    scene = root.require_keys(PARTS)["env_state"].require_keys(SCENE)
     size = read_size(root["static_env_params"], scene)
     arrays = empty_arrays(size)
     arrays.gravity[:] = _vector(scene["gravity"])
@@ -77,16 +77,16 @@ def read(root: Node) -> LevelFile:
     _read_rows(scene["joint"], JOINT_KEYS, lambda node, i: _read_joint(node, arrays, size, i))
     _read_rows(scene["thruster"], THRUSTER_KEYS, lambda node, i: _read_thruster(node, arrays, size, i))
     for name in MANIFOLDS:
-        scene[name].items()
-    scene["collision_matrix"].object([str(i) for i in range(size.num_bodies)])
-    params = Node({part: root[part].value for part in PARTS[1:]}, root.file)
+        scene[name].elements()
+    scene["collision_matrix"].require_keys([str(i) for i in range(size.num_bodies)])
+    params = JsonNode({part: root[part].value for part in PARTS[1:]}, root.file)
     root["static_env_params"]["num_solver_iterations"].integer(1, MAX_SLOTS)
-    root["static_env_params"]["do_warm_starting"].flag()
+    root["static_env_params"]["do_warm_starting"].boolean()
     env = read_env(params, ignored=tuple(COUNTS))
     return LevelFile(level=to_level(arrays, size, root.file), env=env)
 
 
-def read_size(node: Node, scene: Node) -> LevelSize:
+def read_size(node: JsonNode, scene: JsonNode) -> LevelSize:
     """Reads the size that a file states, and checks that its lists have it.
 
     Raises:
@@ -98,18 +98,18 @@ def read_size(node: Node, scene: Node) -> LevelSize:
     }
     for kind in ("polygon", "circle", "joint", "thruster"):
         count = counts[f"num_{kind}s"]
-        scene[kind].items(count, count)
+        scene[kind].elements(count, count)
     return LevelSize(**counts)
 
 
-def _read_rows(rows: Node, keys: tuple[str, ...], read_row: Callable[[Node, int], None]) -> None:
-    for i, node in enumerate(rows.items()):
-        if node.object(keys, ("highlighted",))["active"].flag():
+def _read_rows(rows: JsonNode, keys: tuple[str, ...], read_row: Callable[[JsonNode, int], None]) -> None:
+    for i, node in enumerate(rows.elements()):
+        if node.require_keys(keys, ("highlighted",))["active"].boolean():
             read_row(node, i)
 
 
-def _vector(node: Node) -> np.ndarray:
-    node.object(("0", "1"))
+def _vector(node: JsonNode) -> np.ndarray:
+    node.require_keys(("0", "1"))
     return np.array([node["0"].number(), node["1"].number()], np.float32)
 
 
@@ -118,7 +118,7 @@ def _fill(table: dict[str, np.ndarray], row: int, values: Row) -> None:
         table[field][row] = value
 
 
-def _body(node: Node) -> Row:
+def _body(node: JsonNode) -> Row:
     values: Row = {field: _vector(node[key]) for key, field in BODY_VECTORS.items()}
     values |= {field: node[key].number() for key, field in BODY_NUMBERS.items()}
     values |= {field: node[key].number(0) for key, field in BODY_POSITIVE.items()}
@@ -131,34 +131,34 @@ def _body(node: Node) -> Row:
     }
 
 
-def _read_polygon(node: Node, arrays: LevelArrays, slot: int) -> None:
+def _read_polygon(node: JsonNode, arrays: LevelArrays, slot: int) -> None:
     most = arrays.vertices.shape[1]
     count = node["n_vertices"].integer(3, most)
-    vertices = node["vertices"].object(map(str, range(most)))
+    vertices = node["vertices"].require_keys(map(str, range(most)))
     points = np.array([_vector(vertices[str(i)]) for i in range(count)])
     arrays.vertices[slot, :count] = check_vertices(vertices, points, most)
     arrays.num_vertices[slot] = count
     _fill(arrays.bodies, slot, _body(node))
 
 
-def _read_circle(node: Node, arrays: LevelArrays, slot: int) -> None:
+def _read_circle(node: JsonNode, arrays: LevelArrays, slot: int) -> None:
     arrays.radius[slot] = node["radius"].number(0, above=True)
     _fill(arrays.bodies, len(arrays.num_vertices) + slot, _body(node))
 
 
-def _read_index(node: Node, arrays: LevelArrays) -> int:
+def _read_index(node: JsonNode, arrays: LevelArrays) -> int:
     active = arrays.bodies["active"]
     index = node.integer(0, len(active) - 1)
     node.require(bool(active[index]), "a body in use")
     return index
 
 
-def _read_joint(node: Node, arrays: LevelArrays, size: LevelSize, row: int) -> None:
+def _read_joint(node: JsonNode, arrays: LevelArrays, size: LevelSize, row: int) -> None:
     a, b = _read_index(node["a_index"], arrays), _read_index(node["b_index"], arrays)
     node["b_index"].require(a != b, "another body than a_index")
     values: Row = {field: _vector(node[key]) for key, field in JOINT_VECTORS.items()}
     values |= {field: node[key].number() for key, field in JOINT_NUMBERS.items()}
-    values |= {field: node[key].flag() for key, field in JOINT_FLAGS.items()}
+    values |= {field: node[key].boolean() for key, field in JOINT_FLAGS.items()}
     if values["limits_on"] and not values["weld"]:
         node["max_rotation"].number(values["min_rotation"])
     binding = node["motor_binding"].integer(0, size.num_motor_bindings - 1)
@@ -166,7 +166,7 @@ def _read_joint(node: Node, arrays: LevelArrays, size: LevelSize, row: int) -> N
     _fill(arrays.joints, row, values)
 
 
-def _read_thruster(node: Node, arrays: LevelArrays, size: LevelSize, row: int) -> None:
+def _read_thruster(node: JsonNode, arrays: LevelArrays, size: LevelSize, row: int) -> None:
     values: Row = {field: _vector(node[key]) for key, field in THRUSTER_VECTORS.items()}
     values |= {field: node[key].number() for key, field in THRUSTER_NUMBERS.items()}
     binding = node["thruster_binding"].integer(0, size.num_thruster_bindings - 1)
@@ -188,7 +188,7 @@ def check_writable(file: LevelFile, where: str) -> None:
     for field in ("name", "author", "description", "solution", "difficulty"):
         if getattr(file, field) is not None:
             raise LevelError(
-                f"{where}: {field} must be None, as Kinetix's files have no such field; format='own' has"
+                f"{where}: {field} must be None, as Kinetix's files have no such field; format='native' has"
             )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from jax2d.scene import box_vertices, room_walls
-from kinetix_py.levels.checks import Node, same, shortest
-from kinetix_py.levels.content import LevelArrays
+from kinetix_py.levels.json_node import JsonNode, same, shortest_decimal
+from kinetix_py.levels.level_file import LevelArrays
 from kinetix_py.roles import ROLES
 from kinetix_py.sizes import LevelSize
 
@@ -43,7 +43,7 @@ FIXED: dict[str, float | tuple[float, float]] = {
 SURFACE = {"friction": 1.0, "restitution": 0.0}
 
 
-def read_walls(node: Node, arrays: LevelArrays, size: LevelSize) -> dict[str, int]:
+def read_walls(node: JsonNode, arrays: LevelArrays, size: LevelSize) -> dict[str, int]:
     """Fills the wall slots as the field `walls` says: a room's name, or an object with more.
 
     Returns:
@@ -56,13 +56,13 @@ def read_walls(node: Node, arrays: LevelArrays, size: LevelSize) -> dict[str, in
         return {}
     if not isinstance(node.value, dict):
         node.choice((*ROOMS, "listed"))
-        node = Node({"room": node.value}, node.file, node.path)
-    node.object(("room",), (*SURFACE, "roles"))
+        node = JsonNode({"room": node.value}, node.file, node.path)
+    node.require_keys(("room",), (*SURFACE, "roles"))
     room = ROOMS[node["room"].choice(ROOMS)]
     if size.num_walls and size.max_vertices < 4:
         node.fail(f"must be 'listed': walls of a room have 4 vertices, the size at most {size.max_vertices}")
     names = WALL_NAMES[: size.num_walls]
-    roles = node.get("roles", {}).object((), names)
+    roles = node.get("roles", {}).require_keys((), names)
     values = {
         "active": True,
         "collision_mode": 2,
@@ -89,7 +89,7 @@ def written_walls(arrays: LevelArrays, size: LevelSize) -> str | dict:
     extra: dict = {}
     for field, default in SURFACE.items():
         if size.num_walls and not same(arrays.bodies[field][0], default):
-            extra[field] = shortest(arrays.bodies[field][0])
+            extra[field] = shortest_decimal(arrays.bodies[field][0])
     named = zip(WALL_NAMES, arrays.bodies["role"][: size.num_walls], strict=False)
     roles = {name: ROLES[role] for name, role in named if role}
     return {"room": room, **extra, **({"roles": roles} if roles else {})} if extra or roles else room

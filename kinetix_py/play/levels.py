@@ -11,8 +11,8 @@ from typing import NamedTuple
 import jax
 
 from kinetix_py.generator.filters import sample_filtered_levels
-from kinetix_py.levels.checks import LevelError
 from kinetix_py.levels.files import load_level_file
+from kinetix_py.levels.json_node import LevelError
 from kinetix_py.levels.level import Level, pad_level
 from kinetix_py.levels.library.sets import find_level_files
 from kinetix_py.sizes import SIZES, LevelSize, largest

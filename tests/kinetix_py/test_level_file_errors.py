@@ -10,8 +10,8 @@ import jax
 import numpy as np
 import pytest
 
-from kinetix_py.levels.checks import LevelError
 from kinetix_py.levels.files import level_from_json, level_to_json, load_level, save_level
+from kinetix_py.levels.json_node import LevelError
 from kinetix_py.levels.level import empty_level, stack_levels
 from kinetix_py.sizes import SIZES, LevelSize
 from tests.kinetix_py.level_samples import ODD, assert_canonical, assert_same, example, level_of_all_kinds
@@ -263,7 +263,7 @@ REFUSED = {
     "format": (
         lambda: empty_level(SIZES["s"]),
         {"format": "xml"},
-        "format must be one of own, kinetix, got 'xml'",
+        "format must be one of native, kinetix, got 'xml'",
     ),
     "batch": (lambda: BATCH, {}, "a file holds one level, got a batch of shape (2,)"),
     "huge": (

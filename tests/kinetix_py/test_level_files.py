@@ -40,7 +40,7 @@ each_level = pytest.mark.parametrize("path", PATHS, ids=lambda p: f"{p.parent.na
 def test_kinetix_levels_survive_both_formats(path, tmp_path):
     file = load_level_file(path)
     assert_canonical(file.level)
-    for format in ("own", "kinetix"):
+    for format in ("native", "kinetix"):
         target = tmp_path / f"{format}.json"
         save_level(file.level, target, format=format, env=file.env)
         again = load_level_file(target)

@@ -7,8 +7,8 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from kinetix_py.levels.checks import LevelError, listed
 from kinetix_py.levels.files import LIBRARY, load_level
+from kinetix_py.levels.json_node import LevelError, listed
 from kinetix_py.levels.level import Level
 from kinetix_py.levels.library.index import read_index
 

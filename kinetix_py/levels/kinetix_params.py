@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kinetix_py.levels.checks import Node
+from kinetix_py.levels.json_node import JsonNode
 
 ENV_PARAMS: dict[str, Any] = {
     "dt": 0.016666666666666666,
@@ -41,7 +41,7 @@ STATIC_PARAMS: dict[str, Any] = {
 DEFAULTS = {"env_params": ENV_PARAMS, "static_env_params": STATIC_PARAMS}
 
 
-def read_env(node: Node, *, ignored: tuple[str, ...] = ()) -> dict | None:
+def read_env(node: JsonNode, *, ignored: tuple[str, ...] = ()) -> dict | None:
     """The parameters that are not Kinetix's defaults, as `{"env_params": ..., "static_env_params": ...}`.
 
     Parameters that this package does not know are kept as they are, so that files of other versions of
@@ -56,7 +56,7 @@ def read_env(node: Node, *, ignored: tuple[str, ...] = ()) -> dict | None:
     Raises:
       LevelError: a parameter that is neither a number, true or false, nor an object of numbers.
     """
-    node.object((), DEFAULTS)
+    node.require_keys((), DEFAULTS)
     kept = {}
     for part, defaults in DEFAULTS.items():
         values = _read_part(node.get(part, {}), ignored)
@@ -64,7 +64,7 @@ def read_env(node: Node, *, ignored: tuple[str, ...] = ()) -> dict | None:
     return kept if any(kept.values()) else None
 
 
-def _read_part(node: Node, ignored: tuple[str, ...]) -> dict[str, Any]:
+def _read_part(node: JsonNode, ignored: tuple[str, ...]) -> dict[str, Any]:
     node.require(isinstance(node.value, dict), "an object")
     values = {}
     for name in node.value:

@@ -1,4 +1,4 @@
-"""Reading JSON with one clear error: every value knows its file and its place in it."""
+"""JSON values that know their file and path, so that every error names the field."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import numpy as np
 
 
 class LevelError(ValueError):
-    """A level, in a file or to be written, that is wrong: names file, field, value and bound."""
+    """A wrong level, in a file or to be written; names the file, field, value and bound."""
 
 
-def shown(value: Any) -> str:
-    """A value as a message shows it: short, on one line."""
+def truncated_repr(value: Any) -> str:
+    """Returns the repr of a value, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def listed(words: Iterable[Any]) -> str:
-    """`a, b, c`, sorted."""
+    """Returns `a, b, c`, sorted."""
     return ", ".join(sorted(map(str, words)))
 
 
-class Node:
-    """A JSON value and where it stands, such as `bodies[3].radius` of `car.json`.
+class JsonNode:
+    """A JSON value with its path, such as `bodies[3].radius` of `car.json`.
 
-    Every method raises `LevelError` if the value is not what it asks for.
+    Every method raises `LevelError` if the value is not of the kind that it reads.
     """
 
     def __init__(self, value: Any, file: str, path: str = ""):
@@ -44,27 +44,27 @@ class Node:
     def require(self, good: bool, bound: str) -> None:
         """Fails with `must be BOUND, got VALUE` unless `good`."""
         if not good:
-            self.fail(f"must be {bound}, got {shown(self.value)}")
+            self.fail(f"must be {bound}, got {truncated_repr(self.value)}")
 
     def __contains__(self, key: str) -> bool:
         return key in self.value
 
-    def __getitem__(self, key: str | int) -> Node:
+    def __getitem__(self, key: str | int) -> JsonNode:
         if isinstance(key, int):
-            return Node(self.value[key], self.file, f"{self.path}[{key}]")
+            return JsonNode(self.value[key], self.file, f"{self.path}[{key}]")
         self.require(isinstance(self.value, dict), "an object")
         if key not in self.value:
             self.fail(f"has no field {key!r}")
-        return Node(self.value[key], self.file, f"{self.path}.{key}".lstrip("."))
+        return JsonNode(self.value[key], self.file, f"{self.path}.{key}".lstrip("."))
 
-    def get(self, key: str, default: Any) -> Node:
-        """The field of that name, or a node of a default in its place."""
+    def get(self, key: str, default: Any) -> JsonNode:
+        """Returns the field of that name, or a node of a default in its place."""
         if key in self.value:
             return self[key]
-        return Node(default, self.file, f"{self.path}.{key}".lstrip("."))
+        return JsonNode(default, self.file, f"{self.path}.{key}".lstrip("."))
 
-    def object(self, required: Iterable[str], optional: Iterable[str] = ()) -> Node:
-        """This node, if it is an object with all required fields and none but the named ones."""
+    def require_keys(self, required: Iterable[str], optional: Iterable[str] = ()) -> JsonNode:
+        """Returns this node after checking that it has all required and no unknown fields."""
         self.require(isinstance(self.value, dict), "an object")
         required = tuple(required)
         for key in required:
@@ -78,8 +78,8 @@ class Node:
                 self.fail(f"has an unknown field {key!r}; {hint}")
         return self
 
-    def items(self, low: int = 0, high: int | None = None) -> list[Node]:
-        """The nodes of a list of `low .. high` values."""
+    def elements(self, low: int = 0, high: int | None = None) -> list[JsonNode]:
+        """Returns the nodes of a list of `low .. high` values."""
         self.require(isinstance(self.value, list), "a list")
         count = len(self.value)
         if count < low or (high is not None and count > high):
@@ -88,7 +88,7 @@ class Node:
         return [self[i] for i in range(count)]
 
     def number(self, low: float = -math.inf, high: float = math.inf, *, above: bool = False) -> np.float32:
-        """A finite float32 in `low .. high`, or strictly above `low`."""
+        """Reads a finite float32 in `low .. high`, or strictly above `low`."""
         value = self.value
         self.require(isinstance(value, (int, float)) and not isinstance(value, bool), "a number")
         try:
@@ -103,35 +103,35 @@ class Node:
         return number
 
     def vector(self) -> np.ndarray:
-        """Two finite numbers `[x, y]` as float32 `[2]`."""
-        return np.array([item.number() for item in self.items(2, 2)], np.float32)
+        """Reads two finite numbers `[x, y]` as float32 `[2]`."""
+        return np.array([item.number() for item in self.elements(2, 2)], np.float32)
 
     def integer(self, low: int, high: int) -> int:
-        """An integer in `low .. high`."""
+        """Reads an integer in `low .. high`."""
         self.require(isinstance(self.value, int) and not isinstance(self.value, bool), "an integer")
         self.require(low <= self.value <= high, f"in {low} .. {high}")
         return self.value
 
-    def flag(self) -> bool:
-        """true or false."""
+    def boolean(self) -> bool:
+        """Reads `true` or `false`."""
         self.require(isinstance(self.value, bool), "true or false")
         return self.value
 
-    def text(self) -> str:
-        """A string."""
+    def string(self) -> str:
+        """Reads a string."""
         self.require(isinstance(self.value, str), "a string")
         return self.value
 
     def choice(self, choices: Iterable[str]) -> str:
-        """One of a few strings."""
+        """Reads one of a few strings."""
         choices = tuple(choices)
         good = isinstance(self.value, str) and self.value in choices
         self.require(good, f"one of {', '.join(choices)}")
         return self.value
 
 
-def parse(text: str | bytes, file: str) -> Node:
-    """The root of a JSON text.
+def parse(text: str | bytes, file: str) -> JsonNode:
+    """Parses a JSON text to its root node.
 
     Raises:
       LevelError: not JSON, not an object, a field twice, or a number that is not finite.
@@ -142,12 +142,12 @@ def parse(text: str | bytes, file: str) -> Node:
         raise LevelError(f"{file}: not a level: its JSON is nested too deeply") from None
     except ValueError as error:  # also of bytes that are not UTF-8
         raise LevelError(f"{file}: not valid JSON: {error}") from None
-    return root_of(value, file)
+    return parse_dict(value, file)
 
 
-def root_of(value: Any, file: str) -> Node:
-    """The root of JSON content that is parsed already; checked as by `parse`."""
-    root = Node(value, file)
+def parse_dict(value: Any, file: str) -> JsonNode:
+    """Returns the root node of content that is parsed already, checked as by `parse`."""
+    root = JsonNode(value, file)
     root.require(isinstance(value, dict), "a JSON object")
     for node in _floats(root):
         node.require(math.isfinite(node.value), "finite")
@@ -162,19 +162,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _floats(node: Node) -> Iterator[Node]:
+def _floats(node: JsonNode) -> Iterator[JsonNode]:
     if isinstance(node.value, float):
         yield node
     elif isinstance(node.value, dict):
         for key in node.value:
             yield from _floats(node[key])
     elif isinstance(node.value, list):
-        for item in node.items():
+        for item in node.elements():
             yield from _floats(item)
 
 
-def shortest(value: Any) -> float | int:
-    """A float32 as the number with the fewest digits that reads back as it, bit for bit."""
+def shortest_decimal(value: Any) -> float | int:
+    """Returns the number with the fewest digits that reads back as a float32, bit for bit."""
     number = float(str(np.float32(value)))
     whole = (
         number.is_integer() and abs(number) < 1e6 and math.copysign(1, number) == (-1 if number < 0 else 1)
@@ -183,5 +183,5 @@ def shortest(value: Any) -> float | int:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal as float32, bit for bit: 0 and -0 differ."""
+    """Compares values as float32, bit for bit: 0 and -0 differ."""
     return np.asarray(a, np.float32).tobytes() == np.asarray(b, np.float32).tobytes()

@@ -1,4 +1,4 @@
-"""Writes this package's level files: the counterpart of `own_format`."""
+"""Writes this package's level files: the counterpart of `native_reader`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from jax2d.scene import box_vertices
-from kinetix_py.levels.checks import same, shortest
-from kinetix_py.levels.content import LevelArrays, LevelFile, from_level
 from kinetix_py.levels.difficulty import difficulty_row
-from kinetix_py.levels.own_format import (
+from kinetix_py.levels.json_node import same, shortest_decimal
+from kinetix_py.levels.level_file import LevelArrays, LevelFile, from_level
+from kinetix_py.levels.native_reader import (
     BODY_NUMBERS,
     COUNTS,
     FORMAT,
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 
 def write(file: LevelFile) -> str:
-    """The text of a level that `own_format.read` reads back bit for bit, one entity to a line.
+    """The text of a level that `native_reader.read` reads back bit for bit, one entity to a line.
 
     The level must be valid: nothing is checked here.
     """
@@ -82,7 +82,7 @@ def _size(size: LevelSize) -> str | Row:
 
 
 def _pair(vector: np.ndarray) -> list[float | int]:
-    return [shortest(value) for value in vector]
+    return [shortest_decimal(value) for value in vector]
 
 
 def _rows(active: np.ndarray, write_row) -> list[Row]:
@@ -100,7 +100,7 @@ def _with_slots(slots, write_row, expected: int) -> list[Row]:
 
 def _numbers(table: dict[str, np.ndarray], row: int, numbers: dict[str, Default]) -> Row:
     values = {field: table[field][row] for field in numbers}
-    return {k: shortest(v) for k, v in values.items() if not same(v, numbers[k].value)}
+    return {k: shortest_decimal(v) for k, v in values.items() if not same(v, numbers[k].value)}
 
 
 def _vectors(table: dict[str, np.ndarray], row: int, fields: tuple[str, ...]) -> Row:
@@ -127,7 +127,7 @@ def _polygon(arrays: LevelArrays, ids: list[str], index: int) -> Row:
 
 def _circle(arrays: LevelArrays, ids: list[str], index: int) -> Row:
     radius = arrays.radius[index - len(arrays.num_vertices)]
-    return _body(arrays, ids, index, {"shape": "circle", "radius": shortest(radius)})
+    return _body(arrays, ids, index, {"shape": "circle", "radius": shortest_decimal(radius)})
 
 
 def _body(arrays: LevelArrays, ids: list[str], index: int, shape: Row) -> Row:
@@ -147,7 +147,7 @@ def _mass(arrays: LevelArrays, index: int) -> Row:
         return {"static": True}
     own = inverses(unit_mass(arrays, index), arrays.bodies["density"][index])
     pairs = zip(INVERSES, actual, own, strict=True)
-    return {field: shortest(value) for field, value, implied in pairs if not same(value, implied)}
+    return {field: shortest_decimal(value) for field, value, implied in pairs if not same(value, implied)}
 
 
 def _joint(arrays: LevelArrays, ids: list[str], row: int) -> Row:

@@ -11,8 +11,8 @@ import numpy as np
 
 import jax2d
 from jax2d.validation import SceneError, check_polygon
-from kinetix_py.levels.checks import LevelError, Node
 from kinetix_py.levels.difficulty import Difficulty
+from kinetix_py.levels.json_node import JsonNode, LevelError
 from kinetix_py.levels.level import Level, LevelLabels, validate_level
 from kinetix_py.sizes import LevelSize
 
@@ -173,7 +173,7 @@ def check_level(level: Level, file: str) -> None:
         raise LevelError(f"{file}: {error}") from None
 
 
-def check_vertices(node: Node, points: np.ndarray, max_vertices: int) -> np.ndarray:
+def check_vertices(node: JsonNode, points: np.ndarray, max_vertices: int) -> np.ndarray:
     """A convex polygon's float32 vertices `[n, 2]`, clockwise [m].
 
     Raises:
@@ -186,7 +186,7 @@ def check_vertices(node: Node, points: np.ndarray, max_vertices: int) -> np.ndar
     return points
 
 
-def read_solution(node: Node, size: LevelSize) -> list[list[int]] | None:
+def read_solution(node: JsonNode, size: LevelSize) -> list[list[int]] | None:
     """Reads rows of multi-discrete actions: 0 .. 2 for motor bindings, then 0 .. 1 for thruster bindings.
 
     Raises:
@@ -194,7 +194,7 @@ def read_solution(node: Node, size: LevelSize) -> list[list[int]] | None:
     """
     if node.value is None:
         return None
-    rows = [row.items(size.num_bindings, size.num_bindings) for row in node.items()]
+    rows = [row.elements(size.num_bindings, size.num_bindings) for row in node.elements()]
     return [
         [value.integer(0, 2 if i < size.num_motor_bindings else 1) for i, value in enumerate(row)]
         for row in rows

@@ -15,8 +15,10 @@ import numpy as np
 
 from jax2d.geometry import circle_mass, polygon_mass
 from jax2d.scene import box_vertices
-from kinetix_py.levels.checks import Node, shown
-from kinetix_py.levels.content import (
+from kinetix_py.levels.difficulty import read_difficulty
+from kinetix_py.levels.json_node import JsonNode, truncated_repr
+from kinetix_py.levels.kinetix_params import read_env
+from kinetix_py.levels.level_file import (
     MAX_SLOTS,
     LevelArrays,
     LevelFile,
@@ -25,8 +27,6 @@ from kinetix_py.levels.content import (
     read_solution,
     to_level,
 )
-from kinetix_py.levels.difficulty import read_difficulty
-from kinetix_py.levels.kinetix_env import read_env
 from kinetix_py.levels.walls import DEFAULT_ROOM, read_walls
 from kinetix_py.roles import ROLES
 from kinetix_py.sizes import SIZES, LevelSize
@@ -74,7 +74,7 @@ JOINT_OPTIONS += ("motor_binding", *JOINT_FLAGS, *JOINT_NUMBERS)
 THRUSTER_OPTIONS = ("slot", "anchor", "thruster_binding", *THRUSTER_NUMBERS)
 
 
-def read(root: Node) -> LevelFile:
+def read(root: JsonNode) -> LevelFile:
     """The level of a file in this format.
 
     Raises:
@@ -87,28 +87,28 @@ def read(root: Node) -> LevelFile:
     lists = ("bodies", "joints", "thrusters")
     later = ("difficulty",) if version >= 2 else ()
     optional = (*NOTES, "solution", "walls", *lists, "kinetix", *later)
-    root.object(("format", "version", "size", "gravity"), optional)
+    root.require_keys(("format", "version", "size", "gravity"), optional)
     size = read_size(root["size"])
     arrays = empty_arrays(size)
     arrays.gravity[:] = root["gravity"].vector()
     ids = read_walls(root.get("walls", DEFAULT_ROOM), arrays, size)
     _read_bodies(root.get("bodies", []), arrays, size, ids)
     slots = _Slots("joint", 0, size.num_joints)
-    for node in root.get("joints", []).items():
-        _read_joint(node.object(("a", "b"), JOINT_OPTIONS), arrays, size, ids, slots)
+    for node in root.get("joints", []).elements():
+        _read_joint(node.require_keys(("a", "b"), JOINT_OPTIONS), arrays, size, ids, slots)
     slots = _Slots("thruster", 0, size.num_thrusters)
-    for node in root.get("thrusters", []).items():
-        _read_thruster(node.object(("body",), THRUSTER_OPTIONS), arrays, size, ids, slots)
+    for node in root.get("thrusters", []).elements():
+        _read_thruster(node.require_keys(("body",), THRUSTER_OPTIONS), arrays, size, ids, slots)
     return LevelFile(
         level=to_level(arrays, size, root.file),
         solution=read_solution(root.get("solution", None), size),
         env=read_env(root["kinetix"]) if "kinetix" in root else None,
         difficulty=read_difficulty(root["difficulty"]) if "difficulty" in root else None,
-        **{note: root[note].text() for note in NOTES if note in root},
+        **{note: root[note].string() for note in NOTES if note in root},
     )
 
 
-def read_size(node: Node) -> LevelSize:
+def read_size(node: JsonNode) -> LevelSize:
     """A size's name, or its counts.
 
     Raises:
@@ -116,7 +116,7 @@ def read_size(node: Node) -> LevelSize:
     """
     if isinstance(node.value, str):
         return SIZES[node.choice(SIZES)]
-    node.object(list(COUNTS)[:4], list(COUNTS)[4:])
+    node.require_keys(list(COUNTS)[:4], list(COUNTS)[4:])
     lows = {"max_vertices": 3}
     return LevelSize(**{COUNTS[key]: node[key].integer(lows.get(key, 0), MAX_SLOTS) for key in node.value})
 
@@ -129,12 +129,14 @@ class _Slots:
         self.next = first
         self.owners: dict[int, str] = {}
 
-    def take(self, node: Node) -> int:
+    def take(self, node: JsonNode) -> int:
         if "slot" not in node and self.next >= self.end:
             node.fail(f"has no slot: the size's last {self.kind} slot is {self.end - 1}, got {self.next}")
         where = node.get("slot", self.next)
         if self.first >= self.end:
-            where.fail(f"is {shown(where.value)}, but the size has no {self.kind} slots that are free")
+            where.fail(
+                f"is {truncated_repr(where.value)}, but the size has no {self.kind} slots that are free"
+            )
         slot = where.integer(self.first, self.end - 1)
         if slot in self.owners:
             where.fail(
@@ -145,16 +147,16 @@ class _Slots:
         return slot
 
 
-def _read_bodies(node: Node, arrays: LevelArrays, size: LevelSize, ids: dict[str, int]) -> None:
+def _read_bodies(node: JsonNode, arrays: LevelArrays, size: LevelSize, ids: dict[str, int]) -> None:
     polygons = _Slots("polygon", len(ids), size.num_polygons)
     circles = _Slots("circle", 0, size.num_circles)
-    for body in node.items():
+    for body in node.elements():
         shape = body["shape"].choice(GEOMETRY)
-        body.object(("shape", "position", GEOMETRY[shape]), BODY_OPTIONS)
+        body.require_keys(("shape", "position", GEOMETRY[shape]), BODY_OPTIONS)
         slot = (circles if shape == "circle" else polygons).take(body)
         index = slot + (size.num_polygons if shape == "circle" else 0)
         name = body.get("id", body_id(index, size))
-        if name.text() in ids:
+        if name.string() in ids:
             name.fail(f"is {name.value!r}, as of another body; each id may occur once")
         ids[name.value] = index
         _read_body(body, arrays, index)
@@ -168,12 +170,14 @@ def body_id(index: int, size: LevelSize) -> str:
     return f"polygon {index}" if index < polygons else f"circle {index - polygons}"
 
 
-def _read_numbers(node: Node, numbers: dict[str, Default], table: dict[str, np.ndarray], row: int) -> None:
+def _read_numbers(
+    node: JsonNode, numbers: dict[str, Default], table: dict[str, np.ndarray], row: int
+) -> None:
     for field, (value, low, high, above) in numbers.items():
         table[field][row] = node.get(field, value).number(low, high, above=above)
 
 
-def _read_body(node: Node, arrays: LevelArrays, index: int) -> None:
+def _read_body(node: JsonNode, arrays: LevelArrays, index: int) -> None:
     bodies = arrays.bodies
     bodies["active"][index] = True
     bodies["position"][index] = node["position"].vector()
@@ -183,20 +187,20 @@ def _read_body(node: Node, arrays: LevelArrays, index: int) -> None:
     _read_numbers(node, BODY_NUMBERS, bodies, index)
 
 
-def _read_polygon(node: Node, arrays: LevelArrays, slot: int) -> None:
+def _read_polygon(node: JsonNode, arrays: LevelArrays, slot: int) -> None:
     if "size" in node:
         where = node["size"]
-        width, height = (float(item.number(0, above=True)) for item in where.items(2, 2))
+        width, height = (float(item.number(0, above=True)) for item in where.elements(2, 2))
         points = box_vertices(width / 2, height / 2).astype(np.float32)
     else:
         where = node["vertices"]
-        points = np.array([item.vector() for item in where.items(3)], np.float32)
+        points = np.array([item.vector() for item in where.elements(3)], np.float32)
     points = check_vertices(where, points, arrays.vertices.shape[1])
     arrays.vertices[slot, : len(points)] = points
     arrays.num_vertices[slot] = len(points)
 
 
-def _read_circle(node: Node, arrays: LevelArrays, slot: int) -> None:
+def _read_circle(node: JsonNode, arrays: LevelArrays, slot: int) -> None:
     arrays.radius[slot] = node["radius"].number(0, above=True)
 
 
@@ -216,11 +220,13 @@ def inverses(mass: tuple[float, float], density: float) -> np.ndarray:
         return (1 / (float(density) * np.array(mass, np.float64))).astype(np.float32)
 
 
-def _read_inverses(node: Node, arrays: LevelArrays, index: int) -> None:
-    if node.get("static", False).flag():
+def _read_inverses(node: JsonNode, arrays: LevelArrays, index: int) -> None:
+    if node.get("static", False).boolean():
         for field in INVERSES:
             if field in node:
-                node[field].fail(f"is {shown(node[field].value)}, but the body is static; leave one out")
+                node[field].fail(
+                    f"is {truncated_repr(node[field].value)}, but the body is static; leave one out"
+                )
         return
     own = inverses(unit_mass(arrays, index), arrays.bodies["density"][index])
     for field, value in zip(INVERSES, own, strict=True):
@@ -229,16 +235,18 @@ def _read_inverses(node: Node, arrays: LevelArrays, index: int) -> None:
         arrays.bodies[field][index] = node[field].number(0) if field in node else value
 
 
-def _read_body_id(node: Node, ids: dict[str, int]) -> int:
-    name = node.text()
+def _read_body_id(node: JsonNode, ids: dict[str, int]) -> int:
+    name = node.string()
     if name not in ids:
         near = difflib.get_close_matches(name, ids, 1, 0)
         hint = f"; the nearest is {near[0]!r}" if near else ""
-        node.fail(f"must be the id of a body{hint}, got {shown(name)}")
+        node.fail(f"must be the id of a body{hint}, got {truncated_repr(name)}")
     return ids[name]
 
 
-def _read_joint(node: Node, arrays: LevelArrays, size: LevelSize, ids: dict[str, int], slots: _Slots) -> None:
+def _read_joint(
+    node: JsonNode, arrays: LevelArrays, size: LevelSize, ids: dict[str, int], slots: _Slots
+) -> None:
     row, table = slots.take(node), arrays.joints
     a, b = _read_body_id(node["a"], ids), _read_body_id(node["b"], ids)
     node["b"].require(a != b, "another body than a")
@@ -246,13 +254,13 @@ def _read_joint(node: Node, arrays: LevelArrays, size: LevelSize, ids: dict[str,
     reference = {"reference_rotation": Default(float(rotation[b] - rotation[a]))}
     limits = node.get("limits", [0, 0])
     low, high = limits.vector()
-    limited = node.get("limits_on", "limits" in node).flag()
-    if limited and not node.get("weld", False).flag():
+    limited = node.get("limits_on", "limits" in node).boolean()
+    if limited and not node.get("weld", False).boolean():
         limits[1].number(low)
     values: dict[str, Any] = {"body_a": a, "body_b": b, "active": True, "limits_on": limited}
     values |= {"min_rotation": low, "max_rotation": high}
     values |= {field: node.get(field, [0, 0]).vector() for field in ("anchor_a", "anchor_b")}
-    values |= {field: node.get(field, False).flag() for field in JOINT_FLAGS}
+    values |= {field: node.get(field, False).boolean() for field in JOINT_FLAGS}
     values["motor_binding"] = node.get("motor_binding", 0).integer(0, size.num_motor_bindings - 1)
     for field, value in values.items():
         table[field][row] = value
@@ -260,7 +268,7 @@ def _read_joint(node: Node, arrays: LevelArrays, size: LevelSize, ids: dict[str,
 
 
 def _read_thruster(
-    node: Node, arrays: LevelArrays, size: LevelSize, ids: dict[str, int], slots: _Slots
+    node: JsonNode, arrays: LevelArrays, size: LevelSize, ids: dict[str, int], slots: _Slots
 ) -> None:
     row, table = slots.take(node), arrays.thrusters
     table["active"][row] = True
