@@ -13,12 +13,12 @@ Arrays of the record, for L levels and E episodes of each:
     length       int16 [L, E]         environment steps until the episode was done
     outcome      int8 [L, E]          reward of the step that ended it: 1, -1, or 0 at the time limit
     final_reward float32 [L, E]       the whole reward of that step
-    reward       float32 [L, E, 32]   rewards of the first steps, with the dense term, before the last step; then 0
+    reward       float32 [L, E, 32]   rewards of the first steps, dense term included; 0 from the end on
     distance     float32 [L, E, K]    green-blue distance at the key frames [m]; 0 from the end on
     position     float32 [L, E, K, N, 2]  bodies other than walls, polygons first [m]; 0 from the end on
     rotation     float32 [L, E, K, N]     [rad]; 0 from the end on
     moved_length, moved_outcome       as above, of a second run whose movable bodies started up to 1e-6 m away
-    moved_apart  float32 [L, E, K]    the distance between the two runs, largest over bodies [m]; 0 from the end on
+    moved_apart  float32 [L, E, K]    between both runs, largest over bodies [m]; 0 from the end on
     versions     str                  of Kinetix and what it runs on
 """
 
@@ -69,7 +69,9 @@ def record(folder: str, path: str, seed: str) -> None:
     for name in names:
         file = pathlib.Path(folder, f"{name}.json").resolve()
         state, static, params = load_from_json_file(str(file))
-        gravity = json.loads(file.read_text())["env_state"]["gravity"]  # which its reader leaves at 9.81 m/s^2
+        gravity = json.loads(file.read_text())["env_state"][
+            "gravity"
+        ]  # which its reader leaves at 9.81 m/s^2
         gravity = jnp.array([gravity["0"], gravity["1"]])
         states.append(state.replace(gravity=gravity, motor_auto=jnp.asarray(auto[name])))
     random = np.random.default_rng(int(seed))
@@ -166,8 +168,8 @@ def _summary(played) -> dict[str, np.ndarray]:
     end = np.where(done.any(1), done.argmax(1), TIME_LIMIT - 1)
     at_end = lambda value: np.take_along_axis(value, end[:, None], 1)[:, 0]
     timed_out = end == TIME_LIMIT - 1
-    # Done before the limit by contact alone, so that the reward's sign is the outcome's; at the limit, without a
-    # goal, it is a loss only if the reward is beyond what the dense term can give.
+    # Before the limit, only contact ends an episode. At the limit, it is a loss if the reward is beyond what
+    # the dense term can give.
     lost = ~at_end(goal) & (~timed_out | (at_end(reward) < -0.5))
     outcome = np.where(at_end(goal), 1, np.where(lost, -1, 0))
     steps = np.array(KEY_STEPS)

@@ -9,7 +9,7 @@ from tests.jax2d.kinetix_files import ROLLOUTS, TIME_LIMIT, play, read_rollout
 
 pytestmark = [
     pytest.mark.skipif(not ROLLOUTS.is_dir(), reason="the recorded episodes are not beside the project"),
-    pytest.mark.full,
+    pytest.mark.slow,
 ]
 
 

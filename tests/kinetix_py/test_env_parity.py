@@ -12,7 +12,7 @@ from tests.jax2d.kinetix_files import LEVELS, ROLLOUTS
 
 pytestmark = [
     pytest.mark.skipif(not ROLLOUTS.is_dir(), reason="the recorded episodes are not beside the project"),
-    pytest.mark.full,
+    pytest.mark.slow,
 ]
 
 
