@@ -48,12 +48,13 @@ def export_levels(size: str, folder: str) -> None:
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     auto = {}
-    for name in kx.list_levels(size):
+    for name in kx.list_levels(f"library/{size}"):
         level = kx.load_level(name)
         stem = pathlib.Path(name).name
-        auto[stem] = np.asarray(level.motor_auto).tolist()
-        level = dataclasses.replace(level, motor_auto=np.zeros_like(level.motor_auto))
-        kx.save_level(level, target / f"{stem}.json", format="kinetix", spec=kx.SIZES[size])
+        auto[stem] = np.asarray(level.labels.motor_auto).tolist()
+        labels = dataclasses.replace(level.labels, motor_auto=np.zeros_like(level.labels.motor_auto))
+        level = kx.pad_level(dataclasses.replace(level, labels=labels), size)
+        kx.save_level(level, target / f"{stem}.json", format="kinetix")
     (target / AUTO).write_text(json.dumps(auto))
 
 

@@ -4,8 +4,8 @@
 describes their arrays. They also say how well two runs can agree at all: Kinetix played each episode a second
 time, from positions moved by up to 1e-6 m, the rounding of a float32 position. Where bodies start exactly in
 touch or land on a corner, such a run is soon millimeters apart. Most bounds are therefore relative: the same
-episodes in this package's environment agree with Kinetix's about as well as Kinetix's second run does. "About",
-since some five episodes in a hundred hang on rounding, which differs from one processor to the next.
+episodes in this package's environment agree with Kinetix's about as well as Kinetix's second run does, since
+some five episodes in a hundred hang on rounding, which differs from one processor to the next.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def played_by_us(env, levels, actions):
 
     def step(state, action):
         _, state, reward, done, info = env.step(key, state, action, params)
-        outcome = info["solved"].astype(int) - info["lost"].astype(int)
+        outcome = info["solved"].astype(int) - info["failed"].astype(int)
         values = {"reward": reward, "done": done, "outcome": outcome, "distance": info["distance"]}
         return state, values | {"position": state.sim.position, "rotation": state.sim.rotation}
 
@@ -69,7 +69,7 @@ class Played:
         }
         levels = kx.stack_levels([kx.load_level(name) for name in self.names], kx.SIZES[size])
         levels = jax.tree.map(lambda value: np.repeat(value, shape[1], axis=0), levels)
-        env = kx.make(size, observation="blind", contact_order="kinetix")
+        env = kx.make(size, observation_type="blind", contact_order="kinetix")
         play = jax.jit(lambda levels, actions: played_by_us(env, levels, actions))
         order = np.argsort(self.kinetix["length"], kind="stable")
         assert count % BATCHES == 0
@@ -103,7 +103,7 @@ class Played:
         return outcome, outcome & (self.kinetix["moved_length"] == self.kinetix["length"])
 
     def apart(self, key_frame: int) -> tuple[np.ndarray, np.ndarray]:
-        """Distances of our run and of Kinetix's second from its first, largest over bodies, while running [m]."""
+        """Distances of our run and of Kinetix's second from its first [m]; largest over bodies."""
         step, length = self.steps[key_frame], self.kinetix["length"]
         by = self.ours["position"][step - 1][:, self.walls :] - self.kinetix["position"][:, key_frame]
         ours = np.where(self.active, np.linalg.norm(by, axis=-1), 0).max(axis=1)
