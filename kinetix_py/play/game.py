@@ -1,4 +1,4 @@
-"""One level being played, a physics frame at a time, by hand or by an agent.
+"""A level played one physics frame at a time, by hand or by an agent.
 
 The environment steps one frame of 1/60 s at a time, not two as in training, so that a key works in the very
 next frame. Time limits are therefore counted in frames: 256 steps of 2 frames are 512 frames.
@@ -18,22 +18,22 @@ import numpy as np
 from kinetix_py.actions import actuator_controls, bindings_in_use
 from kinetix_py.env.environment import Environment
 from kinetix_py.env.types import EnvParams, EnvState
-from kinetix_py.play.keys import asked_values
+from kinetix_py.play.keys import key_action
 from kinetix_py.play.levels import NamedLevel
 from kinetix_py.rendering.contacts import contact_points
 from kinetix_py.rendering.host import to_host
 from kinetix_py.sizes import LevelSize
 
 NO_LIMIT = 2**31 - 1  # frames: an episode that lasts until it is decided
-# How an episode ended, by the number that the compiled frame gives.
+# Outcomes of an episode, by the index that the compiled frame gives.
 OUTCOMES = ("", "solved", "failed", "time", "diverged")
 
 
-class Pilot(Protocol):
-    """What plays instead of a person.
+class Player(Protocol):
+    """An agent that plays instead of a person.
 
     Attributes:
-      name: for the page.
+      name: name that the page shows.
       frame_skip: physics frames that each of its actions lasts.
     """
 
@@ -41,48 +41,47 @@ class Pilot(Protocol):
     frame_skip: int
 
     def begin(self) -> Any:
-        """Its memory before an episode."""
+        """Returns its memory before an episode."""
 
     def act(self, memory: Any, state: EnvState, first: bool) -> tuple[Any, np.ndarray]:
         """Chooses an action.
 
         Args:
-          memory: from `begin`, or what it returned last.
-          state: now; its `step_count` counts the pilot's own steps.
-          first: nothing was chosen before in this episode.
+          memory: memory from `begin`, or from its last action.
+          state: current state; its `step_count` counts the player's own steps.
+          first: whether this is its first action of the episode.
 
         Returns:
-          its memory, and float `[num_bindings]`, what it asks of every binding.
+          its memory, and the value of every binding, float `[num_bindings]`.
         """
 
 
-class Shown(NamedTuple):
-    """What a page needs to know of a frame; arrays of the host."""
+class FrameView(NamedTuple):
+    """The part of a frame that a page shows; arrays on the host."""
 
     position: Any  # float [N, 2] m
     rotation: Any  # float [N] rad
     touching_slots: Any  # bool [K], as in EnvState
-    controls: Any  # float [J + T], what motors and thrusters did
+    controls: Any  # float [J + T] of motors and thrusters, 0 where there is none
     time: Any  # int [], frames since the episode began
     distance: Any  # float [] m, as in EnvState
     outcome: Any  # int [], index of OUTCOMES
 
 
 def environment(size: LevelSize) -> Environment:
-    """The environment that is played: no observation, one physics frame a step, continuous actions."""
+    """Makes the environment of a game: no observation, one physics frame a step, continuous actions."""
     return Environment(size, observation_type="blind", action_type="continuous", frame_skip=1)
 
 
-def _shown(state: EnvState, controls: jax.Array, outcome: jax.Array) -> Shown:
+def _view(state: EnvState, controls: jax.Array, outcome: jax.Array) -> FrameView:
     sim = state.sim
     joints = sim.joints
     driven = jnp.concatenate([joints.active & joints.motor_on & ~joints.weld, sim.thrusters.active])
-    seen = jnp.where(driven, controls, 0)
-    return Shown(
+    return FrameView(
         position=sim.position,
         rotation=sim.rotation,
         touching_slots=state.touching_slots,
-        controls=seen,
+        controls=jnp.where(driven, controls, 0),
         time=state.step_count,
         distance=state.distance,
         outcome=outcome,
@@ -90,35 +89,36 @@ def _shown(state: EnvState, controls: jax.Array, outcome: jax.Array) -> Shown:
 
 
 @functools.partial(jax.jit, static_argnames="env")
-def first_frame(env: Environment, level: Any, params: EnvParams) -> tuple[EnvState, Shown]:
-    """The start of an episode."""
+def first_frame(env: Environment, level: Any, params: EnvParams) -> tuple[EnvState, FrameView]:
+    """Starts an episode."""
     _, state = env.reset(jax.random.key(0), level, params)
-    return state, _shown(state, jnp.zeros(env.sim_spec.num_actions), jnp.int32(0))
+    return state, _view(state, jnp.zeros(env.sim_spec.num_actions), jnp.int32(0))
 
 
 @functools.partial(jax.jit, static_argnames="env")
 def next_frame(
     env: Environment, state: EnvState, values: jax.Array, params: EnvParams
-) -> tuple[EnvState, Shown]:
-    """One frame: `values` is float `[num_bindings]`, what is asked of every binding."""
-    _, after, _, _, info = env.step(jax.random.key(0), state, values, params)
+) -> tuple[EnvState, FrameView]:
+    """Plays one frame under values of the bindings, float `[num_bindings]`."""
+    _, next_state, _, _, info = env.step(jax.random.key(0), state, values, params)
     ends = [info["solved"], info["failed"], info["truncated"], info["diverged"]]
     outcome = jnp.where(jnp.any(jnp.stack(ends)), jnp.argmax(jnp.stack(ends)) + 1, 0)
-    return after, _shown(after, actuator_controls(values, state), outcome)
+    return next_state, _view(next_state, actuator_controls(values, state), outcome)
 
 
 class Game:
     """A level being played; not for several threads at once.
 
     Attributes:
-      name, scene: the level's name, and its first state on the host.
-      shown: the last frame.
-      watching: the pilot plays.
+      name: the level's name.
+      scene: its first state, on the host.
+      view: the last frame.
+      watching: whether the player plays, not the keys.
     """
 
     name: str
     scene: Any
-    shown: Shown
+    view: FrameView
     _state: EnvState
 
     def __init__(
@@ -126,36 +126,39 @@ class Game:
         size: LevelSize,
         levels: Iterator[NamedLevel],
         params: EnvParams,
-        pilot: Pilot | None = None,
+        player: Player | None = None,
         watching: bool = False,
     ):
-        """Compiles, and begins with the first level.
+        """Compiles the game and begins with the first level.
 
         Args:
-          levels: of this size, without end.
-          params: their time limit counts frames.
+          size: size of all levels.
+          levels: endless iterator of levels.
+          params: numbers of the game; their time limit counts frames.
+          player: agent that can take over; None without one.
+          watching: whether the player begins.
         """
-        self.env, self.pilot, self.watching = environment(size), pilot, watching and pilot is not None
+        self.env, self.player, self.watching = environment(size), player, watching and player is not None
         self._levels, self._params = levels, jax.device_put(params)
         self.next_level()
-        self._state, _ = next_frame(self.env, self._state, self.asked(()), self._params)
-        if pilot is not None:
-            pilot.act(pilot.begin(), self._state, True)
+        self._state, _ = next_frame(self.env, self._state, self.key_action(()), self._params)
+        if player is not None:
+            player.act(player.begin(), self._state, True)
         self.restart()
 
     @property
     def outcome(self) -> str:
-        """How the episode ended, one of `OUTCOMES`; empty while it goes on."""
-        return OUTCOMES[int(self.shown.outcome)]
+        """Outcome of the episode, one of `OUTCOMES`; empty while it goes on."""
+        return OUTCOMES[int(self.view.outcome)]
 
     @property
     def time_limit(self) -> int:
-        """Frames of an episode."""
+        """Time limit of an episode [frames]."""
         return int(self._params.max_timesteps)
 
     @property
     def frame_seconds(self) -> float:
-        """Time of one frame [s]."""
+        """Duration of one frame [s]."""
         return float(self._params.sim.dt)
 
     def next_level(self) -> None:
@@ -168,46 +171,46 @@ class Game:
 
     def restart(self) -> None:
         """Begins the same level again."""
-        self._state, shown = first_frame(self.env, self._level, self._params)
-        self.shown = jax.device_get(shown)
+        self._state, view = first_frame(self.env, self._level, self._params)
+        self.view = jax.device_get(view)
         self._hand_over()
 
     def set_watching(self, watching: bool) -> None:
-        """Lets the pilot play, or the keys; the pilot then knows nothing of what was before."""
-        self.watching = watching and self.pilot is not None
+        """Hands over to the player, whose memory begins anew, or to the keys."""
+        self.watching = watching and self.player is not None
         self._hand_over()
 
     def _hand_over(self) -> None:
-        self._memory = None if self.pilot is None else self.pilot.begin()
-        self._since, self._values = 0, self.asked(())
+        self._memory = None if self.player is None else self.player.begin()
+        self._since, self._values = 0, self.key_action(())
 
-    def asked(self, held: Collection[str]) -> np.ndarray:
-        """What held keys ask of every binding: float `[num_bindings]`."""
-        return asked_values(held, self.env.size)
+    def key_action(self, held: Collection[str]) -> np.ndarray:
+        """Returns the action of held keys: float `[num_bindings]`."""
+        return key_action(held, self.env.size)
 
     def tick(self, held: Collection[str]) -> None:
-        """Plays one frame; nothing happens after the end.
+        """Plays one frame; does nothing after the end of the episode.
 
         Args:
-          held: codes of the keys that are down; ignored while watching.
+          held: codes of the held keys; ignored while watching.
         """
         if self.outcome:
             return
-        values = self._pilot_values() if self.watching else self.asked(held)
-        self._state, shown = next_frame(self.env, self._state, values, self._params)
-        self.shown = jax.device_get(shown)
+        values = self._player_values() if self.watching else self.key_action(held)
+        self._state, view = next_frame(self.env, self._state, values, self._params)
+        self.view = jax.device_get(view)
 
-    def _pilot_values(self) -> np.ndarray:
-        pilot = self.pilot
-        assert pilot is not None
-        if self._since % pilot.frame_skip == 0:
-            state = dataclasses.replace(self._state, step_count=self._state.step_count // pilot.frame_skip)
-            self._memory, self._values = pilot.act(self._memory, state, self._since == 0)
+    def _player_values(self) -> np.ndarray:
+        player = self.player
+        assert player is not None
+        if self._since % player.frame_skip == 0:
+            state = dataclasses.replace(self._state, step_count=self._state.step_count // player.frame_skip)
+            self._memory, self._values = player.act(self._memory, state, self._since == 0)
         self._since += 1
         return self._values
 
     def contacts(self) -> np.ndarray:
-        """Where shapes touch now: float `[m, 2]` m."""
-        sim = dataclasses.replace(self.scene.sim, position=self.shown.position, rotation=self.shown.rotation)
-        now = dataclasses.replace(self.scene, sim=sim, touching_slots=self.shown.touching_slots)
+        """Returns the points where shapes touch: float `[m, 2]` m."""
+        sim = dataclasses.replace(self.scene.sim, position=self.view.position, rotation=self.view.rotation)
+        now = dataclasses.replace(self.scene, sim=sim, touching_slots=self.view.touching_slots)
         return contact_points(now)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kinetix_py.play.game import NO_LIMIT, Game
-from kinetix_py.play.keys import key_hints, keys_of
+from kinetix_py.play.keys import binding_keys, key_hints
 from kinetix_py.play.session import Session
 from kinetix_py.rendering.player import room_picture
 
@@ -61,7 +61,7 @@ class GameLoop:
     def __init__(self, game: Game, session: Session):
         """Publishes the first level."""
         self.game, self.session = game, session
-        self._keys = frozenset(key.code for key in keys_of(game.env.size))
+        self._keys = frozenset(key.code for key in binding_keys(game.env.size))
         self._phase = self._start()  # ready, running or paused
         self._timer = FrameTimer(game.frame_seconds)
         self._frame_costs: collections.deque[float] = collections.deque([0.0], maxlen=60)
@@ -153,20 +153,20 @@ def level_message(game: Game) -> dict[str, Any]:
         "joints": len(joints),
         "hints": key_hints(game.env.size, game.used),
         "limit": None if game.time_limit >= NO_LIMIT else game.time_limit * game.frame_seconds,
-        "pilot": None if game.pilot is None else game.pilot.name,
+        "player": None if game.player is None else game.player.name,
     }
 
 
 def frame_message(game: Game) -> dict[str, Any]:
     """Makes the message that describes a frame, in meters, radians and seconds."""
-    shown, bodies = game.shown, shown_bodies(game)
-    places = np.concatenate([shown.position[bodies], shown.rotation[bodies, None]], axis=1)
+    view, bodies = game.view, shown_bodies(game)
+    places = np.concatenate([view.position[bodies], view.rotation[bodies, None]], axis=1)
     rounded = lambda values: np.round(np.nan_to_num(np.asarray(values, float)), 4).tolist()
     return {
         "bodies": rounded(places),
         "contacts": rounded(game.contacts()),
-        "controls": rounded(shown.controls),
-        "time": round(int(shown.time) * game.frame_seconds, 3),
-        "distance": float(rounded(shown.distance)),
+        "controls": rounded(view.controls),
+        "time": round(int(view.time) * game.frame_seconds, 3),
+        "distance": float(rounded(view.distance)),
         "watching": game.watching,
     }

@@ -1,4 +1,4 @@
-"""Which key drives which binding.
+"""Keys of the keyboard and the bindings that they drive.
 
 Keys are known by their place on the keyboard (`KeyboardEvent.code`), so that WASD is the same square of keys
 under every layout. The first key of a motor's pair asks for +1, which turns the motor's second body
@@ -28,16 +28,16 @@ NUM_THRUSTER_KEYS = 9  # 1 .. 9, also of the number pad
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """A key of the keyboard, and what it asks of a binding while it is held."""
+    """A key of the keyboard, and the value of a binding while it is held."""
 
     code: str  # KeyboardEvent.code
     label: str
-    binding: int  # place in an action: motor bindings first, then thruster bindings
+    binding: int  # index in an action: motor bindings first, then thruster bindings
     value: float
 
 
-def keys_of(size: LevelSize) -> tuple[Key, ...]:
-    """The keys of a size's bindings, in the order of these."""
+def binding_keys(size: LevelSize) -> tuple[Key, ...]:
+    """Returns the keys of a size's bindings, in the order of the bindings."""
     motors, thrusters = size.num_motor_bindings, size.num_thruster_bindings
     found = [
         Key(code, label, binding, value)
@@ -50,34 +50,36 @@ def keys_of(size: LevelSize) -> tuple[Key, ...]:
     return tuple(found)
 
 
-def asked_values(held: Collection[str], size: LevelSize) -> np.ndarray:
-    """What held keys ask of every binding; both keys of a motor together ask for nothing.
+def key_action(held: Collection[str], size: LevelSize) -> np.ndarray:
+    """Converts held keys to a continuous action; both keys of a motor together cancel out.
 
     Args:
-      held: codes of keys; others than those of `keys_of` are ignored.
+      held: codes of the held keys; others than those of `binding_keys` are ignored.
 
     Returns:
       float32 `[num_bindings]`, a continuous action.
     """
     values = np.zeros(size.num_bindings, np.float32)
-    for key in keys_of(size):
+    for key in binding_keys(size):
         if key.code in held:
             values[key.binding] += key.value
     return np.clip(values, -1, 1)
 
 
 def key_hints(size: LevelSize, used: Collection[int]) -> list[dict[str, Any]]:
-    """For a page: every binding with its name, color, keys, and whether a level listens to it.
+    """Makes the key hints of a page: name, color and keys of every binding, and whether the level uses it.
 
     Args:
-      used: bindings that some motor or thruster of the level listens to, by their place in an action.
+      used: indices of the bindings that some motor or thruster of the level listens to.
     """
     rows = []
     for binding in range(size.num_bindings):
         motor = binding < size.num_motor_bindings
         kind, index = ("motor", binding) if motor else ("thruster", binding - size.num_motor_bindings)
         colors: tuple[tuple[float, ...], ...] = MOTOR_COLORS if motor else THRUSTER_COLORS
-        keys = [key for key in keys_of(size) if key.binding == binding and not key.code.startswith("Numpad")]
+        keys = [
+            key for key in binding_keys(size) if key.binding == binding and not key.code.startswith("Numpad")
+        ]
         rows.append(
             {
                 "name": f"{kind} {index}",

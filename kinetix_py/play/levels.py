@@ -1,4 +1,4 @@
-"""What is played: level files in their order, or random levels without end."""
+"""Levels to play: level files in their order, or endless random levels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DRAWN_AT_ONCE = 16
 
 
 class NamedLevel(NamedTuple):
-    """A level, and what to call it."""
+    """A level and the name that the page shows."""
 
     name: str
     level: Level
@@ -70,14 +70,14 @@ def read_levels(
 
 
 def in_turn(levels: Sequence[NamedLevel]) -> Iterator[NamedLevel]:
-    """Levels in their order, again and again, each with its number where there are several."""
+    """Repeats levels in their order without end; several ones are numbered."""
     count = len(levels)
     names = [f"{one.name} ({i + 1} of {count})" if count > 1 else one.name for i, one in enumerate(levels)]
     return itertools.cycle(NamedLevel(name, one.level) for name, one in zip(names, levels, strict=True))
 
 
 def random_levels(seed: int, size: LevelSize) -> Iterator[NamedLevel]:
-    """Random levels that doing nothing does not solve, without end; a seed always gives the same ones."""
+    """Draws random levels without end that the no-op does not solve; a seed always gives the same ones."""
     key = jax.random.key(seed)
     for batch in itertools.count():
         levels, kept = sample_filtered_levels(jax.random.fold_in(key, batch), DRAWN_AT_ONCE, size)

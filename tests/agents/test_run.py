@@ -320,7 +320,7 @@ def test_a_checkpoint_plays_live(finished, level_file):
                 told = json.loads(line.removeprefix(b"data: "))
                 if "limit" in told:
                     # 20 steps of 2 frames of 1/60 s.
-                    assert told["limit"] == pytest.approx(40 / 60) and told["pilot"].startswith(
+                    assert told["limit"] == pytest.approx(40 / 60) and told["player"].startswith(
                         "run, update "
                     )
                     continue

@@ -16,7 +16,7 @@ import kinetix_py as kx
 from kinetix_py.play import levels as levels_module
 from kinetix_py.play.game import Game
 from kinetix_py.play.game_loop import GameLoop
-from kinetix_py.play.keys import asked_values, key_hints
+from kinetix_py.play.keys import key_action, key_hints
 from kinetix_py.play.levels import NamedLevel, in_turn, random_levels, read_levels
 from kinetix_py.play.server import PlayServer
 from kinetix_py.play.session import PendingInput, Session, read_input
@@ -44,9 +44,9 @@ def arm():
 
 
 class Firing:
-    """A pilot that fires the first thruster in every other of its steps; keeps what it was told."""
+    """A player that fires the first thruster in every other of its steps; keeps what it was told."""
 
-    name, frame_skip = "a test's pilot", 2
+    name, frame_skip = "a test's player", 2
 
     def __init__(self):
         self.told = []
@@ -61,9 +61,9 @@ class Firing:
         return memory + 1, values
 
 
-def start_game(*levels, pilot=None, **options):
+def start_game(*levels, player=None, **options):
     named = [NamedLevel(level.__name__, level()) for level in levels]
-    return Game(TINY, in_turn(named), kx.EnvParams(max_timesteps=LIMIT), pilot, **options)
+    return Game(TINY, in_turn(named), kx.EnvParams(max_timesteps=LIMIT), player, **options)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def address():
     """A game of two levels, played live."""
     session = Session()
     server = PlayServer(session, 0)
-    loop = GameLoop(start_game(arm, rocket, pilot=Firing()), session)
+    loop = GameLoop(start_game(arm, rocket, player=Firing()), session)
     threads = [threading.Thread(target=run) for run in (loop.run, server.serve_forever)]
     for thread in threads:
         thread.start()
@@ -130,7 +130,7 @@ def test_real_keys_solve_levels(address, tmp_path):
         assert seconds() == pytest.approx(before + 1 / 60, abs=0.011)
 
         page.tap("p")
-        page.wait("document.querySelector('#who').innerText === \"a test's pilot plays\"")
+        page.wait("document.querySelector('#who').innerText === \"a test's player plays\"")
         page.tap(" ")
         page.wait(f"{PHASE} === 'solved'")
 
@@ -145,15 +145,15 @@ def test_keys_ask_for_what_the_hints_say():
         (["ArrowRight", "ArrowDown", "KeyD", "KeyW", "Numpad1"], [-1, -1, -1, 1, 1, 0]),
         (["KeyA", "KeyD", "KeyQ", "Digit1", "Numpad1"], [0, 0, 0, 0, 1, 0]),
     ):
-        np.testing.assert_array_equal(asked_values(held, size), expected)
+        np.testing.assert_array_equal(key_action(held, size), expected)
     hints = key_hints(size, used=[1, 5])
     assert [hint["name"] for hint in hints if hint["used"]] == ["motor 1", "thruster 1"]
     assert len({hint["color"] for hint in hints}) == 6
     for binding, hint in enumerate(hints):
         for key in hint["keys"]:
-            assert asked_values([key["code"]], size)[binding] == key["value"]
+            assert key_action([key["code"]], size)[binding] == key["value"]
     many = dataclasses.replace(size, num_motor_bindings=5, num_thruster_bindings=0)
-    assert asked_values(["Digit1"], many).shape == (5,) and key_hints(many, ())[4]["keys"] == []
+    assert key_action(["Digit1"], many).shape == (5,) and key_hints(many, ())[4]["keys"] == []
 
 
 def test_level_files_get_the_smallest_size_that_fits_them_all(tmp_path):
@@ -295,42 +295,42 @@ def test_only_the_own_page_is_answered():
 
 
 def test_a_pilot_acts_in_its_own_steps_and_hands_over():
-    pilot = Firing()
-    game = start_game(rocket, pilot=pilot, watching=True)
+    player = Firing()
+    game = start_game(rocket, player=player, watching=True)
     assert game.used == [TINY.num_motor_bindings] and game.frame_seconds == pytest.approx(1 / 60)
-    pilot.told.clear()
+    player.told.clear()
     fired = []
     for _ in range(6):
         game.tick(["ArrowLeft"])  # a key does nothing now
-        fired.append(float(game.shown.controls[TINY.num_joints]))
+        fired.append(float(game.view.controls[TINY.num_joints]))
     assert fired == [1, 1, 0, 0, 1, 1]
-    assert pilot.told == [(0, 0, True), (1, 1, False), (2, 2, False)]
+    assert player.told == [(0, 0, True), (1, 1, False), (2, 2, False)]
     game.set_watching(False)
     game.tick(["Digit1"])
     game.tick([])
-    assert len(pilot.told) == 3 and int(game.shown.time) == 8
+    assert len(player.told) == 3 and int(game.view.time) == 8
     game.set_watching(True)
     game.tick([])
-    assert pilot.told[3] == (0, 4, True)
+    assert player.told[3] == (0, 4, True)
 
 
 def test_an_episode_ends_once_and_begins_again():
     game = start_game(rocket, arm)
-    start = game.shown.position.copy()
+    start = game.view.position.copy()
     frames = 0
     while not game.outcome:
         game.tick(["Digit1"])
         frames += 1
-    assert game.outcome == "solved" and frames == int(game.shown.time) < LIMIT
+    assert game.outcome == "solved" and frames == int(game.view.time) < LIMIT
     assert len(game.contacts()) == 1
     # Where the balls' outlines meet, on the line between them.
-    balls = game.shown.position[TINY.num_polygons :]
+    balls = game.view.position[TINY.num_polygons :]
     np.testing.assert_allclose(game.contacts()[0], balls.mean(0), atol=0.02)
     game.tick(["Digit1"])
-    assert int(game.shown.time) == frames  # nothing happens after the end
+    assert int(game.view.time) == frames  # nothing happens after the end
     game.restart()
-    assert game.outcome == "" and int(game.shown.time) == 0
-    np.testing.assert_array_equal(game.shown.position, start)
+    assert game.outcome == "" and int(game.view.time) == 0
+    np.testing.assert_array_equal(game.view.position, start)
     for _ in range(LIMIT):
         game.tick([])
     assert game.outcome == "time"
