@@ -17,7 +17,7 @@ ALLOWED = {
     "kinetix_py/wrappers/gymnasium.py": {"gymnasium"},
     "kinetix_py/rendering/video.py": {"imageio", "tqdm"},
     "agents": {"jax2d", "kinetix_py", "agents"},
-    "scripts": {"jax2d", "kinetix_py", "agents"},
+    "scripts": {"agents"},
     "tools": {"jax2d", "kinetix_py", "agents", "tools"},
 }
 

@@ -20,8 +20,11 @@ from agents.cli.main import COMMANDS, main
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STARTERS = {
     "benchmark": "benchmark",
+    "compare_runs": "compare",
+    "evaluate": "evaluate",
     "play": "play",
     "solve_level": "solve",
+    "train": "train",
 }
 
 MODULE = """HloModule m
@@ -84,7 +87,7 @@ def test_help_imports_nothing_heavy():
     assert out.stdout.splitlines()[-1] == "set()", out.stderr
 
 
-@pytest.mark.parametrize("name", ["play", "solve", "levels", "benchmark"])
+@pytest.mark.parametrize("name", ["evaluate", "compare", "play", "solve", "levels", "benchmark"])
 def test_every_subcommand_explains_itself_with_examples(name, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([name, "--help"])
@@ -102,6 +105,7 @@ def test_an_unknown_subcommand_is_refused(capsys):
 def test_scripts_start_the_subcommands(script):
     lines = (ROOT / "scripts" / f"{script}.py").read_text().splitlines()
     assert f'    main(["{STARTERS[script]}", *sys.argv[1:]])' in lines and len(lines) <= 10
+    assert {path.stem for path in (ROOT / "scripts").glob("*.py")} == STARTERS.keys()
 
 
 def test_a_missing_extra_is_named(capsys, monkeypatch):

@@ -69,6 +69,8 @@ def _run(command: str, arguments: list[str]) -> None:
     except BrokenPipeError:  # whoever reads the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except CommandError as error:
         sys.exit(f"kinetix {command}: {error}")
     except ModuleNotFoundError as error:

@@ -50,14 +50,14 @@ def read_results(path: pathlib.Path) -> list[Result]:
     if path.is_dir() and not file.is_file():
         file = path / "evaluation.json"
     if not file.is_file():
-        raise ConfigError(f"{path}: no evaluation.json; scripts/evaluate.py writes one")
+        raise ConfigError(f"{path}: no evaluation.json; kinetix evaluate RUN writes one")
     folder = path.resolve() if path.is_dir() else path.resolve().parent
     label = (folder.parent if folder.name == "evaluation" else folder).name
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
         return [_result(row, label) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{file}: not what scripts/evaluate.py writes: {error!r}") from None
+        raise ConfigError(f"{file}: not what kinetix evaluate writes: {error!r}") from None
 
 
 def _result(row: dict, label: str) -> Result:

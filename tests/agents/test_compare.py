@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from agents.build import given_sets
+from agents.cli import compare
 from agents.config import ConfigError
 from agents.training.compare import THRESHOLDS, comparison_table, profile, profile_band, read_results
 from agents.training.judge import Judgement
 from kinetix_py import SIZES, list_levels
-from scripts import compare_runs
 
 
 def judged(folder, rate, seed=0):
@@ -38,7 +38,7 @@ def test_profile_is_the_share_of_levels_solved_at_least_so_often():
 def test_runs_are_compared_in_one_table_and_picture(tmp_path, capsys):
     weak, strong = judged(tmp_path / "weak", 0.2), judged(tmp_path / "strong", 0.7, 1)
     picture = tmp_path / "comparison.png"
-    compare_runs.main([str(weak), str(strong / "evaluation" / "evaluation.json"), "--out", str(picture)])
+    compare.main([str(weak), str(strong / "evaluation" / "evaluation.json"), "--out", str(picture)])
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 6 and picture.stat().st_size > 10_000
     assert [line.split()[0] for line in said[1:3]] == ["library/s"] * 2

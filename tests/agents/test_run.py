@@ -17,6 +17,8 @@ import pytest
 
 import kinetix_py as kx
 from agents.build import initial_params, make_trainer
+from agents.cli import evaluate
+from agents.cli.common import CommandError
 from agents.config import ConfigError, TrainConfig, read_config
 from agents.io.checkpoint import CheckpointError, Checkpoints
 from agents.io.metrics import MetricLog, read_metrics
@@ -24,7 +26,6 @@ from agents.io.plots import smooth
 from agents.io.run_folder import RunFolder, find_checkpoint, new_run
 from agents.training.judge import Judgement, LevelSet, UniformPolicy, judge, table
 from agents.training.loop import NotFiniteError, check, finish, start_params, train
-from scripts import evaluate
 from tests.kinetix_py.small_levels import falling, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -192,9 +193,9 @@ def test_evaluation_refuses_what_it_cannot_do(arguments, message, capsys):
 
 def test_evaluation_names_what_it_cannot_find(finished, tmp_path):
     _, folder = finished
-    with pytest.raises(SystemExit, match=r"^evaluate\.py: nowhere: neither a run folder nor a checkpoint"):
+    with pytest.raises(CommandError, match=r"^nowhere: neither a run folder nor a checkpoint"):
         evaluate.main(["nowhere"])
-    with pytest.raises(SystemExit, match=r"no\.json"):
+    with pytest.raises(CommandError, match=r"no\.json"):
         evaluate.main([str(folder.path), "--levels", str(tmp_path / "no.json")])
 
 

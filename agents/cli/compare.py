@@ -1,0 +1,49 @@
+"""`kinetix compare`: evaluations of several runs beside each other."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from collections.abc import Sequence
+
+from agents.cli.common import CommandError, HelpFormatter
+
+DESCRIPTION = """Prints one table of the evaluations of several runs, and draws them: solve rates, and
+performance profiles, which tell for every solve rate the share of levels solved at least as often."""
+EXAMPLES = """examples:
+  kinetix compare runs/A runs/B
+  kinetix compare a/evaluation.json runs/B --out comparison.png"""
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="kinetix compare", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=HelpFormatter
+    )
+    parser.add_argument(
+        "runs", nargs="+", type=pathlib.Path, metavar="RUN", help="run folders, or evaluation.json files"
+    )
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        default=pathlib.Path("comparison.png"),
+        metavar="FILE.png",
+        help="the picture (default comparison.png)",
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints the table and writes the picture."""
+    options = parse(arguments)
+    from agents.config import ConfigError
+    from agents.io.plots import plot_profiles
+    from agents.training.compare import comparison_table, read_results
+
+    try:
+        results = [result for path in options.runs for result in read_results(path)]
+    except ConfigError as error:
+        raise CommandError(str(error)) from None
+    print(comparison_table(results))
+    plot_profiles(results, options.out)
+    print(options.out)
