@@ -108,13 +108,6 @@ def test_scripts_start_the_subcommands(script):
     assert {path.stem for path in (ROOT / "scripts").glob("*.py")} == STARTERS.keys()
 
 
-def test_a_missing_extra_is_named(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "flax", None)
-    monkeypatch.delitem(sys.modules, "agents.cli.play", raising=False)
-    message = refused(capsys, "play", "--checkpoint", "runs/NAME", "--port", "0")
-    assert "flax is not installed: pip install 'kinetix-py[agents]'" in message
-
-
 def test_levels_are_listed_by_set(capsys):
     everything, small = (
         said(capsys, "levels", "list").split(),
