@@ -1,36 +1,32 @@
-# `make train` trains an agent on random levels for some minutes; its results are in a folder under `runs`.
-# `make test` runs the suite, `make test-oldest` its quick part on the oldest jax allowed,
-# `make lint` style and types, `make docs` builds the pages into build/docs, with their pictures drawn anew,
-# `make notebooks` runs the notebooks and keeps their outputs. Each installs what it needs.
+# make train        trains an agent on random levels for some minutes; results are in a folder under runs/
+# make test         style, types and the default suite
+# make test-all     the same, and the tests that take minutes
+# make test-oldest  the default suite on the oldest jax allowed
+# make test-newest  the default suite on the newest Python and jax; with pyenv: PYENV_VERSION=3.13.0 make test-newest
+# make docs         builds the pages into build/docs, with their pictures drawn anew
+# make notebooks    runs the notebooks and keeps their outputs
+# make example      runs the example of the engine
+# Each installs what it needs into a virtual environment in this folder.
 PYTHON ?= python3.11
+PYTHON_NEWEST ?= python3.13
 VENV ?= .venv
 OLDEST_JAX = 0.7.0
 RUN = $(VENV)/bin/python
+INSTALL = -m pip install --disable-pip-version-check -qq
+TEST = -m pytest -n 2 --dist loadfile
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
-# Hand-made levels to be judged on too, where they are at hand.
-HAND_MADE = $(wildcard ../shared/kinetix_levels/s)
-
-.PHONY: train test test-slow test-oldest lint example docs notebooks
-
-$(VENV)/installed: pyproject.toml
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --editable '.[test]'
-	touch $@
+.PHONY: train test test-all test-oldest test-newest lint example docs notebooks
 
 train: $(VENV)/agents
-	$(RUN) scripts/train.py hardware=cpu output.name=make_train_$(shell date +%Y-%m-%d_%H-%M-%S) \
-		'evaluation.levels=[$(HAND_MADE)]'
-
-$(VENV)/agents: pyproject.toml
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --editable '.[agents]'
-	touch $@
+	$(VENV)/bin/kinetix train hardware=cpu 'evaluation.levels=[library/s]' \
+		output.name=make_train_$(shell date +%Y-%m-%d_%H-%M-%S)
 
 test: lint
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) $(TEST)
 
-test-slow: $(VENV)/installed
-	$(RUN) -m pytest -m slow
+test-all: lint
+	$(RUN) $(TEST) -m ''
 
 lint: $(VENV)/installed
 	$(RUN) -m ruff check .
@@ -38,12 +34,10 @@ lint: $(VENV)/installed
 	$(RUN) -m mypy
 
 test-oldest: .venv-oldest/installed
-	.venv-oldest/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not full'
+	.venv-oldest/bin/python $(TEST)
 
-.venv-oldest/installed: pyproject.toml
-	$(PYTHON) -m venv .venv-oldest
-	.venv-oldest/bin/python -m pip install --quiet 'jax==$(OLDEST_JAX)' 'jaxlib==$(OLDEST_JAX)' --editable '.[test]'
-	touch $@
+test-newest: .venv-newest/installed
+	.venv-newest/bin/python $(TEST)
 
 example: $(VENV)/installed
 	$(RUN) examples/car_over_ramp.py
@@ -55,6 +49,27 @@ docs: $(VENV)/installed
 notebooks: $(VENV)/torch
 	$(RUN) -m tools.make_notebooks
 
+$(RUN):
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(RUN)
+	$(RUN) $(INSTALL) --editable '.[test]'
+	touch $@
+
+$(VENV)/agents: pyproject.toml | $(RUN)
+	$(RUN) $(INSTALL) --editable '.[agents]'
+	touch $@
+
 $(VENV)/torch: $(VENV)/installed
-	$(RUN) -m pip install --quiet --editable '.[test,torch]'
+	$(RUN) $(INSTALL) --editable '.[test,torch]'
+	touch $@
+
+.venv-oldest/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python $(INSTALL) 'jax==$(OLDEST_JAX)' 'jaxlib==$(OLDEST_JAX)' --editable '.[test]'
+	touch $@
+
+.venv-newest/installed: pyproject.toml
+	$(PYTHON_NEWEST) -m venv .venv-newest
+	.venv-newest/bin/python $(INSTALL) --upgrade --editable '.[test]' jax
 	touch $@

@@ -50,7 +50,7 @@ def shard(function: Callable, num_devices: int) -> tuple[Callable, Callable]:
     return jax.jit(sharded), place
 
 
-def measure(function: Callable, arguments: tuple, steps: int, batch: int, repeats: int = 5) -> dict[str, Any]:
+def measure(function: Any, arguments: tuple, steps: int, batch: int, repeats: int = 5) -> dict[str, Any]:
     """Compiles and times a rollout.
 
     Args:

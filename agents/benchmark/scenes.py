@@ -6,6 +6,8 @@ some of them joined, motors and thrusters on movable bodies. Any other engine ca
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from jax2d import Joints, SimSpec, SimState, Thrusters
@@ -25,7 +27,7 @@ def _turn(vector: np.ndarray, angle: float) -> np.ndarray:
     return np.array([cos * vector[0] - sin * vector[1], sin * vector[0] + cos * vector[1]])
 
 
-def _one_scene(rng: np.random.Generator, spec: SimSpec) -> dict[str, np.ndarray]:
+def _one_scene(rng: np.random.Generator, spec: SimSpec) -> dict[str, Any]:
     n, p = spec.num_bodies, spec.num_polygons
     vertices = np.zeros((p, spec.max_vertices, 2))
     position = np.zeros((n, 2))
@@ -48,7 +50,7 @@ def _one_scene(rng: np.random.Generator, spec: SimSpec) -> dict[str, np.ndarray]
     active = (np.arange(n) < spec.num_walls) | (rng.random(n) < 0.85)
     static = rng.random(n) < 0.1
     inverse_mass[static] = inverse_inertia[static] = 0
-    scene = {
+    scene: dict[str, Any] = {
         "position": position,
         "rotation": rotation,
         "velocity": np.zeros((n, 2)),
@@ -72,8 +74,8 @@ def _one_scene(rng: np.random.Generator, spec: SimSpec) -> dict[str, np.ndarray]
 def _joints(rng: np.random.Generator, spec: SimSpec, scene: dict) -> dict[str, np.ndarray]:
     """Joins bodies to a growing chain, moving each so that the anchors meet."""
     j = spec.num_joints
-    free = rng.permutation(np.arange(spec.num_walls, spec.num_bodies))
-    free = [i for i in free if scene["active"][i]]
+    shuffled = rng.permutation(np.arange(spec.num_walls, spec.num_bodies))
+    free = [i for i in shuffled if scene["active"][i]]
     count = min(j, max(len(free) - 1, 0))
     body_a, body_b = np.zeros(j, np.int32), np.ones(j, np.int32)
     anchor_a, anchor_b = np.zeros((j, 2)), np.zeros((j, 2))
@@ -131,8 +133,8 @@ def random_scenes(seed: int, count: int, spec: SimSpec) -> SimState:
     rng = np.random.default_rng(seed)
     scenes = [_one_scene(rng, spec) for _ in range(count)]
 
-    def stack(rows: list[dict]) -> dict:
-        out = {}
+    def stack(rows: list[dict]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
         for name in rows[0]:
             values = [row[name] for row in rows]
             if isinstance(values[0], dict):
@@ -143,14 +145,10 @@ def random_scenes(seed: int, count: int, spec: SimSpec) -> SimState:
         return out
 
     arrays = stack(scenes)
+    arrays["contact_impulse"] = np.zeros((count, num_contacts(spec), 2), np.float32)
+    arrays["joint_impulse"] = np.zeros((count, spec.num_joints, 3), np.float32)
     joints, thrusters = Joints(**arrays.pop("joints")), Thrusters(**arrays.pop("thrusters"))
-    return SimState(
-        **arrays,
-        joints=joints,
-        thrusters=thrusters,
-        contact_impulse=np.zeros((count, num_contacts(spec), 2), np.float32),
-        joint_impulse=np.zeros((count, spec.num_joints, 3), np.float32),
-    )
+    return SimState(**arrays, joints=joints, thrusters=thrusters)
 
 
 def random_actions(seed: int, steps: int, count: int, spec: SimSpec, hold: int = 8) -> np.ndarray:

@@ -110,7 +110,7 @@ def benchmark_training(
     traced = time.perf_counter()
     program = lowered.compile()
     done = time.perf_counter()
-    memory = program.memory_analysis()
+    memory: Any = program.memory_analysis()
     report = {
         "benchmark": "train",
         "size": size,

@@ -136,7 +136,7 @@ def robustness(
     starts = nudged(level, NUDGES, seed)
     levels = jax.tree.map(lambda value: np.tile(value, (len(plans), *[1] * (value.ndim - 1))), starts)
     played = play(env, levels, np.repeat(plans, NUDGES, axis=0), limit)
-    return (played.outcome == 1).reshape(-1, NUDGES).mean(1)
+    return np.asarray(played.outcome == 1).reshape(-1, NUDGES).mean(1)
 
 
 def score_of(played: Played) -> np.ndarray:

@@ -198,7 +198,6 @@ def test_the_same_input_gives_the_same_bits():
     )
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("order", ["parallel", pytest.param("kinetix", marks=pytest.mark.slow)])
 def test_5000_steps_of_random_actions_stay_finite_and_inside_the_clips(order):
     """Scenes of size L that start with bodies overlapping, and joints that cannot all be satisfied."""
