@@ -1,4 +1,4 @@
-"""Areas, centroids and moments of inertia of shapes.
+"""Areas, centroids and moments of inertia of shapes, and rotation of vectors.
 
 The functions take numpy or JAX arrays and return the same kind, so that the host-side builder (in double
 precision) and generators inside jit share one definition.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -51,3 +52,16 @@ def circle_mass(radius: Array, density: Array, solid: bool = False) -> tuple[Arr
     """
     mass = density * np.pi * radius**2
     return mass, mass * radius**2 / (2 if solid else 4)
+
+
+def rotate(vectors: Array, angle: Array) -> Array:
+    """Rotates vectors counter-clockwise: from the frame of a body to the world.
+
+    Args:
+      vectors: `[..., 2]`.
+      angle: `[...]` rad, broadcast against the vectors' leading axes.
+    """
+    xp = jnp if isinstance(vectors, jax.Array) or isinstance(angle, jax.Array) else np
+    cos, sin = xp.cos(angle), xp.sin(angle)
+    x, y = vectors[..., 0], vectors[..., 1]
+    return xp.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)

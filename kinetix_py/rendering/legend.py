@@ -1,4 +1,4 @@
-"""What explains a drawing: a list of its marks, and the length of a meter."""
+"""The legend of a drawing and its scale bar."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kinetix_py.rendering.parts import ARC, FLAME, MARK, NOZZLE, TURN, number
+from kinetix_py.rendering.parts import ARC, ARROW, FLAME, MARK, NOZZLE, number
 from kinetix_py.rendering.style import (
     CONTACT_COLOR,
     FLAME_COLORS,
@@ -56,8 +56,8 @@ def _shape_rows(prefix: str) -> list[tuple[str, str]]:
         (_swatch(f"{prefix}blue", False, "B"), "blue: the goal"),
         (_swatch(f"{prefix}red", False, "R"), "red: green must not touch it"),
         (_swatch(f"{prefix}none", False), "no role"),
-        (_swatch(f"{prefix}fixed", True), "cannot move (double outline)"),
-        (f'<circle r="9" fill="none" {_LINE}/><path d="M4,0H9" {_LINE}/>', "tick: how a shape is turned"),
+        (_swatch(f"{prefix}static", True), "static (double outline)"),
+        (f'<circle r="9" fill="none" {_LINE}/><path d="M4,0H9" {_LINE}/>', "tick: rotation of a shape"),
     ]
 
 
@@ -100,7 +100,7 @@ def _action_rows(scenes: list[Any]) -> list[tuple[str, str]]:
     rows = []
     if any(_driven(one).any() for one in scenes):
         rows.append(
-            (f'<path d="{TURN}" fill="none" transform="scale(.75)" {_LINE}/>', "motor is on, this way")
+            (f'<path d="{ARROW}" fill="none" transform="scale(.75)" {_LINE}/>', "motor is on, this way")
         )
     if any(one.sim.thrusters.active.any() for one in scenes):
         fire = f'<path d="{FLAME}" fill="{FLAME_COLORS[0]}" transform="translate(12 0) scale(.8)" {_LINE}/>'
@@ -110,12 +110,12 @@ def _action_rows(scenes: list[Any]) -> list[tuple[str, str]]:
 
 
 def legend_rows(scenes: list[Any], prefix: str, left: float) -> str:
-    """A list of the marks that scenes have, `LEGEND_WIDTH` wide.
+    """Draws the legend of the marks that scenes have, `LEGEND_WIDTH` wide.
 
     Args:
       scenes: levels or states, on the host.
-      prefix: of the names of `parts.definitions`.
-      left: where it starts [units].
+      prefix: prefix of the names of `parts.definitions`.
+      left: left edge [units].
     """
     rows = _shape_rows(prefix) + _joint_rows(scenes) + _thruster_rows(scenes) + _action_rows(scenes)
     pitch = min(ROW, 500 / len(rows))
@@ -128,7 +128,7 @@ def legend_rows(scenes: list[Any], prefix: str, left: float) -> str:
 
 
 def scale_bar_row(top: float) -> str:
-    """The length of 1 m, below the pictures, which end at `top` [units]."""
+    """Draws the length of 1 m below the pictures, which end at `top` [units]."""
     y = top + 12
     bar = f'<path d="M1,{number(y - 4)}v8m0,-4h{UNITS:g}m0,-4v8" {_LINE}/>'
     text = f'<text x="{UNITS + 8:g}" y="{number(y)}" font-size="14" fill="{INK}">1 m</text>'

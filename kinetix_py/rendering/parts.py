@@ -1,4 +1,4 @@
-"""Pieces of a drawing: shapes, joints and thrusters, each in the frame of the body it is fixed to.
+"""Parts of a drawing: shapes, joints and thrusters, each in the frame of its body.
 
 A drawing has `UNITS` units per meter and its second axis points down: a point (x, y) of a body's frame is at
 (100 x, -100 y). Roles, bindings and kinds differ in hatching, outline and letters, not only in color.
@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kinetix_py.rendering.host import outline, shape_depth, turned
+from jax2d.geometry import rotate
+from kinetix_py.rendering.host import polygon_corners, shape_depth
 from kinetix_py.rendering.style import (
     FLAME_COLORS,
     INK,
@@ -32,7 +33,7 @@ NOZZLE = ((0, -4), (0, 4), (-15, 9), (-15, -9))  # a thruster that pushes along 
 FLAME = "M0,-7 L-9,-5 L-14,-8 L-20,-3 L-30,0 L-20,3 L-14,8 L-9,5 L0,7 Z"
 CORE = "M0,-3.5 L-8,-2 L-16,0 L-8,2 L0,3.5 Z"
 # An arrow three quarters around a motor, counter-clockwise; its head at the end.
-TURN = "M0,11 A11,11 0 1 0 -11,0 M-15.5,-1.5 L-11,4.5 L-6.5,-1.5"
+ARROW = "M0,11 A11,11 0 1 0 -11,0 M-15.5,-1.5 L-11,4.5 L-6.5,-1.5"
 LETTER_SIZES = (8.0, 22.0)
 
 
@@ -47,27 +48,27 @@ class Text(NamedTuple):
 
 
 def number(value: float) -> str:
-    """A number as short as two decimals allow."""
+    """Formats a number with at most two decimals."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
 def points(vertices: Any) -> str:
-    """Points of a body's frame [m] as an SVG `points` attribute."""
+    """Formats points of a body's frame [m] as an SVG `points` attribute."""
     return " ".join(f"{number(UNITS * x)},{number(-UNITS * y)}" for x, y in vertices)
 
 
 def definitions(prefix: str) -> str:
-    """Fills of the roles: plain, striped, dotted and cross-hatched tiles."""
+    """Makes the fills of the roles: plain, striped, dotted and cross-hatched tiles."""
     lines = {
         "none": ("", 10),
-        "fixed": ("", 10),
+        "static": ("", 10),
         "green": ('<path d="M0,0V14" stroke="#0b6b2b" stroke-width="4"/>', 14),
         "blue": ('<circle cx="6" cy="6" r="2.4" fill="#dbe6ff"/>', 12),
         "red": ('<path d="M0,6H12M6,0V12" stroke="#ffc9c9" stroke-width="1.8"/>', 12),
     }
     colors = dict(zip(ROLES, map(hex_color, ROLE_COLORS), strict=True))
-    colors["fixed"] = hex_color(ROLE_COLORS[0], STATIC_DARKENING)
+    colors["static"] = hex_color(ROLE_COLORS[0], STATIC_DARKENING)
     tiles = [
         f'<pattern id="{prefix}{name}" width="{size}" height="{size}" patternUnits="userSpaceOnUse" '
         f'patternTransform="rotate(45)"><rect width="{size}" height="{size}" fill="{colors[name]}"/>'
@@ -78,35 +79,35 @@ def definitions(prefix: str) -> str:
 
 
 def fill_name(role: int, static: bool) -> str:
-    """Which tile of `definitions` a shape is filled with."""
-    return "fixed" if role == 0 and static else ROLES[role]
+    """Returns the name of a shape's fill in `definitions`."""
+    return "static" if role == 0 and static else ROLES[role]
 
 
 def _reach(scene: Any, body: int) -> float:
-    """Distance from a body's center to its edge along the first axis of its frame [units]."""
+    """Returns the distance from a body's center to its edge along the first axis of its frame [units]."""
     polygons = scene.sim.vertices.shape[0]
     if body >= polygons:
         return UNITS * float(scene.sim.radius[body - polygons])
-    steps = np.linspace(0, 1, 65)[:, None] * [np.abs(outline(scene, body)).max() * 1.5, 0]
+    steps = np.linspace(0, 1, 65)[:, None] * [np.abs(polygon_corners(scene, body)).max() * 1.5, 0]
     inside = shape_depth(scene, body, steps) >= 0
     return UNITS * float(steps[inside][-1, 0]) if inside.any() else 0.0
 
 
 def _rotation_mark(reach: float) -> str:
-    """A tick from the edge towards the center, along the first axis of the body's frame."""
+    """Draws a tick from the edge toward the center, along the first axis of the body's frame."""
     line = f"M{number(0.62 * reach)},0H{number(reach)}"
     strokes = ((PAPER, 4), (INK, 2))
     return "".join(f'<path d="{line}" stroke="{color}" stroke-width="{wide}"/>' for color, wide in strokes)
 
 
-def shape(scene: Any, body: int, prefix: str) -> str:
-    """A body: role as fill, thick and double outline if static, else a tick that shows its rotation."""
+def draw_body(scene: Any, body: int, prefix: str) -> str:
+    """Draws a body: role as fill, thick double outline if static, else a tick that shows its rotation."""
     sim = scene.sim
     polygons = sim.vertices.shape[0]
     static = bool(sim.inverse_mass[body] == 0)
     fill = fill_name(int(scene.labels.role[body]), static)
     if body < polygons:
-        what = f'<polygon points="{points(outline(scene, body))}"'
+        what = f'<polygon points="{points(polygon_corners(scene, body))}"'
     else:
         what = f'<circle r="{number(UNITS * sim.radius[body - polygons])}"'
     drawn = f'{what} fill="url(#{prefix}{fill})" stroke="{INK}" stroke-width="{5 if static else 1.6}"/>'
@@ -117,11 +118,11 @@ def shape(scene: Any, body: int, prefix: str) -> str:
     return drawn
 
 
-def joint(scene: Any, index: int, turning: float | None) -> tuple[str, Text | None]:
-    """A joint's mark at its anchor in body a's frame, and the letter in it.
+def draw_joint(scene: Any, index: int, turning: float | None) -> tuple[str, Text | None]:
+    """Draws a joint's mark at its anchor in body a's frame, and returns its letter apart.
 
     Args:
-      turning: what its motor does, in -1 .. 1; None if that is not known.
+      turning: control of its motor, -1 .. 1; None if unknown.
     """
     joints = scene.sim.joints
     x, y = UNITS * joints.anchor_a[index] * [1, -1]
@@ -138,19 +139,19 @@ def joint(scene: Any, index: int, turning: float | None) -> tuple[str, Text | No
     dashes = ' stroke-dasharray="3 2"' if auto else ""
     disc = f'<circle r="{MARK:g}" fill="{color}"{dashes}/>'
     letter = Text(int(joints.body_a[index]), float(x), float(y), "A" if auto else str(binding), 10)
-    arrow = "" if turning is None else turn_arrow(index, turning)
+    arrow = "" if turning is None else draw_arrow(index, turning)
     return f"<g {place} {line}>{disc}{arrow}</g>", letter
 
 
-def turn_arrow(index: int, turning: float) -> str:
-    """An arrow about a motor the way it turns body b; hidden while it is off."""
+def draw_arrow(index: int, turning: float) -> str:
+    """Draws an arrow around a motor in the direction in which it turns body b; hidden while it is off."""
     flip = ' transform="scale(-1 1)"' if turning < 0 else ""
     shown = "" if turning else ' visibility="hidden"'
-    return f'<path class="turn" data-turn="{index}" d="{TURN}" fill="none"{flip}{shown}/>'
+    return f'<path class="turn" data-turn="{index}" d="{ARROW}" fill="none"{flip}{shown}/>'
 
 
-def limits(scene: Any, index: int) -> tuple[str, str]:
-    """A joint's limits: an arc in body a's frame, and a hand in body b's frame that stays within it.
+def draw_limits(scene: Any, index: int) -> tuple[str, str]:
+    """Draws a joint's limits: an arc in body a's frame, and a hand in body b's frame that stays within it.
 
     The hand points from the joint to the center of body b, or along its first axis if that is the joint.
     """
@@ -175,11 +176,11 @@ def limits(scene: Any, index: int) -> tuple[str, str]:
     return f'<g class="limits" {place} {line}>{arc}</g>', needle
 
 
-def thruster(scene: Any, index: int, push: float | None) -> tuple[str, Text]:
-    """A nozzle at its anchor, open against the way it pushes, with a flame while it fires.
+def draw_thruster(scene: Any, index: int, push: float | None) -> tuple[str, Text]:
+    """Draws a thruster: a nozzle at its anchor, opposite to its push, with a flame while it fires.
 
     Args:
-      push: what it does, in 0 .. 1; None if that is not known.
+      push: its control, 0 .. 1; None if unknown.
     """
     part = scene.sim.thrusters
     x, y = UNITS * part.anchor[index] * [1, -1]
@@ -187,16 +188,16 @@ def thruster(scene: Any, index: int, push: float | None) -> tuple[str, Text]:
     color = hex_color(THRUSTER_COLORS[binding % len(THRUSTER_COLORS)])
     corners = " ".join(f"{a},{b}" for a, b in NOZZLE)
     nozzle = f'<polygon points="{corners}" fill="{color}"/>'
-    burning = "" if push is None else flame(index, push)
+    burning = "" if push is None else draw_flame(index, push)
     place = f"translate({number(x)} {number(y)}) rotate({number(-np.degrees(angle))})"
-    text_x, text_y = np.array([x, y]) + turned(angle, np.array([-9.5, 0.0])) * [1, -1]
+    text_x, text_y = np.array([x, y]) + rotate(np.array([-9.5, 0.0]), angle) * [1, -1]
     letter = Text(int(part.body[index]), float(text_x), float(text_y), str(binding), 10)
     drawn = f'<g transform="{place}" stroke="{INK}" stroke-width="1.6" stroke-linejoin="round">'
     return f"{drawn}{burning}{nozzle}</g>", letter
 
 
-def flame(index: int, push: float) -> str:
-    """A flame as long as a thruster pushes; hidden while it does not."""
+def draw_flame(index: int, push: float) -> str:
+    """Draws a flame with a length in proportion to the push; hidden while there is none."""
     shown = "" if push else ' visibility="hidden"'
     outer, inner = FLAME_COLORS
     shapes = f'<path d="{FLAME}" fill="{outer}"/><path d="{CORE}" fill="{inner}" stroke="none"/>'
@@ -205,7 +206,7 @@ def flame(index: int, push: float) -> str:
 
 
 def _obstacles(scene: Any, body: int) -> np.ndarray:
-    """What joints, thrusters and the tick cover of a body: `[m, 3]` m, points of its frame and radii."""
+    """Returns the discs that marks cover on a body: `[m, 3]` m, centers in its frame and radii."""
     joints, thrusters = scene.sim.joints, scene.sim.thrusters
     mark = lambda anchor: [*anchor, MARK / UNITS + 0.01]
     found = [mark(joints.anchor_a[j]) for j in np.flatnonzero(joints.active & (joints.body_a == body))]
@@ -222,27 +223,27 @@ def _obstacles(scene: Any, body: int) -> np.ndarray:
 
 
 def role_letter(scene: Any, body: int) -> Text | None:
-    """The letter of a body's role, where it covers no mark and can be seen; None if there is no room."""
+    """Places the letter of a body's role where it is visible and covers no mark; None if there is no room."""
     letter = ROLE_LETTERS[int(scene.labels.role[body])]
     if not letter:
         return None
     sim, polygons = scene.sim, scene.sim.vertices.shape[0]
     radius = None if body < polygons else float(sim.radius[body - polygons])
-    extent = np.array([[-1, -1], [1, 1]]) * radius if radius is not None else outline(scene, body)
-    world = sim.position[body] + (extent if radius is not None else turned(sim.rotation[body], extent))
+    extent = np.array([[-1, -1], [1, 1]]) * radius if radius is not None else polygon_corners(scene, body)
+    world = sim.position[body] + (extent if radius is not None else rotate(extent, sim.rotation[body]))
     low, high = np.maximum(world.min(0), 0), np.minimum(world.max(0), ROOM)
     if (low >= high).any():
         return None
     grid = np.stack(np.meshgrid(*np.linspace(low, high, 25).T), axis=-1).reshape(-1, 2)
-    local = turned(-sim.rotation[body], grid - sim.position[body])
+    local = rotate(grid - sim.position[body], -sim.rotation[body])
     room = np.minimum(shape_depth(scene, body, local), np.minimum(grid, ROOM - grid).min(1))
     for other in np.flatnonzero(sim.active).tolist():
         if other > body:  # drawn over this one
-            above = turned(-sim.rotation[other], grid - sim.position[other])
+            above = rotate(grid - sim.position[other], -sim.rotation[other])
             room = np.minimum(room, -shape_depth(scene, other, above))
     for x, y, size in _obstacles(scene, body):
         room = np.minimum(room, np.hypot(local[:, 0] - x, local[:, 1] - y) - size)
-    # Of places that are about as roomy the one nearest the middle.
+    # Of places with about as much room, the one nearest to the middle.
     best = np.argmax(room - 0.02 * np.linalg.norm(grid - (low + high) / 2, axis=1))
     size = min(LETTER_SIZES[1], 1.5 * UNITS * float(room[best]))
     if size < LETTER_SIZES[0]:

@@ -1,4 +1,4 @@
-"""Pixels in pure JAX: shapes by their roles, joints and thrusters as marks, no window toolkit.
+"""Pixels in pure JAX: shapes in the colors of their roles, joints and thrusters as marks.
 
 A picture is a single elementwise expression over its pixels, laid out from the topmost shape down, so that
 XLA makes one kernel of it: nothing but the picture is written to memory, and no pixel is read back. Whatever
@@ -16,9 +16,9 @@ import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
 from jax2d import SimState
+from jax2d.geometry import rotate
 from kinetix_py.env.types import EnvState
 from kinetix_py.rendering.style import (
-    FIXED_JOINT,
     MARK_RADIUS,
     MOTOR_COLORS,
     OUTLINE,
@@ -26,11 +26,12 @@ from kinetix_py.rendering.style import (
     ROLE_COLORS,
     STATIC_DARKENING,
     THRUSTER_COLORS,
+    WELD_JOINT,
 )
 from kinetix_py.sizes import ROOM
 from kinetix_py.validation import check_integer
 
-# Added to the depth of what must not be seen [pixels].
+# Depth of shapes that must not be drawn [pixels].
 FAR_OUTSIDE = -1e6
 # Slots of a room's walls but for the floor: they are not drawn if no picture of a batch would show them.
 SIDES = slice(1, 4)
@@ -87,24 +88,19 @@ def _colors(state: EnvState) -> jax.Array:
     return _look_up(ROLE_COLORS, state.labels.role) * jnp.where(dark, STATIC_DARKENING, 1.0)[:, None]
 
 
-def _turned(rotation: jax.Array, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    cos, sin = jnp.cos(rotation), jnp.sin(rotation)
-    return cos * x - sin * y, sin * x + cos * y
-
-
 def _marks(state: EnvState, scale: float) -> _Marks:
     """Joints, then thrusters."""
     sim, joints, thrusters = state.sim, state.sim.joints, state.sim.thrusters
     driven = (joints.motor_on & ~joints.weld)[:, None]
-    still = jnp.where(joints.weld[:, None], jnp.asarray(FIXED_JOINT)[None], jnp.asarray(PLAIN_JOINT)[None])
+    still = jnp.where(joints.weld[:, None], jnp.asarray(WELD_JOINT)[None], jnp.asarray(PLAIN_JOINT)[None])
     motor = _look_up(MOTOR_COLORS, state.labels.motor_binding % len(MOTOR_COLORS))
     thrust = _look_up(THRUSTER_COLORS, state.labels.thruster_binding % len(THRUSTER_COLORS))
     body = jnp.concatenate([joints.body_a, thrusters.body])
     anchor = jnp.concatenate([joints.anchor_a, thrusters.anchor])
-    arm = _turned(_look_up(sim.rotation, body), anchor[:, 0], anchor[:, 1])
+    arm = rotate(anchor, _look_up(sim.rotation, body))
     colors = jnp.concatenate([jnp.where(driven, motor, still), thrust])
     active = jnp.concatenate([joints.active, thrusters.active])
-    place = scale * (_look_up(sim.position, body) + jnp.stack(arm, axis=1))
+    place = scale * (_look_up(sim.position, body) + arm)
     parts = jnp.round(colors * INK_STEPS).astype(jnp.int32) << (INK_BITS * jnp.arange(3))[None]
     return _Marks(place[:, 0], jnp.where(active, place[:, 1], FAR_OUTSIDE), parts.sum(axis=1))
 
@@ -116,8 +112,8 @@ def _edges(sim: SimState, scale: float) -> _Edges:
       scale: pixels per meter.
     """
     polygons, corners = sim.vertices.shape[:2]
-    x, y = _turned(sim.rotation[:polygons, None], sim.vertices[..., 0], sim.vertices[..., 1])
-    x, y = x + sim.position[:polygons, 0, None], y + sim.position[:polygons, 1, None]
+    vertices = sim.position[:polygons, None] + rotate(sim.vertices, sim.rotation[:polygons, None])
+    x, y = vertices[..., 0], vertices[..., 1]
     index, count = jnp.arange(corners)[None], sim.num_vertices[:, None]
     to = lambda values: jnp.where(index + 1 == count, values[:, :1], jnp.roll(values, -1, axis=1)) - values
     edge_x, edge_y = to(x), to(y)
@@ -153,10 +149,10 @@ def _sides_are_outside(sim: SimState) -> jax.Array:
     """Whether no side of the room, nor another polygon in such a slot, can be seen: bool."""
     polygons = sim.vertices.shape[0]
     rotation, place = sim.rotation[:polygons][SIDES], sim.position[:polygons][SIDES]
-    x, y = _turned(rotation[:, None], sim.vertices[SIDES, :, 0], sim.vertices[SIDES, :, 1])
+    vertices = place[:, None] + rotate(sim.vertices[SIDES], rotation[:, None])
     used = jnp.arange(sim.vertices.shape[1])[None] < sim.num_vertices[SIDES, None]
     outside = ~sim.active[:polygons][SIDES]
-    for values in (x + place[:, :1], y + place[:, 1:]):
+    for values in (vertices[..., 0], vertices[..., 1]):
         outside |= jnp.where(used, values, -jnp.inf).max(axis=1) < TOUCH
         outside |= jnp.where(used, values, jnp.inf).min(axis=1) > ROOM - TOUCH
     return outside.all()

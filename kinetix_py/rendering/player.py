@@ -14,7 +14,7 @@ import numpy as np
 from kinetix_py.rendering import parts
 from kinetix_py.rendering.recording import Episode
 from kinetix_py.rendering.style import MOTOR_COLORS, THRUSTER_COLORS, hex_color
-from kinetix_py.rendering.svg import SIDE, framed, picture
+from kinetix_py.rendering.svg import SIDE, draw_room, framed
 
 VERSION = 1
 PREFIX = "kx-"
@@ -23,7 +23,7 @@ _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', 
 
 
 def pack(values: np.ndarray, dtype: str, step: float = 1.0) -> dict[str, Any]:
-    """An array as JSON: little-endian numbers in base64, in units of `step`.
+    """Encodes an array for JSON: little-endian numbers in base64, in units of `step`.
 
     Integers are rounded, and clipped to what their type holds.
     """
@@ -37,27 +37,27 @@ def pack(values: np.ndarray, dtype: str, step: float = 1.0) -> dict[str, Any]:
 
 
 def unpack(packed: dict[str, Any]) -> np.ndarray:
-    """The array that `pack` was given, to the nearest step."""
+    """Decodes the array that `pack` was given, to the nearest step."""
     raw = np.frombuffer(base64.b64decode(packed["data"]), np.dtype(packed["type"]).newbyteorder("<"))
     return raw.reshape(packed["shape"]) * packed["step"]
 
 
 def moving_bodies(episode: Episode) -> np.ndarray:
-    """Bodies that are ever seen elsewhere than at the start: int `[M]`."""
+    """Returns the bodies that ever leave their first pose: int `[M]`."""
     position, rotation = episode.position, episode.rotation
     moved = (position != position[:1]).any((0, 2)) | (rotation != rotation[:1]).any(0)
     return np.flatnonzero(moved & episode.scene.sim.active)
 
 
 def _motion(episode: Episode, bodies: np.ndarray) -> dict[str, Any]:
-    """Positions and rotations of some bodies: `[F, M, 3]`, rotations in -pi .. pi."""
+    """Encodes poses of some bodies: `[F, M, 3]`, rotations in -pi .. pi."""
     turns = np.mod(episode.rotation[:, bodies] + np.pi, 2 * np.pi) - np.pi
     units = [POSITION_STEP, POSITION_STEP, ROTATION_STEP]
     return pack(np.concatenate([episode.position[:, bodies], turns[..., None]], axis=2) / units, "int16")
 
 
 def _inputs(episode: Episode) -> list[dict[str, Any]]:
-    """The bindings that a level listens to, each with a joint or thruster that shows what it is asked for."""
+    """Lists the bindings that a level uses, each with an actuator whose control shows its value."""
     scene, joints = episode.scene, episode.scene.sim.joints
     driven = joints.active & joints.motor_on & ~joints.weld & ~scene.labels.motor_auto
     count = len(joints.active)
@@ -81,9 +81,9 @@ def _inputs(episode: Episode) -> list[dict[str, Any]]:
 
 
 def _record(episode: Episode, title: str) -> dict[str, Any]:
-    """What the page knows of an episode, beside its picture."""
+    """Makes the page's record of an episode."""
     bodies = moving_bodies(episode)
-    optional = lambda values, *how: None if values is None else pack(values, *how)
+    optional = lambda values, *options: None if values is None else pack(values, *options)
     return {
         "title": title,
         "length": episode.length,
@@ -101,10 +101,10 @@ def _record(episode: Episode, title: str) -> dict[str, Any]:
 
 
 def page_frame(template: Traversable) -> str:
-    """The text of a page, with the definitions and the code that its pictures need.
+    """Returns the text of a page with the definitions and code that its pictures need.
 
     Args:
-      template: has the marks `<!--DEFINITIONS-->` in its body and `/*DRAWING*/` in its script.
+      template: page with the marks `<!--DEFINITIONS-->` in its body and `/*DRAWING*/` in its script.
     """
     code = importlib.resources.files("kinetix_py.rendering").joinpath("drawing.js").read_text("utf-8")
     definitions = f'<svg class="definitions" aria-hidden="true">{parts.definitions(PREFIX)}</svg>'
@@ -112,27 +112,27 @@ def page_frame(template: Traversable) -> str:
     return page.replace("/*DRAWING*/", code, 1)
 
 
-def room_picture(scene: Any, act: np.ndarray | None, places: np.ndarray | None) -> str:
-    """A picture for a page: arguments as for `svg.picture`."""
+def room_picture(scene: Any, control: np.ndarray | None, places: np.ndarray | None) -> str:
+    """Draws a picture for a page; arguments as for `svg.draw_room`."""
     return (
         f'<svg class="picture" viewBox="0 0 {SIDE:g} {SIDE:g}" role="img" aria-label="the room, drawn">'
-        f"{framed(picture(scene, PREFIX, act, places))}</svg>"
+        f"{framed(draw_room(scene, PREFIX, control, places))}</svg>"
     )
 
 
 def player_page(episodes: list[Episode], *, titles: list[str], fps: float) -> str:
-    """The page: data, pictures of the first frames and the player's code in one HTML document.
+    """Makes the page: data, pictures of the first frames and the player's code in one HTML document.
 
     Args:
-      episodes: from `recording.collect`.
-      titles: one for each episode.
+      episodes: episodes from `recording.collect`.
+      titles: title of each episode.
       fps: frames per second at speed 1.
     """
     count = len(episodes[0].scene.sim.joints.active) + len(episodes[0].scene.sim.thrusters.active)
     pictures = []
     for episode in episodes:
-        acts = None if episode.controls is None else np.zeros(count)
-        pictures.append(room_picture(episode.scene, acts, episode.contacts[0]))
+        control = None if episode.controls is None else np.zeros(count)
+        pictures.append(room_picture(episode.scene, control, episode.contacts[0]))
     records = [_record(episode, title) for episode, title in zip(episodes, titles, strict=True)]
     data = {
         "version": VERSION,
@@ -145,20 +145,20 @@ def player_page(episodes: list[Episode], *, titles: list[str], fps: float) -> st
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # nothing ends the script early
     page = page_frame(importlib.resources.files("kinetix_py.rendering").joinpath("player.html"))
     cards = "".join(f'<article class="episode">{drawn}</article>' for drawn in pictures)
-    # The records come last: only they hold text of the caller's, which might name another mark.
+    # The records come last: only they hold text of the caller's, which might contain another mark.
     for mark, content in (("EPISODES", cards), ("RECORDS", text)):
         page = page.replace(f"<!--{mark}-->", content, 1)
     return page
 
 
 def read_player(page: str) -> list[dict[str, Any]]:
-    """The episodes of a page that `kinetix_py.save_video` wrote.
+    """Reads the episodes of a page that `kinetix_py.save_video` wrote.
 
     Args:
-      page: the text of the file.
+      page: text of the file.
 
     Returns:
-      For each episode: `title`, `length` (environment steps), `solved`, `bodies` (int `[M]`, those that
+      for each episode `title`, `length` (environment steps), `solved`, `bodies` (int `[M]`, those that
       move), `position` (float `[F, M, 2]` m, to the millimeter), `rotation` (float `[F, M]` rad in
       -pi .. pi), `contacts` (for each frame float `[m, 2]` m), and `controls` `[F, J + T]`,
       `reward` `[F]` and `value` `[F]` or None.

@@ -1,4 +1,4 @@
-"""Episodes as host arrays: states along time, and what was done, earned and thought of them."""
+"""Episodes as host arrays: poses, controls, rewards and values along time."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class Episode:
     scene: Any  # the first frame's EnvState, of numpy arrays
     position: np.ndarray  # float [F, N, 2] m
     rotation: np.ndarray  # float [F, N] rad
-    contacts: list[np.ndarray]  # for each frame float [m, 2] m, where shapes touch
-    controls: np.ndarray | None  # float [F, J + T], what led to each frame; the first may be zeros
+    contacts: list[np.ndarray]  # for each frame float [m, 2] m, points where shapes touch
+    controls: np.ndarray | None  # float [F, J + T] that led to each frame; the first may be zeros
     reward: np.ndarray | None  # float [F], earned on the way to each frame
-    value: np.ndarray | None  # float [F], of each frame; NaN where it is not known
-    solved: bool | None  # None if that is not known
+    value: np.ndarray | None  # float [F] of each frame; NaN where unknown
+    solved: bool | None  # None if unknown
 
     @property
     def length(self) -> int:
-        """Environment steps that were played."""
+        """Number of environment steps."""
         return len(self.position) - 1
 
 
 def check_states(states: Any) -> Any:
-    """States with a time axis on the host, with a second axis for episodes: `[T, L, ...]`.
+    """Returns states on the host with axes for time and episodes: `[T, L, ...]`.
 
     Raises:
-      ValueError: no `EnvState`, no time axis, more than two axes, or none of something.
+      ValueError: no `EnvState`, no time axis, more than two axes, or an empty one.
     """
     if not isinstance(states, EnvState):
         raise ValueError(f"states must be an EnvState with a leading time axis, got {type(states).__name__}")
@@ -47,7 +47,7 @@ def check_states(states: Any) -> Any:
 
 
 def per_episode(name: str, values: Any, episodes: int, default: Any) -> list[Any]:
-    """One number for each episode, of an array `[L]` or a number.
+    """Returns one number for each episode from an array `[L]` or a number.
 
     Raises:
       ValueError: not as many as episodes.
@@ -61,7 +61,7 @@ def per_episode(name: str, values: Any, episodes: int, default: Any) -> list[Any
 
 
 def lengths(length: Any, frames: int, episodes: int) -> list[int]:
-    """Environment steps of every episode; up to the last state if None.
+    """Returns the environment steps of every episode; up to the last state if None.
 
     Raises:
       ValueError: not as many as episodes, or one that is not in 0 .. frames - 1.
@@ -74,7 +74,7 @@ def lengths(length: Any, frames: int, episodes: int) -> list[int]:
 
 
 def _along_time(name: str, values: Any, frames: int, grouped: bool) -> np.ndarray | None:
-    """Data of a rollout as `[T or T - 1, L, ...]`."""
+    """Returns data of a rollout as `[T or T - 1, L, ...]`."""
     if values is None:
         return None
     array = np.asarray(values)
@@ -86,8 +86,8 @@ def _along_time(name: str, values: Any, frames: int, grouped: bool) -> np.ndarra
     return array
 
 
-def _arrived(values: np.ndarray, frames: int) -> np.ndarray:
-    """What led to each frame; one entry less than frames means that the first frame is a start."""
+def _at_frames(values: np.ndarray, frames: int) -> np.ndarray:
+    """Aligns data with the frames they led to; with one entry less, the first frame has zeros."""
     return values if len(values) == frames else np.concatenate([np.zeros_like(values[:1]), values])
 
 
@@ -119,8 +119,9 @@ def collect(
     values: Any = None,
     solved: Any = None,
     length: Any = None,
+    action_type: str = "multi_discrete",
 ) -> list[Episode]:
-    """Episodes of a rollout.
+    """Splits a rollout into episodes.
 
     Args: as for `kinetix_py.save_video`.
 
@@ -141,28 +142,28 @@ def collect(
         if data is not None and (data.ndim < 2 or data.shape[1] != count):
             raise ValueError(f"{name} must be of {count} episodes, got an array {data.shape}")
     return [
-        _episode(row(host, (slice(end + 1), i)), i, done, reward, value, outcome[i], frames)
+        _episode(row(host, (slice(end + 1), i)), i, done, reward, value, outcome[i], frames, action_type)
         for i, end in enumerate(ends)
     ]
 
 
-def _episode(states: Any, i: int, actions, rewards, values, solved, frames: int) -> Episode:
+def _episode(states: Any, i: int, actions, rewards, values, solved, frames: int, action_type: str) -> Episode:
     _check_one_level(states, i)
-    sim, scene, shown = states.sim, row(states, 0), states.batch_shape[0]
-    acts = None
+    sim, scene, count = states.sim, row(states, 0), states.batch_shape[0]
+    control = None
     if actions is not None:
-        acts = _arrived(controls(scene, actions[:, i], axes=1), frames)[:shown]
+        control = _at_frames(controls(scene, actions[:, i], action_type, axes=1), frames)[:count]
     value = None
     if values is not None:
         known = values[:, i].astype(float)
-        value = np.concatenate([known, np.full(frames - len(known), np.nan)])[:shown]
-    reward = None if rewards is None else _arrived(rewards[:, i].astype(float), frames)[:shown]
+        value = np.concatenate([known, np.full(frames - len(known), np.nan)])[:count]
+    reward = None if rewards is None else _at_frames(rewards[:, i].astype(float), frames)[:count]
     return Episode(
         scene=scene,
         position=sim.position,
         rotation=sim.rotation,
         contacts=contact_history(scene, sim.position, sim.rotation, states.touching_slots),
-        controls=acts,
+        controls=control,
         reward=reward,
         value=value,
         solved=None if solved is None else bool(solved),

@@ -1,15 +1,15 @@
-"""How things look, in pixels, drawings and the player alike."""
+"""Colors and sizes of all pictures: pixels, drawings and the player."""
 
 from __future__ import annotations
 
-# Roles none, green, blue, red: of different lightness too, for eyes that tell no colors apart.
+# Roles none, green, blue, red: also of different lightness, distinguishable without color vision.
 ROLE_COLORS = ((0.62, 0.62, 0.62), (0.35, 0.85, 0.45), (0.15, 0.35, 0.85), (0.75, 0.1, 0.15))
-STATIC_DARKENING = 0.55  # factor on the color of shapes without a role that cannot move
+STATIC_DARKENING = 0.55  # factor on the color of static shapes without a role
 OUTLINE = 0.15  # gray of every outline
 MARK_RADIUS = 0.06  # m, of joints and thrusters
 MOTOR_COLORS = ((0.95, 0.75, 0.1), (0.9, 0.4, 0.8), (0.2, 0.8, 0.85), (0.95, 0.5, 0.15))
 PLAIN_JOINT = (0.1, 0.1, 0.1)
-FIXED_JOINT = (1.0, 1.0, 1.0)
+WELD_JOINT = (1.0, 1.0, 1.0)
 THRUSTER_COLORS = ((0.95, 0.55, 0.1), (0.55, 0.2, 0.75))
 
 # Drawings only: units of a drawing per meter, and their names and letters for roles.
@@ -22,5 +22,5 @@ FLAME_COLORS = ("#ff7a00", "#ffe14d")
 
 
 def hex_color(color: tuple[float, ...], factor: float = 1.0) -> str:
-    """A color of three parts in 0 .. 1, times a factor, as CSS writes it: `"#rrggbb"`."""
+    """Formats a color of three parts in 0 .. 1, times a factor, for CSS: `"#rrggbb"`."""
     return "#" + "".join(f"{round(255 * min(max(part * factor, 0), 1)):02x}" for part in color)

@@ -1,4 +1,4 @@
-"""Episodes as a film: `.gif` and `.mp4` of pixels, `.html` as a page that plays them."""
+"""Episodes as videos: `.gif` and `.mp4` of pixels, `.html` as a page that plays them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kinetix_py.atomic import atomic_path, atomic_write
 from kinetix_py.env.types import EnvState
 from kinetix_py.rendering.pixels import render_pixels
 from kinetix_py.rendering.player import player_page
@@ -21,18 +22,18 @@ FORMATS = (".gif", ".mp4", ".html")
 CHUNK = 32  # frames drawn at once
 GAP = 4  # pixels between pictures
 SOLVED, OVER, RUNNING = (40, 150, 60), (60, 60, 60), (150, 150, 150)
-LONG = 2000  # pictures from which on progress is shown unless told otherwise
+LONG = 2000  # pictures from which on a progress bar is shown by default
 
 
 @functools.partial(jax.jit, static_argnames="size")
 def _pictures(states: EnvState, size: int) -> jax.Array:
-    """Pictures of states `[t, L]`: uint8 `[t, L, size, size, 3]`."""
+    """Draws states `[t, L]`: uint8 `[t, L, size, size, 3]`."""
     draw = jax.vmap(jax.vmap(lambda state: render_pixels(state, size)))
     return (draw(states) * 255 + 0.5).astype(jnp.uint8)
 
 
 def _frame_border(picture: np.ndarray, over: bool, solved: bool) -> None:
-    """Draws a picture's border in place: green and wide once solved, dashed once over otherwise."""
+    """Draws a picture's border in place: wide and green once solved, wide and dashed once over otherwise."""
     wide, color = (1, RUNNING) if not over else (5, SOLVED if solved else OVER)
     index = np.arange(len(picture))
     edge = (index < wide) | (index >= len(picture) - wide)
@@ -43,7 +44,7 @@ def _frame_border(picture: np.ndarray, over: bool, solved: bool) -> None:
 
 
 def _tiled(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Pictures `[L, s, s, 3]` side by side on white, with sides of even length as codecs want them."""
+    """Tiles pictures `[L, s, s, 3]` on white; the sides are even, as codecs need them."""
     count, size = pictures.shape[:2]
     rows, step = -(-count // columns), size + GAP
     height, width = rows * step - GAP, columns * step - GAP
@@ -57,7 +58,7 @@ def _tiled(pictures: np.ndarray, columns: int) -> np.ndarray:
 def _frames(
     states: Any, ends: list[int], solved: list[bool], size: int, columns: int
 ) -> Iterator[np.ndarray]:
-    """The frames of a film, up to the end of the longest episode: uint8 `[height, width, 3]` each."""
+    """Yields frames up to the end of the longest episode: uint8 `[height, width, 3]` each."""
     last = max(ends)
     for start in range(0, last + 1, CHUNK):
         # Whole chunks only, so that one compiled function draws them all.
@@ -81,7 +82,8 @@ def _write_gif(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> 
         import imageio.v2 as imageio
     except ImportError as error:
         raise ImportError(f"writing {path.name} needs imageio: pip install imageio") from error
-    _append(imageio.get_writer(path, format="GIF", duration=1000 / fps, loop=0), frames)
+    with atomic_path(path) as part:
+        _append(imageio.get_writer(part, format="GIF", duration=1000 / fps, loop=0), frames)
 
 
 def _write_mp4(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> None:
@@ -93,18 +95,20 @@ def _write_mp4(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> 
     if found["imageio_ffmpeg"]:
         import imageio.v2
 
-        _append(imageio.v2.get_writer(path, format="FFMPEG", fps=fps, macro_block_size=2), frames)
+        with atomic_path(path, ".mp4") as part:
+            writer = imageio.v2.get_writer(part, format="FFMPEG", fps=fps, macro_block_size=2)
+            _append(writer, frames)
     else:
         import imageio.v3
 
-        with imageio.v3.imopen(path, "w", plugin="pyav") as stream:
+        with atomic_path(path, ".mp4") as part, imageio.v3.imopen(part, "w", plugin="pyav") as stream:
             stream.init_video_stream("libx264", fps=fps)
             for frame in frames:
                 stream.write_frame(frame)
 
 
 def _counted(frames: Iterator[np.ndarray], total: int, show: bool) -> Iterator[np.ndarray]:
-    """The same frames, with a progress bar if asked for and tqdm is installed."""
+    """Adds a progress bar, if asked for and tqdm is installed."""
     if not show or not importlib.util.find_spec("tqdm"):
         return frames
     import tqdm
@@ -127,29 +131,30 @@ def save_video(
     columns: int = 4,
     hold: float = 1.0,
     progress: bool | None = None,
+    action_type: str = "multi_discrete",
 ) -> pathlib.Path:
-    """Writes episodes as a film or as a page that plays them.
+    """Writes episodes as a video, side by side, or as a page that plays them.
 
     Args:
-      states: with a leading time axis `[T]`, or `[T, L]` for L episodes side by side, such as
-        `agents.training.evaluate.episodes(keep_states=True)` returns.
-      path: ends in `.gif`, `.mp4` or `.html`. Films are made of pixels and need imageio (`.mp4` also
-        imageio-ffmpeg or PyAV); a page needs nothing, and shows the data below.
-      actions: `[T, (L,) ...]` of any kind of `kinetix_py.ActionAdapter`; entry t led to state t. With
-        `T - 1` entries, entry t led from state t to state t + 1. Pages only.
-      rewards: `[T, (L)]` or `[T - 1, (L)]`, likewise. Pages only.
-      values: `[T, (L)]` or `[T - 1, (L)]`, entry t is the value of state t. Pages only.
-      solved: bool `[L]` (or one), whether each episode ended well.
-      length: int `[L]` (or one), environment steps until each episode's end; up to the last state if None.
-      titles: one for each episode; `"episode 0"` and so on if None.
-      size: side of one picture in a film [pixels], 16 .. 2,000.
+      states: states with a leading time axis `[T]`, or `[T, L]` for L episodes side by side.
+      path: file that ends in `.gif`, `.mp4` or `.html`. Videos are made of pixels and need imageio (`.mp4`
+        also imageio-ffmpeg or PyAV); a page needs nothing, and shows the data below.
+      actions: actions `[T, (L,) ...]`; entry t led to state t. With `T - 1` entries, entry t led from state t
+        to state t + 1. Pages only.
+      rewards: rewards `[T, (L)]` or `[T - 1, (L)]`, likewise. Pages only.
+      values: values `[T, (L)]` or `[T - 1, (L)]`; entry t is the value of state t. Pages only.
+      solved: whether each episode was solved, bool `[L]` or one; a solved one has a green border at its end.
+      length: environment steps of each episode, int `[L]` or one; up to the last state if None.
+      titles: title of each episode; `"episode 0"` and so on if None. Pages only.
+      size: side of one picture in a video [pixels], 16 .. 2,000.
       fps: frames per second; 30 is real time with a frame skip of 2.
-      columns: pictures in a row of a film.
-      hold: how long a film stays at its last frame [s].
-      progress: show a bar (of tqdm, if installed); for long films if None.
+      columns: pictures in a row of a video.
+      hold: time for which a video stays at its last frame [s].
+      progress: whether to show a progress bar (of tqdm, if installed); for long videos if None.
+      action_type: type of the actions, such as `env.action_type`.
 
     Returns:
-      The path.
+      the path.
 
     Raises:
       ValueError: an unknown ending, a number out of its bounds, data that do not fit the states; for a
@@ -174,20 +179,20 @@ def save_video(
         raise ValueError(f"titles must have one entry for each of {count} episodes, got {len(names)}")
     if path.suffix == ".html":
         data = {"actions": actions, "rewards": rewards, "values": values, "solved": solved, "length": length}
-        page = player_page(collect(states, **data), titles=names, fps=fps)
-        path.write_text(page, encoding="utf-8")
+        page = player_page(collect(states, action_type=action_type, **data), titles=names, fps=fps)
+        atomic_write(path, page)
         return path
     ends, outcome = lengths(length, frames, count), per_episode("solved", solved, count, False)
-    film = _held(_frames(host, ends, outcome, size, min(columns, count)), round(hold * fps))
+    video = _held(_frames(host, ends, outcome, size, min(columns, count)), round(hold * fps))
     total = max(ends) + 1 + round(hold * fps)
     show = total * count > LONG if progress is None else progress
     write = _write_gif if path.suffix == ".gif" else _write_mp4
-    write(path, _counted(film, total, show), fps)
+    write(path, _counted(video, total, show), fps)
     return path
 
 
 def _held(frames: Iterator[np.ndarray], more: int) -> Iterator[np.ndarray]:
-    """The frames, the last one repeated."""
+    """Repeats the last frame."""
     for frame in frames:
         yield frame
     for _ in range(more):

@@ -15,7 +15,7 @@ import kinetix_py as kx
 from kinetix_py.rendering.style import ROLE_COLORS, STATIC_DARKENING
 
 SIZE = kx.LevelSize(num_polygons=9, num_circles=3, num_joints=4, num_thrusters=2)
-BOX, TRIANGLE, LONG, FIXED, ARM = range(4, 9)
+BOX, TRIANGLE, LONG, STATIC, ARM = range(4, 9)
 BALL, WHEEL, ROCK = range(9, 12)
 TRIANGLE_CORNERS = ((0.0, 0.0), (0.0, 0.8), (0.6, 0.0))
 
@@ -105,7 +105,7 @@ def _inside(shape, x, y):
 def rasterise(svg, size):
     """The fills of an SVG's first picture: float `[size, size, 3]`, and pixels' distances from an edge."""
     colors = dict(zip(("none", "green", "blue", "red"), np.array(ROLE_COLORS), strict=True))
-    colors["fixed"] = colors["none"] * STATIC_DARKENING
+    colors["static"] = colors["none"] * STATIC_DARKENING
     center = (np.arange(size) + 0.5) * 500 / size
     x, y = np.meshgrid(center, center)
     picture, clear = np.ones((size, size, 3)), np.full((size, size), np.inf)

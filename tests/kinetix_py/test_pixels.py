@@ -37,7 +37,7 @@ AREAS = {
     scenes.BOX: 0.8 * 0.5,
     scenes.TRIANGLE: 0.8 * 0.6 / 2,
     scenes.LONG: 1.2 * 0.3,
-    scenes.FIXED: 0.7 * 0.7,
+    scenes.STATIC: 0.7 * 0.7,
     scenes.BALL: np.pi * 0.3**2,
     scenes.ROCK: np.pi * 0.35**2,
     0: 5.0 * 0.4,  # the floor's visible part

@@ -14,7 +14,7 @@ import pytest
 
 import jax2d
 import kinetix_py as kx
-from kinetix_py.rendering.contacts import contact_points, touch
+from kinetix_py.rendering.contacts import contact_points, touching_point
 from kinetix_py.rendering.host import controls, to_host
 from kinetix_py.rendering.parts import role_letter
 from tests.kinetix_py import drawn_scenes as scenes
@@ -50,7 +50,7 @@ def test_roles_and_kinds_differ_without_color():
     tree = ElementTree.fromstring(drawing)
     tiles = [e for e in tree.iter() if e.tag.endswith("pattern")]
     figures = {e.get("id").split("-")[1]: [(f.tag.split("}")[1], f.get("d")) for f in e][1:] for e in tiles}
-    assert figures["none"] == figures["fixed"] == []
+    assert figures["none"] == figures["static"] == []
     assert len({str(figures[role]) for role in ("green", "blue", "red")}) == 3 and all(
         figures[role] for role in ("green", "blue", "red")
     )
@@ -59,7 +59,7 @@ def test_roles_and_kinds_differ_without_color():
         for g in scenes.rooms(drawing)[0]
         if g.get("data-body") and (next(iter(g)).get("fill") or "").startswith("url")
     }
-    static = {0, 1, 2, 3, scenes.FIXED, scenes.ROCK}
+    static = {0, 1, 2, 3, scenes.STATIC, scenes.ROCK}
     assert {body for body, count in outlines.items() if count} == static
     texts = [e.text for e in scenes.rooms(drawing)[0].iter() if e.tag.endswith("text")]
     assert sorted(texts) == sorted(["G", "B", "R", "B", "R", "2", "A", "0", "1"])
@@ -73,7 +73,7 @@ def test_letters_are_in_their_shapes_and_off_the_marks(state):
         for joint, anchor in zip(host.sim.joints.body_a, host.sim.joints.anchor_a, strict=True):
             if joint == body:
                 assert math.dist((letter.x, letter.y), (100 * anchor[0], -100 * anchor[1])) > 7 + half / 2
-    assert role_letter(host, scenes.FIXED) is None  # no role
+    assert role_letter(host, scenes.STATIC) is None  # no role
     tiny = dataclasses.replace(host.sim, radius=np.full_like(host.sim.radius, 0.02))
     assert role_letter(dataclasses.replace(host, sim=tiny), scenes.BALL) is None  # no room
 
@@ -107,18 +107,20 @@ def test_flames_and_arrows_show_what_is_on(state):
     assert set(arrows) == {0, 3}
     assert arrows[0].get("transform") == "scale(-1 1)" and arrows[3].get("transform") is None
     assert not shown(kx.render_svg(state), "flame")
-    half = shown(kx.render_svg(state, action=np.array([0, 0, 0, 0, 0.5, 0])), "flame")[0]
+    half = shown(
+        kx.render_svg(state, action=np.array([0, 0, 0, 0, 0.5, 0]), action_type="continuous"), "flame"
+    )[0]
     assert half.get("transform").endswith("scale(0.5 1)")
 
 
-def test_actions_of_all_kinds_mean_the_same():
+def test_actions_of_all_types_mean_the_same():
     host = to_host(scenes.level())
     expected = [-1, 0, 0, 1, 1, 0]  # joints 0 .. 3, thrusters 0, 1
-    np.testing.assert_array_equal(controls(host, ACTION), expected)
+    np.testing.assert_array_equal(controls(host, ACTION, "multi_discrete"), expected)
     floats = np.array([1, -1, -1, 0, 1, 0.0])
-    np.testing.assert_array_equal(controls(host, floats), expected)
-    np.testing.assert_array_equal(controls(host, np.int32(4)), [-1, 0, 0, 1, 0, 0])
-    np.testing.assert_array_equal(controls(host, np.int32([4, 9]), axes=1)[1], [0, 0, 0, 1, 1, 0])
+    np.testing.assert_array_equal(controls(host, floats, "continuous"), expected)
+    np.testing.assert_array_equal(controls(host, np.int32(4), "discrete"), [-1, 0, 0, 1, 0, 0])
+    np.testing.assert_array_equal(controls(host, np.int32([4, 9]), "discrete", axes=1)[1], [0, 0, 0, 1, 1, 0])
 
 
 def test_a_batch_is_a_grid_with_one_legend_and_scale_bar():
@@ -156,8 +158,8 @@ def test_contacts_are_marked_where_shapes_touch():
     state = reset(falling(height=0.0))  # a ball of radius 0.2 m on a box whose top is at 0.8 m
     host, ball = to_host(state), TINY.num_polygons
     position, rotation = host.sim.position[None], host.sim.rotation[None]
-    assert touch(host, ball, 4, position, rotation)[0] == pytest.approx((2.5, 0.8))
-    assert touch(host, 0, 4, position, rotation)[0] == pytest.approx((2.5, 0.4))
+    assert touching_point(host, ball, 4, position, rotation)[0] == pytest.approx((2.5, 0.8))
+    assert touching_point(host, 0, 4, position, rotation)[0] == pytest.approx((2.5, 0.4))
     pairs = np.sort(jax2d.contact_pairs(TINY.sim_spec()), axis=1)
     resting = dataclasses.replace(state, touching_slots=jnp.asarray((pairs == [4, ball]).all(1)))
     np.testing.assert_allclose(contact_points(to_host(resting)), [[2.5, 0.8]], atol=1e-6)
@@ -171,7 +173,9 @@ def test_two_circles_touch_between_their_centers():
     position = host.sim.position.copy()
     position[ball], position[ball + 1] = (1, 1), (1.3, 1.4)
     sim = dataclasses.replace(host.sim, radius=np.array([0.2, 0.3], np.float32))
-    point = touch(dataclasses.replace(host, sim=sim), ball, ball + 1, position[None], host.sim.rotation[None])
+    point = touching_point(
+        dataclasses.replace(host, sim=sim), ball, ball + 1, position[None], host.sim.rotation[None]
+    )
     np.testing.assert_allclose(
         point, [[1.12, 1.16]], atol=1e-6
     )  # 0.2 m from one center, 0.3 m from the other
@@ -196,6 +200,8 @@ BAD = {
     ),
     "contacts are known of an EnvState, got a Level": lambda level: kx.render_svg(level, contacts=True),
     "action of this size must have shape (6,), got (5,)": lambda level: level.show(action=np.zeros(5)),
+    "a multi_discrete action must be integers, got float": lambda level: level.show(action=np.zeros(6)),
+    "action_type must be one of": lambda level: level.show(action=np.zeros(6), action_type="float"),
     "a batch of 3 needs as many actions, got 2": lambda level: batch(level).show(action=np.zeros((2, 6))),
     "draw outside of jit and vmap": lambda level: jax.jit(lambda level: level.show() and 0)(level),
 }
