@@ -65,7 +65,7 @@ def test_a_circle_of_any_radius_covers_its_area(state):
 
 
 def test_gradients_are_those_of_the_area(state):
-    """The covered area of a circle grows by 2 pi r; alone and in a batch."""
+    """The covered area of a circle grows by 2 pi r."""
     ball = alone(state, scenes.BALL)
 
     def area(radius):
@@ -74,10 +74,9 @@ def test_gradients_are_those_of_the_area(state):
         return ((1 - kx.render_pixels(blue, 250)[..., 0]) / 0.85).sum() * (5 / 250) ** 2
 
     # One radius may be off, where many pixels' centers happen to be on the rim.
-    radii = jnp.linspace(0.25, 0.31, 61)
+    radii = jnp.linspace(0.25, 0.31, 31)
     grown = jax.jit(jax.grad(lambda radii: jax.vmap(area)(radii).sum()))(radii)
     assert float(grown.mean()) == pytest.approx(np.pi * (0.25 + 0.31), rel=0.01)
-    np.testing.assert_allclose(jax.jit(jax.grad(area))(radii[7]), grown[7], rtol=1e-4)
 
 
 def test_pixels_agree_with_the_drawing(state):
@@ -100,14 +99,14 @@ def test_marks_are_where_the_anchors_are(state):
     """In their colors, to a thousandth."""
     picture = np.asarray(draw(state))
     pixel = lambda x, y: picture[round((5 - y) * 100 - 0.5), round(x * 100 - 0.5)]
-    np.testing.assert_allclose(pixel(1.6, 3.9), (1, 1, 1), atol=1e-3)  # fixed
+    np.testing.assert_allclose(pixel(1.6, 3.9), (1, 1, 1), atol=1e-3)  # weld
     np.testing.assert_allclose(pixel(3.1, 3.9), (0.1, 0.1, 0.1), atol=1e-3)  # free
     np.testing.assert_allclose(pixel(4.0, 1.85), (0.2, 0.8, 0.85), atol=1e-3)  # motor of binding 2
     np.testing.assert_allclose(pixel(1.0, 4.0), (0.95, 0.55, 0.1), atol=1e-3)  # thruster of binding 0
 
 
 def test_the_nearer_of_two_marks_is_seen(state):
-    """The free joint (slot 2), moved to 0.09 m beside the fixed one (slot 1) at (1.6, 3.9)."""
+    """The free joint (slot 2), moved to 0.09 m beside the weld joint (slot 1) at (1.6, 3.9)."""
     joints, angle = state.sim.joints, float(state.sim.rotation[4])
     body_a, beside = joints.body_a.at[2].set(4), joints.anchor_a[1] + jnp.array([0.09, 0.0])
     joints = dataclasses.replace(joints, body_a=body_a, anchor_a=joints.anchor_a.at[2].set(beside))
@@ -131,22 +130,14 @@ def test_a_wall_is_drawn_once_it_can_be_seen(state):
     gray = 0.62 * 0.55  # static, without a role
     np.testing.assert_allclose(single[250, 20], (gray, gray, gray), atol=1e-5)
     np.testing.assert_allclose(draw(state)[250, 20], (1, 1, 1), atol=1e-5)
-    both = jax.tree.map(lambda *values: jnp.stack(values), state, moved)
-    pictures = jax.jit(jax.vmap(lambda state: kx.render_pixels(state, SIZE)))(both)
-    np.testing.assert_allclose(pictures[0], draw(state), atol=1e-5)
-    np.testing.assert_allclose(pictures[1], single, atol=1e-5)
-    nested = jax.vmap(jax.vmap(lambda state: kx.render_pixels(state, 20)))
-    deeper = nested(jax.tree.map(lambda value: value[None], both))
-    assert deeper.shape == (1, 2, 20, 20, 3)
+    # A batch of batches, in which one picture shows the wall and the other does not.
+    both = jax.tree.map(lambda *values: jnp.stack(values)[None], state, moved)
+    pictures = jax.jit(jax.vmap(jax.vmap(lambda state: kx.render_pixels(state, SIZE))))(both)
+    np.testing.assert_allclose(pictures[0, 0], draw(state), atol=1e-5)
+    np.testing.assert_allclose(pictures[0, 1], single, atol=1e-5)
 
 
-def test_a_batch_is_its_pictures_and_any_size_will_do(state):
-    small = jax.jit(lambda state: kx.render_pixels(state, 20))
-    states = scenes.along_time(state, 2)
-    many = jax.jit(jax.vmap(lambda state: kx.render_pixels(state, 20)))(states)
-    for i, picture in enumerate(many):
-        one = small(jax.tree.map(lambda value, i=i: value[i], states))
-        np.testing.assert_allclose(picture, one, atol=1e-5)
+def test_the_size_is_checked(state):
     for size in (0, 2.5, True):
         with pytest.raises(ValueError, match=f"at least 1, got {size}"):
             kx.render_pixels(state, size)
