@@ -1,4 +1,4 @@
-"""Level files: loading by path or by name, and saving so that nothing is ever half-written."""
+"""Level files: loading by path or by name, and saving in one move."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ WRITERS = {"native": native_writer.write, "kinetix": kinetix_format.write}
 
 
 def load_level(name_or_path: str | os.PathLike) -> Level:
-    """The level of a file of either format, or of the library if there is no such file.
+    """Loads a level from a file of either format, or by its name from the library.
 
     Args:
-      name_or_path: a path; or the name of a file of the library, without `.json`, with or without its folder.
+      name_or_path: a path; or the name of a level of the library, with or without its folder.
 
     Raises:
       LevelError: no such file or name, or a file that is wrong.
@@ -42,7 +42,7 @@ def load_level_file(name_or_path: str | os.PathLike) -> LevelFile:
 
 
 def level_from_json(content: str | bytes | dict) -> LevelFile:
-    """The level of a text, or parsed content, of either format.
+    """Reads a level from a text, or from parsed content, of either format.
 
     Raises:
       LevelError: naming the field that is wrong, its value and its bound.
@@ -61,7 +61,7 @@ def level_to_json(
     env: dict | None = None,
     difficulty: Difficulty | None = None,
 ) -> str:
-    """The text of a level's file; arguments and errors as for `save_level`."""
+    """Makes the text of a level's file; arguments and errors as for `save_level`."""
     file = LevelFile(level, name, author, description, _rows(solution), env, difficulty)
     return _text(file, format, "level")
 
@@ -104,7 +104,7 @@ def _read(root: JsonNode) -> LevelFile:
 
 
 def _text(file: LevelFile, format: str, where: str) -> str:
-    """The text of a valid level, which was read back."""
+    """Makes the text of a valid level and checks that it can be read back."""
     if format not in WRITERS:
         raise LevelError(f"{where}: format must be one of {', '.join(WRITERS)}, got {format!r}")
     for field, count in dataclasses.asdict(file.level.size).items():
@@ -122,7 +122,7 @@ def _text(file: LevelFile, format: str, where: str) -> str:
 
 
 def _rows(solution: Any) -> Any:
-    """A solution as lists, also if it is an array."""
+    """Converts a solution, which may be an array, to lists."""
     return solution.tolist() if hasattr(solution, "tolist") else solution
 
 

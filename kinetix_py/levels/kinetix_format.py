@@ -63,7 +63,7 @@ THRUSTER_KEYS += ("thruster_binding",)
 
 
 def read(root: JsonNode) -> LevelFile:
-    """The level of a file of Kinetix, in exactly the file's slots.
+    """Reads the level of a file of Kinetix, in exactly the file's slots.
 
     Raises:
       LevelError: naming the field that is wrong, its value and its bound.
@@ -175,7 +175,7 @@ def _read_thruster(node: JsonNode, arrays: LevelArrays, size: LevelSize, row: in
 
 
 def check_writable(file: LevelFile, where: str) -> None:
-    """That Kinetix's format has a field for all that is to be written.
+    """Checks that Kinetix's format has a field for everything to be written.
 
     Raises:
       LevelError: naming what it has none for.
@@ -193,7 +193,7 @@ def check_writable(file: LevelFile, where: str) -> None:
 
 
 def write(file: LevelFile) -> str:
-    """The text of a file of Kinetix with every field that its own files have, on one line as there.
+    """Makes the text of a file of Kinetix with every field that its own files have, on one line as there.
 
     The level must be valid and `check_writable`.
     """
@@ -219,7 +219,7 @@ def write(file: LevelFile) -> str:
 
 
 def empty_unused(arrays: LevelArrays) -> LevelArrays:
-    """The same with nothing in the slots that are not in use, but friction and density 1."""
+    """Clears the slots that are not in use, but for friction and density 1."""
     clean = lambda table: {
         name: np.where(table["active"].reshape(-1, *[1] * (column.ndim - 1)), column, column.dtype.type(0))
         for name, column in table.items()
@@ -324,7 +324,7 @@ def _no_contact() -> Row:
 
 
 def _collision_matrix(arrays: LevelArrays, count: int) -> dict[str, dict[str, bool]]:
-    """False for bodies that a chain of joints connects, and for a body and itself."""
+    """Makes Kinetix's matrix: False for bodies that a chain of joints connects, and for a body and itself."""
     group = np.arange(count)
     for row in np.flatnonzero(arrays.joints["active"]):
         a, b = arrays.joints["body_a"][row], arrays.joints["body_b"][row]

@@ -1,4 +1,4 @@
-"""What Kinetix's level files hold besides the level: the environment's parameters, with their defaults."""
+"""Environment parameters in Kinetix's level files, with their defaults."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DEFAULTS = {"env_params": ENV_PARAMS, "static_env_params": STATIC_PARAMS}
 
 
 def read_env(node: JsonNode, *, ignored: tuple[str, ...] = ()) -> dict | None:
-    """The parameters that are not Kinetix's defaults, as `{"env_params": ..., "static_env_params": ...}`.
+    """Reads parameters other than Kinetix's defaults, as `{"env_params": ..., "static_env_params": ...}`.
 
     Parameters that this package does not know are kept as they are, so that files of other versions of
     Kinetix pass through unchanged.
@@ -79,5 +79,5 @@ def _read_part(node: JsonNode, ignored: tuple[str, ...]) -> dict[str, Any]:
 
 
 def full_env(env: dict | None, part: str) -> dict[str, Any]:
-    """All parameters of a part: Kinetix's defaults, and what differs from them."""
+    """Returns all parameters of a part: Kinetix's defaults, updated by those that differ."""
     return DEFAULTS[part] | (env or {}).get(part, {})

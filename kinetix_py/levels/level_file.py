@@ -174,7 +174,7 @@ def check_level(level: Level, file: str) -> None:
 
 
 def check_vertices(node: JsonNode, points: np.ndarray, max_vertices: int) -> np.ndarray:
-    """A convex polygon's float32 vertices `[n, 2]`, clockwise [m].
+    """Checks the float32 vertices `[n, 2]` [m] of a convex polygon, clockwise, and returns them.
 
     Raises:
       LevelError: naming the node.

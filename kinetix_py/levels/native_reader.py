@@ -75,7 +75,7 @@ THRUSTER_OPTIONS = ("slot", "anchor", "thruster_binding", *THRUSTER_NUMBERS)
 
 
 def read(root: JsonNode) -> LevelFile:
-    """The level of a file in this format.
+    """Reads the level of a file in this format.
 
     Raises:
       LevelError: naming the field that is wrong, its value and its bound.
@@ -109,7 +109,7 @@ def read(root: JsonNode) -> LevelFile:
 
 
 def read_size(node: JsonNode) -> LevelSize:
-    """A size's name, or its counts.
+    """Reads a size: its name, or its counts.
 
     Raises:
       LevelError: an unknown name, a count that is missing or out of range.
@@ -165,7 +165,7 @@ def _read_bodies(node: JsonNode, arrays: LevelArrays, size: LevelSize, ids: dict
 
 
 def body_id(index: int, size: LevelSize) -> str:
-    """The id that a body has unless its file gives it one."""
+    """Returns the default id of a body."""
     polygons = size.num_polygons
     return f"polygon {index}" if index < polygons else f"circle {index - polygons}"
 
@@ -215,7 +215,7 @@ def unit_mass(arrays: LevelArrays, index: int) -> tuple[float, float]:
 
 
 def inverses(mass: tuple[float, float], density: float) -> np.ndarray:
-    """Inverse mass and inertia, float32 `[2]`; infinite where a shape is too small for float32."""
+    """Returns inverse mass and inertia, float32 `[2]`; infinite where a shape is too small for float32."""
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
         return (1 / (float(density) * np.array(mass, np.float64))).astype(np.float32)
 

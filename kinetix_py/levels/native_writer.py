@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 
 def write(file: LevelFile) -> str:
-    """The text of a level that `native_reader.read` reads back bit for bit, one entity to a line.
+    """Makes the text of a level that `native_reader.read` reads back bit for bit, one entity to a line.
 
     The level must be valid: nothing is checked here.
     """
@@ -60,7 +60,7 @@ def write(file: LevelFile) -> str:
 
 
 def _lines(content: Row) -> str:
-    """JSON with a line for each field, and for each entry of a list of entities."""
+    """Formats JSON with a line for each field, and for each entry of a list of entities."""
     dump = lambda value: json.dumps(value, ensure_ascii=False, allow_nan=False)
 
     def field(value) -> str:
@@ -86,7 +86,7 @@ def _pair(vector: np.ndarray) -> list[float | int]:
 
 
 def _rows(active: np.ndarray, write_row) -> list[Row]:
-    """The active rows, each with its slot where that is not the one after the last."""
+    """Lists the active rows, each with its slot where it does not follow the last one."""
     return _with_slots(np.flatnonzero(active), write_row, 0)
 
 

@@ -80,7 +80,7 @@ def read_walls(node: JsonNode, arrays: LevelArrays, size: LevelSize) -> dict[str
 
 
 def written_walls(arrays: LevelArrays, size: LevelSize) -> str | dict:
-    """The shortest value of the field `walls` from which `read_walls` makes just these walls."""
+    """Returns the shortest value of the field `walls` from which `read_walls` makes just these walls."""
     if size.num_walls > len(WALL_NAMES):
         return "listed"
     room = next((name for name in ROOMS if _is_room(arrays, size.num_walls, ROOMS[name])), None)

@@ -83,13 +83,13 @@ def _look_up(table, index: jax.Array) -> jax.Array:
 
 
 def _colors(state: EnvState) -> jax.Array:
-    """Fill color of every body: float `[N, 3]`."""
+    """Returns the fill color of every body: float `[N, 3]`."""
     dark = (state.sim.inverse_mass == 0) & (state.labels.role == 0)
     return _look_up(ROLE_COLORS, state.labels.role) * jnp.where(dark, STATIC_DARKENING, 1.0)[:, None]
 
 
 def _marks(state: EnvState, scale: float) -> _Marks:
-    """Joints, then thrusters."""
+    """Returns the marks of joints, then of thrusters."""
     sim, joints, thrusters = state.sim, state.sim.joints, state.sim.thrusters
     driven = (joints.motor_on & ~joints.weld)[:, None]
     still = jnp.where(joints.weld[:, None], jnp.asarray(WELD_JOINT)[None], jnp.asarray(PLAIN_JOINT)[None])
@@ -106,7 +106,7 @@ def _marks(state: EnvState, scale: float) -> _Marks:
 
 
 def _edges(sim: SimState, scale: float) -> _Edges:
-    """Half-planes of the polygons in pixels; unused edges and bodies never decide what is inside.
+    """Returns the half-planes of the polygons in pixels; unused edges and bodies never bound the inside.
 
     Args:
       scale: pixels per meter.
@@ -127,7 +127,7 @@ def _edges(sim: SimState, scale: float) -> _Edges:
 
 
 def _ring(radius: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Height and slope in the squared distance, which needs no root at every pixel.
+    """Returns height and slope in the squared distance, which needs no root at every pixel.
 
     `height - slope * d^2`, clipped to 0 .. 1, falls from 1 to 0 where `d^2` is within `radius` of
     `radius^2` - over one pixel - and its sum over all pixels is the circle's area, `pi * radius^2`.
@@ -146,7 +146,7 @@ def _rings(sim: SimState, scale: float) -> _Rings:
 
 
 def _sides_are_outside(sim: SimState) -> jax.Array:
-    """Whether no side of the room, nor another polygon in such a slot, can be seen: bool."""
+    """Checks that no side of the room, nor another polygon in such a slot, is visible: bool."""
     polygons = sim.vertices.shape[0]
     rotation, place = sim.rotation[:polygons][SIDES], sim.position[:polygons][SIDES]
     vertices = place[:, None] + rotate(sim.vertices[SIDES], rotation[:, None])
@@ -159,17 +159,17 @@ def _sides_are_outside(sim: SimState) -> jax.Array:
 
 
 def _least(a: jax.Array, b: jax.Array | float) -> jax.Array:
-    """The smaller one: a single instruction, where `jnp.minimum` takes three to keep NaN."""
+    """Takes the minimum in a single instruction, where `jnp.minimum` needs three to keep NaN."""
     return jnp.where(a < b, a, b)
 
 
 def _unit(value: jax.Array) -> jax.Array:
-    """A value clipped to 0 .. 1; NaN becomes 0, so that a lost body is not drawn."""
+    """Clips a value to 0 .. 1; NaN becomes 0, so that a body at NaN is not drawn."""
     return _least(jnp.where(value > 0, value, 0.0), 1.0)
 
 
 def _polygon(edges: _Edges, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """How much of every pixel a polygon covers, and how much of that is not its outline."""
+    """Returns the part of every pixel that a polygon covers, and the part of that inside its outline."""
     inward = lambda v: edges.along_x[i, v] * x + (edges.along_y[i, v] * y + edges.offset[i, v])
     depth = inward(0)
     for v in range(1, edges.offset.shape[1]):
@@ -184,7 +184,7 @@ def _within(ring: tuple[jax.Array, jax.Array], squared: jax.Array) -> jax.Array:
 
 
 def _circle(rings: _Rings, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """As `_polygon`."""
+    """Covers pixels with a circle, as `_polygon` does."""
     squared = (x - rings.x[i]) ** 2 + (y - rings.y[i]) ** 2
     cover, fill = ((ring[0][i], ring[1][i]) for ring in (rings.cover, rings.fill))
     return _within(cover, squared), _within(fill, squared)
@@ -193,7 +193,7 @@ def _circle(rings: _Rings, i: int, x: jax.Array, y: jax.Array) -> tuple[jax.Arra
 def _nearest_mark(
     marks: _Marks, radius: float, x: jax.Array, y: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """As `_polygon`, of the mark that is nearest to each pixel; and its color over that of the outline.
+    """Covers pixels with their nearest mark, as `_polygon` does; also returns its color minus the outline's.
 
     All parts of a color are chosen by one operation: a choice of each would keep XLA from vectorizing.
     """
@@ -209,10 +209,12 @@ def _nearest_mark(
 
 
 def _paint(parts: _Parts, size: int, bare: bool) -> jax.Array:
-    """One picture: float `[size, size, 3]`.
+    """Draws one picture: float `[size, size, 3]`.
 
     Args:
-      bare: leave the sides of the room out; static.
+      parts: everything on the picture.
+      size: pixels along each side; static.
+      bare: whether to leave out the sides of the room; static.
     """
     shape = (size, size, 3)
     center = jnp.arange(size) + 0.5
@@ -258,7 +260,7 @@ def _painter(size: int):
 
 
 def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
-    """A picture of the room, 5 m x 5 m, on white.
+    """Draws the room, 5 m x 5 m, on white.
 
     Every shape is in the color of its role (`kinetix_py.rendering.style`), its edge softened over one
     pixel, with a dark outline of one pixel inside it. Polygons lie at the bottom, then circles, each in slot

@@ -17,7 +17,7 @@ class LibraryLevel:
     """A level of the library as its family defines it.
 
     Attributes:
-      name: name of its file without ending, unique in the library.
+      name: file name without ending, unique in the library.
       size: `"s"`, `"m"` or `"l"`.
       tags: sets that it belongs to, such as `"locomotion"`.
       label: `"easy"`, `"normal"` or `"hard"`.
@@ -59,7 +59,7 @@ class LibraryLevel:
 
 
 def label_of(name: str) -> str:
-    """Difficulty label that a level's name says: the ending `_easy` or `_hard`, otherwise `"normal"`."""
+    """Returns the difficulty label in a level's name: `_easy` or `_hard` at its end, otherwise `"normal"`."""
     return next((label for label in ("easy", "hard") if name.endswith(f"_{label}")), "normal")
 
 

@@ -64,7 +64,7 @@ def find_level_files(paths: Sequence[str | os.PathLike]) -> list[str]:
 
 
 def is_held_out(name_or_path: str | os.PathLike) -> bool:
-    """Whether a name or path is that of a level that the library keeps from training; no other file is."""
+    """Checks whether a name or path is that of a held-out level of the library, which no training may use."""
     path = pathlib.Path(name_or_path)
     of_library = not path.is_file() or LIBRARY.resolve() in path.resolve().parents
     row = read_index().get(path.stem)
