@@ -1,4 +1,4 @@
-"""Between the functions that draw the library's levels and its files: checks, proofs, writing."""
+"""Files of the library's levels, made from their families: checks, solutions, writing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 import jax2d
 import kinetix_py as kx
+from jax2d.geometry import rotate
 from jax2d.validation import body_name
 from kinetix_py.levels.difficulty import Difficulty
 from kinetix_py.levels.files import LIBRARY, load_level_file
@@ -22,8 +23,8 @@ from kinetix_py.levels.search import chances, environment, robustness, search
 from kinetix_py.roles import ROLES
 
 AUTHOR = "kinetix-py"
-DEEP = 0.012  # overlap at the start that is more than the slop of a resting contact [m]
-OUTSIDE = 0.02  # by which a shape may stick out of the room [m]
+MAX_OVERLAP = 0.012  # overlap at the start that is more than the slop of a resting contact [m]
+MAX_OUTSIDE = 0.02  # by which a shape may stick out of the room [m]
 MAX_RANDOM = 0.5  # solve rate of random actions from which a level must be marked easy
 MIN_ROBUSTNESS = 0.8
 # Levels whose solution may fail from more than 4 of 20 perturbed starts under some seed.
@@ -31,21 +32,23 @@ FRAGILE = frozenset({"thrust_aim", "walker_easy"})
 PATIENCE = 32  # steps after a solution's end in which a perturbed start may still solve the level
 
 
-def path_of(member: LibraryLevel) -> pathlib.Path:
-    """Where its file is."""
+def level_path(member: LibraryLevel) -> pathlib.Path:
+    """Returns the path of a level's file."""
     return LIBRARY / member.size / f"{member.name}.json"
 
 
-def problem_of(member: LibraryLevel) -> str:
-    """Why its file does not hold this level with a proof; empty if it does."""
-    path = path_of(member)
+def find_problem(member: LibraryLevel) -> str:
+    """Explains why a level's file is missing or outdated; empty if it is up to date."""
+    path = level_path(member)
     if not path.is_file():
         return "it has no file: it was not solved yet (--solve)"
     file = load_level_file(path)
     if file.solution is None or file.difficulty is None:
         return "its file has no solution or no difficulty (--solve)"
     same = jax.tree.map(lambda a, b: np.array_equal(np.asarray(a), np.asarray(b)), file.level, member.level())
-    return "" if all(jax.tree.leaves(same)) else "it is drawn otherwise than when it was solved (--solve)"
+    return (
+        "" if all(jax.tree.leaves(same)) else "its family builds another level than the file holds (--solve)"
+    )
 
 
 @jax.jit
@@ -56,20 +59,18 @@ def _start_contacts(level: kx.Level):
 
 
 def _extent(level: kx.Level, body: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest corner of a body's bounding box [m]."""
+    """Returns the lowest and highest corner of a body's bounding box [m]."""
     sim = jax.tree.map(np.asarray, level.sim)
     polygons = len(sim.vertices)
     if body >= polygons:
-        return sim.position[body] - sim.radius[body - polygons], sim.position[body] + sim.radius[
-            body - polygons
-        ]
-    cos, sin = np.cos(sim.rotation[body]), np.sin(sim.rotation[body])
-    points = sim.vertices[body, : sim.num_vertices[body]] @ np.array([[cos, sin], [-sin, cos]])
+        radius = sim.radius[body - polygons]
+        return sim.position[body] - radius, sim.position[body] + radius
+    points = rotate(sim.vertices[body, : sim.num_vertices[body]], sim.rotation[body])
     return sim.position[body] + points.min(0), sim.position[body] + points.max(0)
 
 
-def faults(member: LibraryLevel) -> list[str]:
-    """What is wrong with how a level starts: shapes in each other or outside the room, or no game."""
+def find_faults(member: LibraryLevel) -> list[str]:
+    """Lists faults at the start of a level: overlapping shapes, shapes outside the room, a missing role."""
     level = member.level()
     spec = level.size.sim_spec()
     contacts, linked = jax.tree.map(np.asarray, _start_contacts(level))
@@ -81,13 +82,13 @@ def faults(member: LibraryLevel) -> list[str]:
         names = f"{body_name(int(a), spec)} and {body_name(int(b), spec)}"
         if {int(role[a]), int(role[b])} in ({1, 2}, {1, 3}):
             found.append(f"{names} touch at the start, which ends the episode")
-        # What cannot move may be drawn into each other: a sill into its rail.
-        fixed = (np.asarray(level.sim.inverse_mass)[[a, b]] == 0).all()
-        if not linked[a, b] and not fixed and contacts.penetration[slot] > DEEP:
+        # Static shapes may overlap: a sill and its rail.
+        both_static = (np.asarray(level.sim.inverse_mass)[[a, b]] == 0).all()
+        if not linked[a, b] and not both_static and contacts.penetration[slot] > MAX_OVERLAP:
             found.append(f"{names} overlap by {contacts.penetration[slot]:.3f} m")
     for body in np.flatnonzero(active[spec.num_walls :]) + spec.num_walls:
         low, high = _extent(level, int(body))
-        if (low < np.array([0, 0.4]) - OUTSIDE).any() or (high > 5 + OUTSIDE).any():
+        if (low < np.array([0, 0.4]) - MAX_OUTSIDE).any() or (high > 5 + MAX_OUTSIDE).any():
             found.append(f"{body_name(int(body), spec)} leaves the room: {low} .. {high}")
     for color in (1, 2):
         if not (active & (role == color)).any():
@@ -95,16 +96,16 @@ def faults(member: LibraryLevel) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def prove(member: LibraryLevel, rounds: int, episodes: int, seed: int) -> list[str]:
+def solve(member: LibraryLevel, rounds: int, episodes: int, seed: int) -> list[str]:
     """Searches for a solution, measures the difficulty and writes the file.
 
     Returns:
-      why there is no file; empty if there is one.
+      reasons why there is no file; empty if there is one.
     """
     started, env, level = time.time(), environment(member.size), member.level()
     found = search(env, level, rounds, seed)
     if found.noop:
-        return ["doing nothing solves it"]
+        return ["the no-op solves it"]
     if found.plan is None:
         return [f"not solved in {found.effort} episodes, closest {found.closest:.2f} m"]
     # Other directions than those by which the solution was chosen.
@@ -114,7 +115,7 @@ def prove(member: LibraryLevel, rounds: int, episodes: int, seed: int) -> list[s
     share = float(robustness(env, level, padded, seed=1, limit=patience)[0])
     rest = chances(env, level, episodes + 1)
     if rest.noop:
-        return ["doing nothing solves it in the end"]
+        return ["the no-op solves it in the end"]
     if share < MIN_ROBUSTNESS and member.name not in FRAGILE:
         return [f"its solution survives {share:.2f} of perturbed starts, and it is not listed as fragile"]
     if rest.random > MAX_RANDOM and member.label != "easy":
@@ -138,9 +139,9 @@ def prove(member: LibraryLevel, rounds: int, episodes: int, seed: int) -> list[s
 
 
 def measure(member: LibraryLevel, episodes: int) -> None:
-    """Measures again how often random actions solve a proven level, if it was in fewer episodes."""
-    file = load_level_file(path_of(member))
-    assert file.solution is not None and file.difficulty is not None  # problem_of found none
+    """Measures the solve rate of random actions again, if it was measured in fewer episodes."""
+    file = load_level_file(level_path(member))
+    assert file.solution is not None and file.difficulty is not None  # find_problem found none
     if file.difficulty.random_episodes >= episodes:
         return
     rest = chances(environment(member.size), file.level, episodes + 1)
@@ -153,7 +154,7 @@ def measure(member: LibraryLevel, episodes: int) -> None:
 
 def save(member: LibraryLevel, solution: list[list[int]], difficulty: Difficulty) -> None:
     """Writes a level's file."""
-    path = path_of(member)
+    path = level_path(member)
     path.parent.mkdir(parents=True, exist_ok=True)
     notes = {"name": member.name, "author": AUTHOR, "description": member.description}
     kx.save_level(member.level(), path, **notes, solution=solution, difficulty=difficulty)
@@ -161,8 +162,8 @@ def save(member: LibraryLevel, solution: list[list[int]], difficulty: Difficulty
 
 def refresh(member: LibraryLevel) -> None:
     """Writes a level's file again if its description or label has changed."""
-    file = load_level_file(path_of(member))
-    assert file.solution is not None and file.difficulty is not None  # problem_of found none
+    file = load_level_file(level_path(member))
+    assert file.solution is not None and file.difficulty is not None  # find_problem found none
     if (file.name, file.description, file.difficulty.label) != (
         member.name,
         member.description,
@@ -173,5 +174,5 @@ def refresh(member: LibraryLevel) -> None:
 
 def write_index() -> None:
     """Writes the index of all levels that have a file."""
-    there = [member for member in library_levels().values() if path_of(member).is_file()]
+    there = [member for member in library_levels().values() if level_path(member).is_file()]
     INDEX.write_text(index_text(index_rows(there)), encoding="utf-8")

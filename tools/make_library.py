@@ -1,11 +1,11 @@
-"""Makes the files of the level library from the functions that draw them.
+"""Makes the files of the level library and its index from the families.
 
-python -m tools.make_library                     checks all, and rewrites what is only described anew
-python -m tools.make_library --solve             searches for the proofs that are missing
-python -m tools.make_library --solve swing_up    of some levels; --anew also where there is one
+python -m tools.make_library                     checks all levels, and updates descriptions, labels and index
+python -m tools.make_library --solve             searches for missing solutions
+python -m tools.make_library --solve swing_up    for some levels; --anew also where there is a solution
 
-A file keeps its solution and difficulty as long as its level stays the same, bit for bit. A level that
-nothing solves, or that doing nothing solves, gets no file; the script then ends with an error that names it.
+A file keeps its solution and difficulty as long as its level stays the same, bit for bit. A level without a
+solution, or one that the no-op solves, gets no file; the tool then ends with an error that names it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", help="levels (default: all)")
-    parser.add_argument("--solve", action="store_true", help="search where there is no proof")
-    parser.add_argument("--anew", action="store_true", help="search although there is a proof")
+    parser.add_argument("--solve", action="store_true", help="search where there is no solution")
+    parser.add_argument("--anew", action="store_true", help="search although there is a solution")
     parser.add_argument(
-        "--measure", action="store_true", help="random actions, where it was in fewer episodes"
+        "--measure", action="store_true", help="measure random actions where it was done in fewer episodes"
     )
     parser.add_argument("--rounds", type=int, default=60, help="batches of episodes for each level")
-    parser.add_argument("--episodes", type=int, default=1024, help="of random actions for each level")
-    parser.add_argument("--seed", type=int, default=0, help="of the search")
+    parser.add_argument(
+        "--episodes", type=int, default=1024, help="episodes of random actions for each level"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the search")
     return parser.parse_args(arguments)
 
 
 def chosen(names: list[str]):
-    """The levels of some names, or all.
+    """Returns the levels of some names, or all.
 
     Raises:
       SystemExit: an unknown name.
@@ -49,18 +51,18 @@ def chosen(names: list[str]):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Writes the files; ends with an error that names the levels without a proof."""
+    """Writes the files; ends with an error that names the levels without a solution."""
     options = parse(arguments)
     use_compilation_cache()
-    from tools.library_files import faults, measure, problem_of, prove, refresh, write_index
+    from tools.library_files import find_faults, find_problem, measure, refresh, solve, write_index
 
     wrong = []
     for member in chosen(options.names):
-        problems = faults(member)
-        if not problems and options.solve and (options.anew or problem_of(member)):
-            problems = prove(member, options.rounds, options.episodes, options.seed)
-        if not problems and problem_of(member):
-            problems = [problem_of(member)]
+        problems = find_faults(member)
+        if not problems and options.solve and (options.anew or find_problem(member)):
+            problems = solve(member, options.rounds, options.episodes, options.seed)
+        if not problems and find_problem(member):
+            problems = [find_problem(member)]
         if problems:
             wrong.append(member.path)
             print(f"{member.path}: {'; '.join(problems)}", flush=True)
