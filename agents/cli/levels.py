@@ -138,7 +138,7 @@ def _convert(options: argparse.Namespace) -> None:
         if lost:
             print(f"left out, since Kinetix's format has no place for it: {', '.join(lost)}", file=sys.stderr)
         notes = {}
-    kx.save_level(file.level, options.target, format=options.format, env=file.env, **notes)
+    kx.save_level(file.level, options.target, format=options.format, env=file.env, extra=file.extra, **notes)
     print(options.target)
 
 

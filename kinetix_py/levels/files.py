@@ -60,9 +60,10 @@ def level_to_json(
     solution: Sequence[Sequence[int]] | None = None,
     env: dict | None = None,
     difficulty: Difficulty | None = None,
+    extra: dict[str, Any] | None = None,
 ) -> str:
     """Makes the text of a level's file; arguments and errors as for `save_level`."""
-    file = LevelFile(level, name, author, description, _rows(solution), env, difficulty)
+    file = LevelFile(level, name, author, description, _rows(solution), env, difficulty, extra)
     return _text(file, format, "level")
 
 
@@ -77,6 +78,7 @@ def save_level(
     solution: Sequence[Sequence[int]] | None = None,
     env: dict | None = None,
     difficulty: Difficulty | None = None,
+    extra: dict[str, Any] | None = None,
 ) -> None:
     """Writes one level to a file, in one move: the file is the old one or the new one, never a part.
 
@@ -86,20 +88,21 @@ def save_level(
       solution: multi-discrete actions `[steps, bindings]` that solve it; `format="native"` only.
       env: `LevelFile.env` of the file that the level came from.
       difficulty: as measured; `format="native"` only.
+      extra: `LevelFile.extra` of the file that the level came from.
 
     Raises:
       LevelError: the level is not valid, or the format cannot hold it; nothing is touched.
       OSError: the file cannot be written.
     """
-    file = LevelFile(level, name, author, description, _rows(solution), env, difficulty)
+    file = LevelFile(level, name, author, description, _rows(solution), env, difficulty, extra)
     atomic_write(path, _text(file, format, os.fspath(path)))
 
 
 def _read(root: JsonNode) -> LevelFile:
+    if "env_state" in root:  # first, since files of other versions of Kinetix may have any other field
+        return READERS["kinetix"](root)
     if "format" in root:
         return READERS["native"](root)
-    if "env_state" in root:
-        return READERS["kinetix"](root)
     root.fail(f"has neither {'format'!r} nor {'env_state'!r}: it is no level of a known format")
 
 
@@ -116,7 +119,7 @@ def _text(file: LevelFile, format: str, where: str) -> str:
     try:
         text = WRITERS[format](file)
     except (TypeError, ValueError) as error:
-        raise LevelError(f"{where}: its notes, solution or env is not JSON: {error}") from None
+        raise LevelError(f"{where}: its notes, solution, env or extra is not JSON: {error}") from None
     READERS[format](parse(text, where))  # what cannot be read is not written
     return text
 

@@ -3,6 +3,10 @@
 What an engine carries from step to step (impulses, manifolds) and what follows from the rest (the collision
 matrix, where anchors are in the world) is not read, and written as for a level at rest. Slots not in use
 may hold anything in a file; they are not read and written empty.
+
+Files of other versions have fields that this package does not know, as the `version` of the browser editor.
+Unknown parameters (`LevelFile.env`) and unknown fields beside the level (`LevelFile.extra`) are kept and
+written back. An unknown field of the scene is an error, since it may change how the level plays.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kinetix_py.levels.json_node import JsonNode, LevelError
-from kinetix_py.levels.kinetix_params import full_env, read_env
+from kinetix_py.levels.kinetix_params import PARTS, full_env, read_env, read_extra
 from kinetix_py.levels.level_file import (
     MAX_SLOTS,
     LevelArrays,
@@ -29,7 +33,6 @@ from kinetix_py.sizes import LevelSize
 
 Row = dict[str, Any]
 
-PARTS = ("env_state", "env_params", "static_env_params")
 MANIFOLDS = ("acc_rr_manifolds", "acc_cr_manifolds", "acc_cc_manifolds")
 SCENE = ("polygon", "circle", "joint", "thruster", "collision_matrix", *MANIFOLDS, "gravity")
 # Names in a file for the fields of LevelSize.
@@ -68,7 +71,7 @@ def read(root: JsonNode) -> LevelFile:
     Raises:
       LevelError: naming the field that is wrong, its value and its bound.
     """
-    scene = root.require_keys(PARTS)["env_state"].require_keys(SCENE)
+    scene = root.require_keys(PARTS, optional=root.value)["env_state"].require_keys(SCENE)
     size = read_size(root["static_env_params"], scene)
     arrays = empty_arrays(size)
     arrays.gravity[:] = _vector(scene["gravity"])
@@ -83,7 +86,8 @@ def read(root: JsonNode) -> LevelFile:
     root["static_env_params"]["num_solver_iterations"].integer(1, MAX_SLOTS)
     root["static_env_params"]["do_warm_starting"].boolean()
     env = read_env(params, ignored=tuple(COUNTS))
-    return LevelFile(level=to_level(arrays, size, root.file), env=env)
+    extra = {name: value for name, value in root.value.items() if name not in PARTS}
+    return LevelFile(level=to_level(arrays, size, root.file), env=env, extra=extra or None)
 
 
 def read_size(node: JsonNode, scene: JsonNode) -> LevelSize:
@@ -190,6 +194,8 @@ def check_writable(file: LevelFile, where: str) -> None:
             raise LevelError(
                 f"{where}: {field} must be None, as Kinetix's files have no such field; format='native' has"
             )
+    if file.extra is not None:
+        read_extra(JsonNode(file.extra, where, "extra"))
 
 
 def write(file: LevelFile) -> str:
@@ -214,7 +220,7 @@ def write(file: LevelFile) -> str:
         "gravity": _xy(arrays.gravity),
     }
     static = full_env(file.env, PARTS[2]) | counts
-    content = {PARTS[0]: scene, PARTS[1]: full_env(file.env, PARTS[1]), PARTS[2]: static}
+    content = {PARTS[0]: scene, PARTS[1]: full_env(file.env, PARTS[1]), PARTS[2]: static} | (file.extra or {})
     return json.dumps(content, allow_nan=False)
 
 

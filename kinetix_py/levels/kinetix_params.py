@@ -1,4 +1,4 @@
-"""Environment parameters in Kinetix's level files, with their defaults."""
+"""Fields of Kinetix's level files besides the level: the environment's parameters, with their defaults."""
 
 from __future__ import annotations
 
@@ -39,13 +39,15 @@ STATIC_PARAMS: dict[str, Any] = {
     "max_shape_size": 2,
 }
 DEFAULTS = {"env_params": ENV_PARAMS, "static_env_params": STATIC_PARAMS}
+# Top-level fields of Kinetix's files; all others are kept as `LevelFile.extra`.
+PARTS = ("env_state", *DEFAULTS)
 
 
 def read_env(node: JsonNode, *, ignored: tuple[str, ...] = ()) -> dict | None:
     """Reads parameters other than Kinetix's defaults, as `{"env_params": ..., "static_env_params": ...}`.
 
-    Parameters that this package does not know are kept as they are, so that files of other versions of
-    Kinetix pass through unchanged.
+    Parameters that this package does not know may be any JSON and are kept as they are, so that files of
+    other versions of Kinetix pass through unchanged.
 
     Args:
       ignored: names of static parameters that are read elsewhere.
@@ -54,30 +56,42 @@ def read_env(node: JsonNode, *, ignored: tuple[str, ...] = ()) -> dict | None:
       None if all are the defaults.
 
     Raises:
-      LevelError: a parameter that is neither a number, true or false, nor an object of numbers.
+      LevelError: a known parameter that is neither a number, true or false, nor an object of numbers.
     """
     node.require_keys((), DEFAULTS)
     kept = {}
     for part, defaults in DEFAULTS.items():
-        values = _read_part(node.get(part, {}), ignored)
-        kept[part] = {name: value for name, value in values.items() if defaults.get(name) != value}
+        values = _read_part(node.get(part, {}), defaults, ignored)
+        usual = lambda name, value, defaults=defaults: name in defaults and defaults[name] == value
+        kept[part] = {name: value for name, value in values.items() if not usual(name, value)}
     return kept if any(kept.values()) else None
 
 
-def _read_part(node: JsonNode, ignored: tuple[str, ...]) -> dict[str, Any]:
+def _read_part(node: JsonNode, known: dict[str, Any], ignored: tuple[str, ...]) -> dict[str, Any]:
     node.require(isinstance(node.value, dict), "an object")
-    values = {}
     for name in node.value:
-        if name not in ignored:
+        if name in known:
             field = node[name]
             parts = [field[key] for key in field.value] if isinstance(field.value, dict) else [field]
             for part in parts:
                 if not isinstance(part.value, bool):
                     part.number()
-            values[name] = field.value
-    return values
+    return {name: value for name, value in node.value.items() if name not in ignored}
 
 
 def full_env(env: dict | None, part: str) -> dict[str, Any]:
     """Returns all parameters of a part: Kinetix's defaults, updated by those that differ."""
     return DEFAULTS[part] | (env or {}).get(part, {})
+
+
+def read_extra(node: JsonNode) -> dict[str, Any] | None:
+    """Reads top-level fields that this package does not know; None if there are none.
+
+    Raises:
+      LevelError: not an object, or a field that Kinetix's files have anyway.
+    """
+    node.require(isinstance(node.value, dict), "an object")
+    for name in PARTS:
+        if name in node:
+            node.fail(f"must not have a field {name!r}, which holds the level")
+    return node.value or None

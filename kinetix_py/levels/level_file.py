@@ -74,6 +74,7 @@ class LevelFile:
     solution: list[list[int]] | None = None  # multi-discrete actions, one row per environment step
     env: dict | None = None  # parameters in a Kinetix file that are not Kinetix's defaults
     difficulty: Difficulty | None = None  # as measured
+    extra: dict[str, Any] | None = None  # top-level fields of a Kinetix file that this package does not know
 
     @property
     def solver_options(self) -> dict[str, Any]:

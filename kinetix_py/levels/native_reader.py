@@ -1,6 +1,6 @@
 """This package's level files: what a level has, in meters, radians and kilograms, and no more.
 
-Version 2 adds the field `difficulty`; a file without it says version 1, which older readers take.
+Version 2 adds `difficulty` and `extra`; a file without them says version 1, which older readers take.
 
 A body, joint or thruster takes the next free slot of its kind unless it names one. Vertices are about the
 body's position, which is taken for its center of mass. A number that is left out has the default below.
@@ -17,7 +17,7 @@ from jax2d.geometry import circle_mass, polygon_mass
 from jax2d.scene import box_vertices
 from kinetix_py.levels.difficulty import read_difficulty
 from kinetix_py.levels.json_node import JsonNode, truncated_repr
-from kinetix_py.levels.kinetix_params import read_env
+from kinetix_py.levels.kinetix_params import read_env, read_extra
 from kinetix_py.levels.level_file import (
     MAX_SLOTS,
     LevelArrays,
@@ -85,7 +85,7 @@ def read(root: JsonNode) -> LevelFile:
     if version > VERSION:
         root["version"].fail(f"is {version}, newer than this package reads; at most {VERSION}")
     lists = ("bodies", "joints", "thrusters")
-    later = ("difficulty",) if version >= 2 else ()
+    later = ("difficulty", "extra") if version >= 2 else ()
     optional = (*NOTES, "solution", "walls", *lists, "kinetix", *later)
     root.require_keys(("format", "version", "size", "gravity"), optional)
     size = read_size(root["size"])
@@ -104,6 +104,7 @@ def read(root: JsonNode) -> LevelFile:
         solution=read_solution(root.get("solution", None), size),
         env=read_env(root["kinetix"]) if "kinetix" in root else None,
         difficulty=read_difficulty(root["difficulty"]) if "difficulty" in root else None,
+        extra=read_extra(root["extra"]) if "extra" in root else None,
         **{note: root[note].string() for note in NOTES if note in root},
     )
 

@@ -41,7 +41,7 @@ def write(file: LevelFile) -> str:
     walls = written_walls(arrays, size)
     first = 0 if walls == "listed" else size.num_walls
     # The lowest version that has every field of the file, so that older readers take what they can.
-    content: Row = {"format": FORMAT, "version": 1 if file.difficulty is None else 2}
+    content: Row = {"format": FORMAT, "version": 1 if file.difficulty is None and file.extra is None else 2}
     content |= {note: getattr(file, note) for note in NOTES if getattr(file, note) is not None}
     content |= {"size": _size(size), "gravity": _pair(arrays.gravity)}
     if walls != DEFAULT_ROOM:
@@ -56,6 +56,8 @@ def write(file: LevelFile) -> str:
         content["difficulty"] = difficulty_row(file.difficulty)
     if file.env is not None:
         content["kinetix"] = file.env
+    if file.extra is not None:
+        content["extra"] = file.extra
     return _lines(content)
 
 

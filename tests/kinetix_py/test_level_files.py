@@ -25,6 +25,7 @@ from tests.kinetix_py.level_samples import (
     ODD,
     assert_canonical,
     assert_same,
+    example,
     level_of_all_kinds,
     used,
     without,
@@ -150,6 +151,51 @@ def test_kinetix_format_keeps_what_it_can():
     assert file.solver_options == {"solver_iterations": 12, "warm_start": False}
     own = level_from_json(level_to_json(file.level, env=file.env))
     assert own.level.size == ODD and own.env == env and own.solver_options == file.solver_options
+
+
+def in_the_layout_of_the_editor(level):
+    """A file as Kinetix's browser editor writes it: `version`, whole numbers, no marks, no `downscale`.
+
+    Other versions of Kinetix, as the one of real-time-chunking-kinetix, have taken such files over.
+    """
+
+    def whole(value):
+        if isinstance(value, dict):
+            return {
+                key: whole(item) for key, item in value.items() if key not in ("highlighted", "downscale")
+            }
+        if isinstance(value, list):
+            return [whole(item) for item in value]
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    content = whole(json.loads(level_to_json(level, format="kinetix")))
+    for wall in content["env_state"]["polygon"][:4]:
+        wall["collision_mode"] = 1
+    content["static_env_params"]["frame_skip"] = 1
+    content["env_params"]["dense_reward_scale"] = 1
+    return content | {"version": "1.0.0"}
+
+
+@pytest.mark.parametrize("change", [{}, {"format": "editor", "author": {"name": "Ünï", "links": [1, None]}}])
+def test_files_of_other_versions_load_and_keep_their_fields(change):
+    content = in_the_layout_of_the_editor(level_from_json(example()).level) | change
+    content["static_env_params"]["renderer"] = {"name": "webgl", "layers": ["grid"]}
+    content["env_params"]["seed"] = None
+    file = level_from_json(json.dumps(content))
+    assert file.extra == {"version": "1.0.0"} | change
+    assert file.env == {
+        "env_params": {"dense_reward_scale": 1, "seed": None},
+        "static_env_params": {"frame_skip": 1, "renderer": {"name": "webgl", "layers": ["grid"]}},
+    }
+    text = level_to_json(file.level, format="kinetix", env=file.env, extra=file.extra)
+    again = json.loads(text)
+    assert {name: again[name] for name in file.extra} == file.extra
+    assert again["env_params"] == content["env_params"]
+    assert again["static_env_params"] == content["static_env_params"] | {"downscale": 4}
+    assert level_from_json(text).extra == file.extra
+    native = level_from_json(level_to_json(file.level, env=file.env, extra=file.extra))
+    assert (native.extra, native.env) == (file.extra, file.env)
+    assert_same(native.level, file.level)
 
 
 @pytest.mark.parametrize("size", [*SIZES, "none", "two walls"])
