@@ -7,12 +7,16 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import sysconfig
+import time
 import zipfile
 
 import pytest
+
+from agents.io.metrics import read_metrics
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # A run of seconds: no observation, a small network, one level.
@@ -139,7 +143,7 @@ def run(tmp_path_factory):
             command, cwd=folder, env=env | more, capture_output=True, text=True, check=False
         )
 
-    call.folder = folder
+    call.folder, call.env = folder, env
     return call
 
 
@@ -222,6 +226,20 @@ def test_any_launcher_runs_its_jobs_and_tells_of_those_that_fail(everything, run
     assert "kinetix train: config: PPOConfig.num_epochs must be an integer of at least 1, got 0" in out.stderr
     assert not (run.folder / "runs" / "sent_0").exists()
     assert (run.folder / "runs" / "sent_1" / "evaluation.json").is_file()
+
+
+def test_an_interrupt_stops_all_runs_of_a_multirun(everything, run):
+    words = [everything / "kinetix", "train", "--multirun", *TINY, "output.name=long", "training.seed=0,1"]
+    words += ["training.total_steps=1_000_000"]
+    folder, pipe = run.folder / "runs" / "long_0", subprocess.PIPE
+    with subprocess.Popen(words, cwd=run.folder, env=run.env, stdout=pipe, stderr=pipe, text=True) as process:
+        while process.poll() is None and not read_metrics(folder / "metrics.jsonl"):
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "go on with: kinetix train --resume runs/long_0" in out
+    assert list(folder.glob("checkpoints/*")) and not folder.with_name("long_1").exists()
 
 
 @pytest.mark.slow
