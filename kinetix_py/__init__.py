@@ -1,8 +1,10 @@
 """An open-ended space of 2D physics tasks for reinforcement learning, in JAX: make green touch blue."""
 
+import jax2d
 from kinetix_py import engine_check, spaces, wrappers  # noqa: F401  (checks before anything needs the engine)
 from kinetix_py.actions import ActionAdapter
 from kinetix_py.env.environment import Environment, make
+from kinetix_py.env.episodes import EpisodeResults, action_sequence, play_episodes
 from kinetix_py.env.game import goal_distance
 from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.generator.filters import noop_solves, sample_filtered_levels
@@ -10,6 +12,7 @@ from kinetix_py.generator.mutations import mutate_level
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.sample import sample_level, sample_levels
 from kinetix_py.levels.builder import LevelBuilder
+from kinetix_py.levels.distributions import LevelDistribution, LevelList, RandomLevels
 from kinetix_py.levels.files import (
     level_from_json,
     level_to_json,
@@ -35,6 +38,8 @@ from kinetix_py.rendering.video import save_video
 from kinetix_py.roles import BLUE, GREEN, NONE, RED, ROLES
 from kinetix_py.sizes import SIZES, LevelSize
 
+__version__ = jax2d.__version__
+
 __all__ = [
     "BLUE",
     "GREEN",
@@ -47,13 +52,18 @@ __all__ = [
     "EnvParams",
     "EnvState",
     "Environment",
+    "EpisodeResults",
     "GeneratorParams",
     "Level",
     "LevelBuilder",
+    "LevelDistribution",
     "LevelError",
     "LevelFile",
     "LevelLabels",
+    "LevelList",
     "LevelSize",
+    "RandomLevels",
+    "action_sequence",
     "empty_level",
     "from_scene",
     "goal_distance",
@@ -68,6 +78,7 @@ __all__ = [
     "mutate_level",
     "noop_solves",
     "pad_level",
+    "play_episodes",
     "render_pixels",
     "render_svg",
     "sample_filtered_levels",

@@ -37,33 +37,27 @@ def films(size: str):
     import numpy as np
 
     import kinetix_py as kx
-    from kinetix_py.levels.proof import as_plan
+    from kinetix_py.env.episodes import action_sequence, play_episodes
+    from kinetix_py.levels.open_loop import padded_actions
 
     env = kx.make(size, observation_type="blind")
     steps = 256
 
     @jax.jit
-    def frames(level, plan, length):
-        _, start = env.reset(jax.random.key(0), level)
-
-        def advance(state, at):
-            """The state after some steps, none of them after the end."""
-            action = jax.lax.dynamic_index_in_dim(plan, at, 0, keepdims=False)
-            after = env.step(jax.random.key(0), state, action)[1]
-            state = jax.tree.map(lambda new, old: jnp.where(at < length, new, old), after, state)
-            return state, state
-
-        _, states = jax.lax.scan(advance, start, jnp.arange(steps))
-        kept = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[::EVERY]]), start, states)
+    def frames(level, actions):
+        levels, act = jax.tree.map(lambda value: value[None], level), action_sequence(actions[None])
+        played = play_episodes(jax.random.key(0), env, levels, act, jnp.int32(0), keep_states=True)
+        states = jax.tree.map(lambda value: value[:, 0], played.states)
+        kept = jax.tree.map(lambda value: jnp.concatenate([value[:1], value[1::EVERY]]), states)
         return (jax.lax.map(lambda state: kx.render_pixels(state, PIXELS), kept) * 255 + 0.5).astype(
             jnp.uint8
         )
 
     for name in kx.list_levels(f"library/{size}"):
         file = kx.load_level_file(name)
-        plan = as_plan(file.solution or [], steps).astype(np.int32)
+        actions = padded_actions(file.solution or [], steps).astype(np.int32)
         length = len(file.solution or [])
-        shown = np.asarray(frames(file.level, plan, length))
+        shown = np.asarray(frames(file.level, actions))
         yield name, file, shown[: -(-length // EVERY) + 2]
 
 

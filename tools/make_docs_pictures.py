@@ -12,6 +12,7 @@ import numpy as np
 
 import kinetix_py as kx
 from agents.cli.common import use_compilation_cache
+from kinetix_py.env.episodes import play_episodes
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -21,16 +22,18 @@ EXAMPLE = ROOT / "docs" / "examples" / "wheel_and_bar.json"
 CLOCKWISE = 2  # of a motor, as a multi-discrete choice
 
 
-def drive() -> tuple[kx.EnvState, jax.Array, dict]:
-    """The example level, its motor always on: states `[T + 1]`, the action, and the last step's info."""
+def drive() -> tuple[kx.EnvState, jax.Array, bool]:
+    """Plays the example level with its motor always on.
+
+    Returns:
+      states `[T + 1]`, the action, and whether it solved the level.
+    """
     env = kx.make("s")
     action = env.noop_action.at[0].set(CLOCKWISE)
-    _, state = env.reset(jax.random.key(0), kx.load_level(EXAMPLE))
-    states, done, info = [state], False, {}
-    while not done:
-        _, state, _, done, info = env.step(jax.random.key(0), state, action)
-        states.append(state)
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states), action, info
+    act = lambda key, carry, obs, state, first: (carry, action[None])
+    levels = kx.stack_levels([kx.load_level(EXAMPLE)])
+    played = jax.jit(lambda key: play_episodes(key, env, levels, act, keep_states=True))(jax.random.key(0))
+    return at(played.states, (slice(int(played.length[0]) + 1), 0)), action, bool(played.solved[0])
 
 
 def at(states: kx.EnvState, index) -> kx.EnvState:
@@ -41,17 +44,15 @@ def at(states: kx.EnvState, index) -> kx.EnvState:
 def draw_example(out: pathlib.Path) -> None:
     """The level of the example file, the episode that solves it, and what agents may see of it."""
     kx.load_level(EXAMPLE).show(legend=True, scale_bar=True).save(out / "level.svg")
-    states, action, info = drive()
-    if not bool(info["solved"]):
+    states, action, solved = drive()
+    if not solved:
         raise RuntimeError("the example level is no longer solved by its motor alone")
     count = states.batch_shape[0]
     some = np.linspace(0, count - 1, 4).astype(int)
     actions = jnp.broadcast_to(action, (4, *action.shape))
     kx.render_svg(at(states, some), action=actions, contacts=True, width=200).save(out / "episode.svg")
-    kx.save_video(states, out / "episode.gif", solved=info["solved"], size=200, progress=False)
-    kx.save_video(
-        states, out / "episode.html", actions=jnp.stack([action] * (count - 1)), solved=info["solved"]
-    )
+    kx.save_video(states, out / "episode.gif", solved=solved, size=200, progress=False)
+    kx.save_video(states, out / "episode.html", actions=jnp.stack([action] * (count - 1)), solved=solved)
     draw_observations(at(states, some[1]), out)
 
 

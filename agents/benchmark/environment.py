@@ -87,7 +87,7 @@ def benchmark_environment(
         frame_skip=frame_skip,
     )
     levels = random_levels(seed, num_envs, env.size)
-    carry = jax.jit(jax.vmap(env.reset, (None, 0)))(jax.random.key(0), levels)
+    carry = jax.jit(jax.vmap(env.reset_to_level))(levels)
     rng = np.random.default_rng(seed)
     shape = (steps, num_envs, env.size.num_bindings)
     actions = rng.integers(0, np.array(env.action_adapter.choices), shape).astype(np.int32)

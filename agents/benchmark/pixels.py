@@ -62,7 +62,7 @@ def benchmark_pixels(
     """
     env = kx.make(size, observation_type="blind")
     levels = random_levels(seed, num_envs, env.size)
-    _, states = jax.jit(jax.vmap(env.reset, (None, 0)))(jax.random.key(0), levels)
+    _, states = jax.jit(jax.vmap(env.reset_to_level))(levels)
     num_devices = min(devices, len(jax.devices()))
     film, draw = _drawings(pixels)
 

@@ -60,8 +60,8 @@ def start(env: kx.Environment, levels: kx.Level, params: kx.EnvParams, carry: An
     Args:
       carry: of a policy that remembers nothing, with a leading axis `[B]`.
     """
-    reset = jax.vmap(env.reset, (None, 0, None))
-    obs, state = reset(jax.random.key(0), levels, params)  # a reset to a given level draws nothing
+    reset = jax.vmap(env.reset_to_level, (0, None))
+    obs, state = reset(levels, params)
     return Actors(state, obs, jnp.ones(levels.batch_shape[0], bool), carry)
 
 

@@ -44,7 +44,7 @@ def episodes(
     if env.auto_reset:
         raise ValueError("whole episodes need an environment without auto_reset")
     count = levels.batch_shape[0]
-    obs, start = jax.vmap(env.reset, (None, 0, None))(jax.random.key(0), levels, env_params)
+    obs, start = jax.vmap(env.reset_to_level, (0, None))(levels, env_params)
 
     def step(carried, key):
         obs, state, memory, first, running, solved, length = carried

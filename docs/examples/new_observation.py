@@ -22,7 +22,7 @@ def compass(state: kx.EnvState, params: kx.EnvParams) -> jax.Array:
 
 env = kx.make("s", observation_type=compass)
 level = kx.sample_level(jax.random.key(0), env.size)
-observation, state = env.reset(jax.random.key(0), level)
+observation, state = env.reset_to_level(level)
 print(observation.round(2))
 
 network = make_network(NetworkConfig(kind="mlp", width=32, layers=1), env)

@@ -4,7 +4,7 @@ import kinetix_py as kx
 
 env = kx.make("s")
 level = kx.sample_level(jax.random.key(0), env.size)
-observation, state = env.reset(jax.random.key(0), level)
+observation, state = env.reset_to_level(level)
 done = False
 while not done:
     key = jax.random.fold_in(jax.random.key(1), state.step_count)

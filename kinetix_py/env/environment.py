@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -15,8 +15,10 @@ from jax2d.params import ContactOrder
 from kinetix_py.actions import ActionAdapter, actuator_controls, bindings_in_use
 from kinetix_py.env.game import goal_distance, motion_is_finite, outcome, slot_outcomes
 from kinetix_py.env.types import MOTION_FIELDS, EnvParams, EnvState, body_motion
+from kinetix_py.levels.distributions import LevelDistribution, LevelList, RandomLevels, draw_level
 from kinetix_py.levels.level import Level, empty_level, pad_level
 from kinetix_py.observations.registry import OBSERVATIONS, ObservationFn
+from kinetix_py.rewards import REWARDS, RewardFn
 from kinetix_py.sizes import LevelSize, as_size
 from kinetix_py.spaces import Box, Discrete, MultiDiscrete, PyTreeSpace
 from kinetix_py.validation import check_integer
@@ -36,11 +38,15 @@ class Environment:
       action_type: `"continuous"`, `"multi_discrete"` or `"discrete"` (`kinetix_py.ActionAdapter`).
       frame_skip: physics steps in one environment step, all under the same action.
       auto_reset: start the next episode in the step that ends one.
+      reward: a name in `kinetix_py.rewards.REWARDS`, or a function
+        `(previous EnvState, EnvState, outcome, EnvParams) -> float`.
+      levels: distribution that `reset` draws from, such as `kinetix_py.RandomLevels()` or
+        `kinetix_py.LevelList(levels)`.
       solver_iterations, warm_start, contact_order: as in `jax2d.SimSpec`; `contact_order="kinetix"`
         reproduces published episodes, `"parallel"` depends neither on slot order nor on padding.
 
     Raises:
-      ValueError: an unknown observation or action type, or an option out of its bounds.
+      ValueError: an unknown observation type, action type or reward, or an option out of its bounds.
     """
 
     size: LevelSize
@@ -48,6 +54,8 @@ class Environment:
     action_type: str = "multi_discrete"
     frame_skip: int = 2
     auto_reset: bool = False
+    reward: str | RewardFn = "distance"
+    levels: LevelDistribution = dataclasses.field(default_factory=RandomLevels)
     solver_iterations: int = 10
     warm_start: bool = True
     contact_order: ContactOrder = "parallel"
@@ -58,6 +66,8 @@ class Environment:
             raise ValueError(
                 f"observation_type must be one of {names} or a function, got {self.observation_type!r}"
             )
+        if not callable(self.reward) and self.reward not in REWARDS:
+            raise ValueError(f"reward must be one of {tuple(REWARDS)} or a function, got {self.reward!r}")
         check_integer("frame_skip", self.frame_skip, 1)
         _ = self.action_adapter, self.sim_spec
 
@@ -94,7 +104,7 @@ class Environment:
     def observation_space(self) -> PyTreeSpace:
         """Structure, shapes and types of an observation."""
         level = jax.eval_shape(lambda: empty_level(self.size))
-        observe = lambda level: self.observe(_initial_state(level, jnp.int32(-1)))
+        observe = lambda level: self.observe(initial_state(level))
         leaves, structure = jax.tree.flatten(jax.eval_shape(observe, level))
         return PyTreeSpace(tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves), structure)
 
@@ -112,11 +122,43 @@ class Environment:
         function = chosen if callable(chosen) else OBSERVATIONS[chosen]
         return function(state, self.default_params if params is None else params)
 
-    def reset(self, key: jax.Array, level: Level, params: EnvParams | None = None) -> tuple[Any, EnvState]:
+    def reset(
+        self,
+        key: jax.Array,
+        params: EnvParams | None = None,
+        *,
+        level: Level | None = None,
+        levels: Level | None = None,
+    ) -> tuple[Any, EnvState]:
+        """Starts an episode; a level smaller than the environment is padded.
+
+        Args:
+          key: random key that draws the level from `levels`, or from `self.levels` if none is given.
+          params: numbers of the game; `default_params` if None.
+          level: one level to start from, which leaves the key unused.
+          levels: a batch of levels of which one is drawn, each equally likely.
+
+        Returns:
+          The observation and the state.
+
+        Raises:
+          ValueError: both a level and levels, a level that does not fit the size, or a batch as `level`.
+        """
+        if level is not None and levels is not None:
+            raise ValueError("reset takes a level or levels, got both")
+        index: jax.Array | int = -1
+        if levels is not None:
+            if len(levels.batch_shape) != 1:
+                raise ValueError(f"levels must have one batch axis, got {levels.batch_shape}")
+            index, level = draw_level(key, levels)
+        elif level is None:
+            level = self.levels.sample(key, self.size)
+        return self._start(level, index, params)
+
+    def reset_to_level(self, level: Level, params: EnvParams | None = None) -> tuple[Any, EnvState]:
         """Starts an episode of a level; a level smaller than the environment is padded.
 
         Args:
-          key: unused; an episode starts as its level says.
           level: one level; `vmap` over a batch of them.
           params: numbers of the game; `default_params` if None.
 
@@ -126,17 +168,12 @@ class Environment:
         Raises:
           ValueError: the level does not fit the size, or is a batch.
         """
-        if level.batch_shape:
-            raise ValueError(f"reset takes one level, got a batch {level.batch_shape}: vmap it")
-        params = self.default_params if params is None else params
-        return self._reset(pad_level(level, self.size), -1, params)
+        return self._start(level, -1, params)
 
-    def reset_to_any(
-        self, key: jax.Array, levels: Level, params: EnvParams | None = None
-    ) -> tuple[Any, EnvState]:
-        """Starts an episode of one of a batch of levels, each equally likely."""
+    def _start(self, level: Level, index: jax.Array | int, params: EnvParams | None) -> tuple[Any, EnvState]:
+        if level.batch_shape:
+            raise ValueError(f"an episode starts from one level, got a batch {level.batch_shape}: vmap it")
         params = self.default_params if params is None else params
-        index, level = _draw(key, levels)
         return self._reset(pad_level(level, self.size), index, params)
 
     def step(
@@ -169,24 +206,29 @@ class Environment:
             final_observation: with auto-reset only, the observation before the reset.
 
         Raises:
-          ValueError: the action's shape or type is wrong, or `levels` do not fit this size.
+          ValueError: the action's shape or type is wrong, the state is a batch or of another size, or
+            `levels` do not fit this size.
         """
+        if state.batch_shape:
+            raise ValueError(f"step takes one state, got a batch {state.batch_shape}: vmap env.step")
+        if state.size != self.size:
+            raise ValueError(f"the state is of {state.size}, but this environment of {self.size}")
         params = self.default_params if params is None else params
         return self._step(key, state, self.action_adapter.check(action), params, levels)
 
     @functools.partial(jax.jit, static_argnums=0)
     def _reset(self, level: Level, index, params: EnvParams):
-        state = _initial_state(level, jnp.asarray(index, jnp.int32))
+        state = initial_state(level, index)
         return self.observe(state, params), state
 
     @functools.partial(jax.jit, static_argnums=0)
     def _step(self, key, state: EnvState, action, params: EnvParams, levels):
-        next_state, result, finite = self._simulate(state, action, params)
+        next_state, result, finite = self.simulate(state, action, params)
         terminated = (result != 0) | ~finite
         truncated = ~terminated & (next_state.step_count >= params.max_timesteps)
         done = terminated | truncated
-        closer = jnp.where(state.step_count == 0, 0, state.distance - next_state.distance)
-        reward = result.astype(jnp.float32) + params.dense_reward_scale * closer
+        reward_fn = self.reward if callable(self.reward) else REWARDS[self.reward]
+        reward = reward_fn(state, next_state, result, params)
         next_state = dataclasses.replace(next_state, episode_return=state.episode_return + reward)
         info = {
             "terminated": terminated,
@@ -210,11 +252,23 @@ class Environment:
         """Returns the first state of the next episode."""
         if levels is None:
             return _same_level_again(state)
-        index, level = _draw(key, levels)
-        return _initial_state(pad_level(level, self.size), index)
+        index, level = draw_level(key, levels)
+        return initial_state(pad_level(level, self.size), index)
 
-    def _simulate(self, state: EnvState, action, params: EnvParams):
-        """Returns the state after the frames of one action, the outcome, and whether it stayed finite."""
+    def simulate(
+        self, state: EnvState, action: jax.Array, params: EnvParams
+    ) -> tuple[EnvState, jax.Array, jax.Array]:
+        """Plays the physics steps of one action: the rules of the game without rewards and resets.
+
+        Args:
+          state: state of one environment.
+          action: action in `action_space`.
+          params: numbers of the game.
+
+        Returns:
+          the state afterwards, the outcome (int32, +1 solved, -1 failed, 0 neither) of the first physics
+          step that decides, and whether the state stayed finite; if it did not, it is the state before.
+        """
         spec = self.sim_spec
         slot_outcome = slot_outcomes(state.labels.role, spec)
         controls = actuator_controls(self.action_adapter.binding_values(action), state)
@@ -243,8 +297,13 @@ class Environment:
         return next_state, result, finite
 
 
-def _initial_state(level: Level, index: jax.Array) -> EnvState:
-    """Returns the first state of an episode."""
+def initial_state(level: Level, index: jax.Array | int = -1) -> EnvState:
+    """Returns the first state of an episode.
+
+    Args:
+      level: one level.
+      index: its index in a batch of levels; -1 if it is of none.
+    """
     sim = jax2d.edit.clear_impulses(level.sim)
     connected = jax2d.connected(sim)
     return EnvState(
@@ -256,7 +315,7 @@ def _initial_state(level: Level, index: jax.Array) -> EnvState:
         step_count=jnp.int32(0),
         distance=goal_distance(sim, level.labels.role),
         episode_return=jnp.float32(0),
-        level_index=index,
+        level_index=jnp.asarray(index, jnp.int32),
         size=level.size,
     )
 
@@ -274,12 +333,6 @@ def _same_level_again(state: EnvState) -> EnvState:
     )
 
 
-def _draw(key: jax.Array, levels: Level) -> tuple[jax.Array, Level]:
-    """Draws one of a batch of levels, with its index in the batch."""
-    index = jax.random.randint(key, (), 0, levels.batch_shape[0])
-    return index, jax.tree.map(lambda value: value[index], levels)
-
-
 def make(
     size: str | LevelSize = "s",
     *,
@@ -287,13 +340,16 @@ def make(
     action_type: str = "multi_discrete",
     frame_skip: int = 2,
     auto_reset: bool = False,
+    levels: LevelDistribution | Level | Sequence[Level] | None = None,
+    reward: str | RewardFn = "distance",
     **solver_options: Any,
 ) -> Environment:
     """Makes an environment by the name of its size.
 
     Args:
       size: `"s"`, `"m"`, `"l"`, or any `LevelSize`.
-      observation_type, action_type, frame_skip, auto_reset: as in `Environment`.
+      observation_type, action_type, frame_skip, auto_reset, reward: as in `Environment`.
+      levels: distribution that `reset` draws from, or levels for a `LevelList`; `RandomLevels()` if None.
       solver_options: `solver_iterations`, `warm_start` and `contact_order`, as in `Environment`.
 
     Raises:
@@ -303,4 +359,17 @@ def make(
     if isinstance(observation_type, str):
         observation_type = observation_type.replace("-", "_")
     action_type = action_type.replace("-", "_")
-    return Environment(as_size(size), observation_type, action_type, frame_skip, auto_reset, **solver_options)
+    if levels is None:
+        levels = RandomLevels()
+    elif isinstance(levels, (Level, Sequence)):
+        levels = LevelList(levels)
+    return Environment(
+        size=as_size(size),
+        observation_type=observation_type,
+        action_type=action_type,
+        frame_skip=frame_skip,
+        auto_reset=auto_reset,
+        reward=reward,
+        levels=levels,
+        **solver_options,
+    )

@@ -14,7 +14,8 @@ import numpy as np
 
 import kinetix_py as kx
 from kinetix_py.actions import bindings_in_use
-from kinetix_py.levels.proof import NUDGES, Played, as_plan, nudged, play_plans
+from kinetix_py.env.episodes import EpisodeResults
+from kinetix_py.levels.open_loop import NUM_PERTURBED, padded_actions, perturbed, play_sequences
 
 STEPS = 256
 # Episodes played at once: what a processor's cache holds of each size.
@@ -47,15 +48,15 @@ def batch_of(env: kx.Environment) -> int:
     return next((BATCHES[name] for name, size in kx.SIZES.items() if size == env.size), BATCHES["l"])
 
 
-def play(env: kx.Environment, levels: kx.Level, plans: np.ndarray, limit: int = STEPS) -> Played:
+def play(env: kx.Environment, levels: kx.Level, plans: np.ndarray, limit: int = STEPS) -> EpisodeResults:
     """Plays `[B]` plans, each on its own level (or all on one), in batches of one size."""
-    parts: list[Played] = []
+    parts: list[EpisodeResults] = []
     count, batch = len(plans), batch_of(env)
     one = not levels.batch_shape
     for first in range(0, count, batch):
         index = np.minimum(np.arange(first, first + batch), count - 1)
         take = (lambda v: np.broadcast_to(v, (batch, *np.shape(v)))) if one else lambda v, i=index: v[i]
-        part = play_plans(env, jax.tree.map(take, levels), plans[index], limit)
+        part = play_sequences(env, jax.tree.map(take, levels), plans[index], limit)
         parts.append(jax.tree.map(lambda v, left=count - first: np.asarray(v)[:left], part))
     return jax.tree.map(lambda *values: np.concatenate(values), *parts)
 
@@ -133,13 +134,13 @@ def robustness(
     Args:
       limit: environment steps in which it must.
     """
-    starts = nudged(level, NUDGES, seed)
+    starts = perturbed(level, NUM_PERTURBED, seed)
     levels = jax.tree.map(lambda value: np.tile(value, (len(plans), *[1] * (value.ndim - 1))), starts)
-    played = play(env, levels, np.repeat(plans, NUDGES, axis=0), limit)
-    return np.asarray(played.outcome == 1).reshape(-1, NUDGES).mean(1)
+    played = play(env, levels, np.repeat(plans, NUM_PERTURBED, axis=0), limit)
+    return np.asarray(played.solved).reshape(-1, NUM_PERTURBED).mean(1)
 
 
-def score_of(played: Played) -> np.ndarray:
+def score_of(played: EpisodeResults) -> np.ndarray:
     """How good episodes were: solved ones by their length, others by how close green came to blue."""
     near = -(0.7 * played.closest + 0.3 * played.final) - LOST * (played.outcome == -1)
     return np.where(played.outcome == 1, 1000.0 - played.length, near)
@@ -186,7 +187,7 @@ def search(
         if best is None:
             effort += batch if not len(solved) else int(solved[0]) + 1
         if len(solved):
-            picked = rng.permutation(solved)[: batch // NUDGES]
+            picked = rng.permutation(solved)[: batch // NUM_PERTURBED]
             ended = plans[picked].copy()
             for plan, length in zip(ended, played.length[picked], strict=True):
                 plan[length:] = 0
@@ -232,4 +233,4 @@ def chances(env: kx.Environment, level: kx.Level, episodes: int = 1024, seed: in
 
 def solves(env: kx.Environment, level: kx.Level, solution: list[list[int]]) -> bool:
     """Whether a solution solves a level."""
-    return bool(play(env, level, as_plan(solution, STEPS)[None]).outcome[0] == 1)
+    return bool(play(env, level, padded_actions(solution, STEPS)[None]).outcome[0] == 1)

@@ -91,7 +91,7 @@ def _view(state: EnvState, controls: jax.Array, outcome: jax.Array) -> FrameView
 @functools.partial(jax.jit, static_argnames="env")
 def first_frame(env: Environment, level: Any, params: EnvParams) -> tuple[EnvState, FrameView]:
     """Starts an episode."""
-    _, state = env.reset(jax.random.key(0), level, params)
+    _, state = env.reset_to_level(level, params)
     return state, _view(state, jnp.zeros(env.sim_spec.num_actions), jnp.int32(0))
 
 

@@ -63,13 +63,20 @@ class Wrapper:
         memory = self.begin(obs)
         return self.view(memory, obs), WrapperState(state, memory)
 
-    def reset(self, key: jax.Array, level: Level, params: EnvParams | None = None):
+    def reset(
+        self,
+        key: jax.Array,
+        params: EnvParams | None = None,
+        *,
+        level: Level | None = None,
+        levels: Level | None = None,
+    ):
         """As `Environment.reset`."""
-        return self._wrap(*self.env.reset(key, level, params))
+        return self._wrap(*self.env.reset(key, params, level=level, levels=levels))
 
-    def reset_to_any(self, key: jax.Array, levels: Level, params: EnvParams | None = None):
-        """As `Environment.reset_to_any`."""
-        return self._wrap(*self.env.reset_to_any(key, levels, params))
+    def reset_to_level(self, level: Level, params: EnvParams | None = None):
+        """As `Environment.reset_to_level`."""
+        return self._wrap(*self.env.reset_to_level(level, params))
 
     def step(
         self,

@@ -100,7 +100,8 @@ class GymnasiumEnv(gymnasium.Env):
         self.env, self.levels, self.render_mode = env, levels, render_mode
         self.params = env.default_params if params is None else params
         self.observation_space, self.action_space = observation_space(env), action_space(env)
-        self._reset, self._step = jax.jit(env.reset_to_any), jax.jit(env.step)
+        reset = lambda key, levels, params: env.reset(key, params, levels=levels)
+        self._reset, self._step = jax.jit(reset), jax.jit(env.step)
         self._render = jax.jit(lambda state: render_pixels(state, RENDER_SIZE))
         self._state: Any = None
 
@@ -157,7 +158,8 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         self.single_observation_space, self.single_action_space = observation_space(env), action_space(env)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._reset = jax.jit(jax.vmap(env.reset_to_any, (0, None, None)))
+        reset = lambda key, levels, params: env.reset(key, params, levels=levels)
+        self._reset = jax.jit(jax.vmap(reset, (0, None, None)))
         self._step = jax.jit(jax.vmap(env.step, (0, 0, 0, None, None)))
         self._state: Any = None
 

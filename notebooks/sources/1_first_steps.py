@@ -69,7 +69,7 @@ level.show()
 
 # %%
 env = kx.make("s")
-observation, state = env.reset(jax.random.key(0), level)
+observation, state = env.reset_to_level(level)
 print("actions:", env.action_space)
 print("mask of the choices of each binding:")
 print(env.action_mask(state).astype(int))
@@ -131,7 +131,7 @@ levels = kx.sample_levels(jax.random.key(1), 256, env.size)
 
 @jax.jit
 def play(key, levels):
-    _, state = jax.vmap(env.reset, (None, 0))(key, levels)
+    _, state = jax.vmap(env.reset_to_level)(levels)
 
     def step(state, key):
         actions = jax.vmap(env.sample_action)(jax.random.split(key, 256))

@@ -78,7 +78,7 @@ def stepper(env):
 
 def moving(env, level):
     """The state of a level after six steps: bodies fall, turn and touch."""
-    return stepper(env)(env.reset(KEY, level)[1])
+    return stepper(env)(env.reset_to_level(level)[1])
 
 
 def as_batch(tree):
@@ -247,7 +247,7 @@ def test_every_combination_runs(kind, observation, action):
     env = kx.make(TINY, observation_type=observation, action_type=action)
     network = make_network(small(kind), env)
     assert hash(network) == hash(make_network(small(kind), env))
-    start = env.reset(KEY, car())
+    start = env.reset_to_level(car())
     obs, state = jax.tree.map(lambda value: jnp.stack([value] * 3), start)
 
     @jax.jit
@@ -321,7 +321,7 @@ def test_the_published_sizes_are_the_defaults_and_a_new_policy_is_nearly_uniform
     assert layer.shape == (128, 3 * 8 * 16) and "TransformerLayer_2" not in shapes["encoder"]
     assert len(shapes["actor"]) == len(shapes["critic"]) == 6
     light = make_network(small("set_mlp"), env)
-    probs, _ = play(light, light.init(KEY), env.reset(KEY, car(env.size))[0])
+    probs, _ = play(light, light.init(KEY), env.reset_to_level(car(env.size))[0])
     np.testing.assert_allclose(probs[0, 0, :4], 1 / 3, atol=0.03)
 
 

@@ -49,7 +49,7 @@ def test_no_rows_change_nothing_and_outliers_are_bounded():
 def test_kinds_of_shapes_stay_readable():
     """Whatever the moments are, a network still tells circles from polygons, and empty rows stay empty."""
     env = kx.make("s")
-    obs, _ = env.reset(jax.random.key(0), car())
+    obs, _ = env.reset_to_level(car())
     seen = []
 
     @dataclasses.dataclass(frozen=True)
@@ -87,7 +87,7 @@ def test_learning_moves_the_network_and_rollouts_the_moments():
     # Time runs from 0 to 15 of 16: the mean of what the blind observation says of it, by arithmetic.
     obs = [
         env.observe(
-            dataclasses.replace(env.reset(jax.random.key(0), rocket())[1], time=jnp.int32(t)),
+            dataclasses.replace(env.reset_to_level(rocket())[1], step_count=jnp.int32(t)),
             kx.EnvParams(max_timesteps=16),
         )
         for t in range(16)

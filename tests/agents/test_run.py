@@ -258,7 +258,7 @@ def test_metrics_survive_a_cut_line_and_drop_what_comes_again(tmp_path):
 def test_the_random_policy_is_uniform_among_what_a_level_allows():
     for action in ("multi_discrete", "discrete", "continuous"):
         env = kx.make("s", observation_type="blind", action_type=action)
-        _, state = env.reset(jax.random.key(0), rocket())
+        _, state = env.reset_to_level(rocket())
         mask = env.action_mask(state)[None, None]
         _, policy, _ = UniformPolicy(env)((), (), None, np.ones((1, 1), bool), mask)
         drawn = np.asarray(policy.sample(seed=jax.random.key(1), sample_shape=(512,)))[:, 0, 0]

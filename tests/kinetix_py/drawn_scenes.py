@@ -50,7 +50,7 @@ def level():
 
 def start():
     """The state at the start of an episode."""
-    return kx.make(SIZE, observation_type="blind").reset(jax.random.key(0), level())[1]
+    return kx.make(SIZE, observation_type="blind").reset_to_level(level())[1]
 
 
 def along_time(state, frames, seed=0):

@@ -29,7 +29,7 @@ def played_by_us(env, levels, actions):
     """
     params = kx.EnvParams(dense_reward_scale=DENSE_REWARD_SCALE)
     key = jax.random.key(0)
-    start = jax.vmap(lambda level: env.reset(key, level, params)[1])(levels)
+    start = jax.vmap(lambda level: env.reset_to_level(level, params)[1])(levels)
 
     def step(state, action):
         _, state, reward, done, info = env.step(key, state, action, params)

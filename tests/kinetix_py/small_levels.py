@@ -86,9 +86,9 @@ def _program(env, policy, steps):
     # The key is an argument because XLA folds what follows from a constant one, slowly.
     @jax.jit
     def run(key, level, params, action):
-        reset_key, scan_key = jax.random.split(key)
+        _, scan_key = jax.random.split(key)
         count = level.batch_shape[0]
-        _, state = jax.vmap(env.reset, (0, 0, None))(jax.random.split(reset_key, count), level, params)
+        _, state = jax.vmap(env.reset_to_level, (0, None))(level, params)
 
         def step(state, key):
             act_keys, step_keys = jax.random.split(key, (2, count))

@@ -30,7 +30,7 @@ def played():
 
     @jax.jit
     def run(levels, actions):
-        start = lambda level: env.reset(jax.random.key(0), level, params)[1]
+        start = lambda level: env.reset_to_level(level, params)[1]
         state = jax.tree.map(lambda v: jnp.repeat(v, tries, axis=0), jax.vmap(start)(levels))
 
         def step(state, action):

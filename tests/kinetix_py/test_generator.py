@@ -47,7 +47,7 @@ def check_all(levels):
 @pytest.mark.parametrize("size", SIZES)
 def test_levels_are_valid(size):
     levels = jax.tree.map(lambda value: value[:256], drawn(size))
-    check_all(levels, SIZES[size])
+    check_all(levels)
 
 
 @needs_reference

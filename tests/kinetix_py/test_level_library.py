@@ -19,7 +19,7 @@ from kinetix_py.levels.files import LIBRARY, load_level_file
 from kinetix_py.levels.library.index import INDEX, index_text, read_index
 from kinetix_py.levels.library.registry import index_rows, library_levels
 from kinetix_py.levels.library.sets import HELD_OUT, find_level_files, is_held_out
-from kinetix_py.levels.proof import NUDGES, as_plan, nudged, play_plans
+from kinetix_py.levels.open_loop import NUM_PERTURBED, padded_actions, perturbed, play_sequences
 
 SIZES = ("s", "m", "l")
 STEPS = 256
@@ -39,13 +39,13 @@ def replays(size, nudges, names=None):
     levels, plans = [], []
     for name in names or files(size):
         file = files(size)[name]
-        plan = as_plan(file.solution, STEPS)
+        plan = padded_actions(file.solution, STEPS)
         level = jax.tree.map(lambda value: np.asarray(value)[None], file.level)
-        levels += [level, level, nudged(file.level, nudges, seed=2)]
+        levels += [level, level, perturbed(file.level, nudges, seed=2)]
         plans += [plan, np.zeros_like(plan), *[plan] * nudges]
     batch = jax.tree.map(lambda *parts: np.concatenate(parts), *levels)
     env = kx.make(size, observation_type="blind")
-    outcome = play_plans(env, batch, np.stack(plans), STEPS).outcome
+    outcome = play_sequences(env, batch, np.stack(plans), STEPS).outcome
     return np.asarray(outcome).reshape(-1, 2 + nudges)
 
 
@@ -59,7 +59,7 @@ def test_every_solution_solves_its_level_and_doing_nothing_does_not(size):
     rounded = tuple(names[outcome[:, 0] != 1].tolist())
     assert len(rounded) <= len(names) // 20, rounded
     if rounded:
-        assert ((replays(size, NUDGES, rounded)[:, 2:] == 1).mean(1) >= LEAST_ROBUST).all(), rounded
+        assert ((replays(size, NUM_PERTURBED, rounded)[:, 2:] == 1).mean(1) >= LEAST_ROBUST).all(), rounded
     robust = [not file.difficulty.fragile for file in files(size).values()]
     assert (outcome[robust, 2:] == 1).mean() > LEAST_ROBUST
 
@@ -67,7 +67,7 @@ def test_every_solution_solves_its_level_and_doing_nothing_does_not(size):
 @pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_solutions_survive_nudged_starts(size):
-    share = (replays(size, NUDGES)[:, 2:] == 1).mean(1)
+    share = (replays(size, NUM_PERTURBED)[:, 2:] == 1).mean(1)
     for (name, file), value in zip(files(size).items(), share, strict=True):
         assert file.difficulty.fragile or value >= LEAST_ROBUST, (name, value)
 

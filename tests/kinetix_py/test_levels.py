@@ -40,7 +40,7 @@ def test_more_vertices_and_no_circles():
     bare = kx.LevelSize(num_polygons=5, num_circles=0, num_joints=0, num_thrusters=0)
     kx.validate_level(kx.empty_level(bare))
     env = kx.make(bare)
-    obs, state = env.reset(jax.random.key(0), kx.empty_level(bare))
+    obs, state = env.reset_to_level(kx.empty_level(bare))
     obs, state, *_ = env.step(jax.random.key(0), state, env.noop_action)
     assert obs.joints.shape[0] == 0 and np.isfinite(obs.shapes).all()
 

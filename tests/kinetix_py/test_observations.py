@@ -23,7 +23,7 @@ BALL = TINY.num_polygons
 
 def observe(level, name="entity", size=TINY):
     """The observation at an episode's start, and the state."""
-    return kx.make(size, observation_type=name).reset(KEY, level)
+    return kx.make(size, observation_type=name).reset_to_level(level)
 
 
 # Each observation and each action type in the default run; all pairs in the slow one, as each is a program.
@@ -82,7 +82,7 @@ def test_joints_are_seen_from_both_ends():
 
 def test_attention_masks():
     env = kx.make(TINY)
-    obs, _ = env.reset(KEY, car())
+    obs, _ = env.reset_to_level(car())
     everyone, component, joined, contact = np.asarray(obs.attention)
     active = np.array([True] * 6 + [False])
     np.testing.assert_array_equal(everyone, active[:, None] & active[None])
@@ -160,7 +160,9 @@ def test_action_masks_tell_what_a_level_has():
     masks = {}
     for kind in ACTION_TYPES:
         env = kx.make(TINY, action_type=kind)
-        masks[kind] = [np.asarray(env.action_mask(env.reset(KEY, level)[1])) for level in (car(), rocket())]
+        masks[kind] = [
+            np.asarray(env.action_mask(env.reset_to_level(level)[1])) for level in (car(), rocket())
+        ]
     assert masks["continuous"][0].tolist() == [True] + [False] * 5
     assert masks["continuous"][1].tolist() == [False] * 4 + [True, False]
     assert masks["multi_discrete"][0].sum(1).tolist() == [3, 1, 1, 1, 1, 1]
@@ -168,4 +170,4 @@ def test_action_masks_tell_what_a_level_has():
     assert np.flatnonzero(masks["discrete"][0]).tolist() == [0, 1, 8]
     assert np.flatnonzero(masks["discrete"][1]).tolist() == [8, 9]
     automatic = kx.make(TINY, action_type="continuous")
-    assert not automatic.action_mask(automatic.reset(KEY, car(auto=True))[1]).any()
+    assert not automatic.action_mask(automatic.reset_to_level(car(auto=True))[1]).any()

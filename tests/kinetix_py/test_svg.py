@@ -151,7 +151,7 @@ def test_a_notebook_shows_levels(tmp_path):
 
 def reset(level):
     """The state at the start of an episode of a level."""
-    return kx.make(TINY, observation_type="blind").reset(jax.random.key(0), level)[1]
+    return kx.make(TINY, observation_type="blind").reset_to_level(level)[1]
 
 
 def test_contacts_are_marked_where_shapes_touch():

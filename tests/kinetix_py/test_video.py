@@ -142,7 +142,7 @@ def largest_episode():
     for body in bodies[:2]:
         scene.add_thruster(body)
     level = kx.from_scene(scene.build(), size, role=[0] * 4 + [1, 2, 3, 1] * 3)
-    state = kx.make(size, observation_type="blind").reset(jax.random.key(0), level)[1]
+    state = kx.make(size, observation_type="blind").reset_to_level(level)[1]
     states = scenes.along_time(state, 257)
     states = dataclasses.replace(states, touching_slots=rng.random(states.touching_slots.shape) < 0.1)
     return states, rollout(rng, 256)

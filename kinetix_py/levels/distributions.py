@@ -1,0 +1,87 @@
+"""Level distributions: sources of levels that an environment resets to."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import jax
+
+from kinetix_py.levels.level import Level, pad_level, stack_levels
+from kinetix_py.sizes import LevelSize
+
+if TYPE_CHECKING:
+    from kinetix_py.generator.params import GeneratorParams
+
+
+class LevelDistribution(Protocol):
+    """A source of levels; hashable, so that an environment that holds one is hashable."""
+
+    def sample(self, key: jax.Array, size: LevelSize) -> Level:
+        """Draws one level of a size; pure, and to be called outside of `Environment.step`.
+
+        Args:
+          key: random key.
+          size: size of the level.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomLevels:
+    """Levels of the random generator.
+
+    Attributes:
+      params: numbers of the distribution, all plain numbers; `GeneratorParams()` if None.
+      filtered: whether levels that doing nothing solves are drawn again.
+    """
+
+    params: GeneratorParams | None = None
+    filtered: bool = True
+
+    def sample(self, key: jax.Array, size: LevelSize) -> Level:
+        """Draws one level of a size."""
+        # The generator's filter plays levels in an environment, which holds a distribution.
+        from kinetix_py.generator.filters import sample_filtered_levels
+        from kinetix_py.generator.sample import sample_level
+
+        if not self.filtered:
+            return sample_level(key, size, self.params)
+        levels, _ = sample_filtered_levels(key, 1, size, self.params)
+        return jax.tree.map(lambda value: value[0], levels)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LevelList:
+    """Given levels, each equally likely.
+
+    Attributes:
+      levels: a batch of levels, or a sequence of single ones, which are padded to the largest.
+
+    Raises:
+      ValueError: no level, or a single one that is not in a sequence.
+    """
+
+    levels: Level | Sequence[Level]
+
+    def __post_init__(self) -> None:
+        levels = self.levels if isinstance(self.levels, Level) else stack_levels(self.levels)
+        if len(levels.batch_shape) != 1 or not levels.batch_shape[0]:
+            raise ValueError(f"LevelList needs one batch axis of at least 1, got {levels.batch_shape}")
+        object.__setattr__(self, "levels", levels)
+
+    def sample(self, key: jax.Array, size: LevelSize) -> Level:
+        """Draws one level, padded to a size."""
+        assert isinstance(self.levels, Level)
+        return pad_level(draw_level(key, self.levels)[1], size)
+
+
+def draw_level(key: jax.Array, levels: Level) -> tuple[jax.Array, Level]:
+    """Draws one of a batch of levels, each equally likely.
+
+    Returns:
+      its index in the batch, and the level.
+    """
+    index = jax.random.randint(key, (), 0, levels.batch_shape[0])
+    return index, jax.tree.map(lambda value: value[index], levels)

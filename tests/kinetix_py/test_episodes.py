@@ -1,0 +1,141 @@
+"""Whole episodes, rewards by name, and where an environment's levels come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import kinetix_py as kx
+from kinetix_py.rewards import REWARDS
+from tests.kinetix_py.small_levels import TINY, batch, falling, play, rocket
+
+KEY = jax.random.key(0)
+STEPS = 60
+
+
+@pytest.fixture(scope="module")
+def env():
+    return kx.make(TINY, observation_type="blind")
+
+
+@functools.partial(jax.jit, static_argnames=("env", "keep_states"))
+def fixed(env, levels, actions, limit=None, keep_states=False):
+    act = kx.action_sequence(actions)
+    options = {"max_steps": STEPS, "limit": limit, "keep_states": keep_states}
+    return kx.play_episodes(KEY, env, levels, act, jnp.int32(0), **options)
+
+
+def firing(env, start):
+    """Actions `[1, STEPS, bindings]`: nothing, then from a step on the rocket's thruster."""
+    on = np.asarray(env.noop_action).copy()
+    on[TINY.num_motor_bindings] = 1
+    return np.where(np.arange(STEPS)[:, None] < start, env.noop_action, on)[None].astype(np.int32)
+
+
+def test_episodes_end_as_the_same_actions_do_step_by_step(env):
+    """A solved, a failed and an endless episode, beside the loop that tests use everywhere else."""
+    levels = kx.stack_levels([falling(), falling(red=True), falling(gravity=0.0)])
+    actions = jnp.broadcast_to(env.noop_action, (3, STEPS, TINY.num_bindings))
+    got = jax.device_get(fixed(env, levels, actions))
+    _, state, _, done, info = play(env, levels, STEPS)
+    ends = np.where(done.any(0), done.argmax(0) + 1, STEPS)
+    np.testing.assert_array_equal(got.outcome, [1, -1, 0])
+    np.testing.assert_array_equal(got.length, ends)
+    assert got.solved.tolist() == [True, False, False] and got.failed.tolist() == [False, True, False]
+    rows = np.arange(3)
+    np.testing.assert_allclose(got.final, info["distance"][ends - 1, rows], rtol=1e-5)
+    assert (got.closest <= got.final).all()
+    kept = jax.device_get(fixed(env, levels, actions, keep_states=True))
+    np.testing.assert_array_equal(kept.length, got.length)
+    assert kept.states.batch_shape == (STEPS + 1, 3) and kept.states.size == TINY
+    np.testing.assert_array_equal(kept.states.step_count[-1], ends)  # nothing moves after the end
+    np.testing.assert_allclose(
+        kept.states.sim.position[ends, rows], state.sim.position[ends - 1, rows], atol=1e-6
+    )
+
+
+def test_a_limit_is_traced_and_actions_are_those_of_their_step(env):
+    levels, early, late = batch(rocket(), 1), firing(env, 0), firing(env, 10)
+    first, second = fixed(env, levels, early), fixed(env, levels, late)
+    assert first.solved.all() and second.length[0] == first.length[0] + 10
+    cut = fixed(env, levels, early, int(first.length[0]) - 1)
+    assert cut.outcome[0] == 0 and cut.length[0] == first.length[0] - 1
+
+
+def test_what_cannot_be_played_is_named(env):
+    again = dataclasses.replace(env, auto_reset=True)
+    act = lambda key, carry, obs, state, first: (carry, state)
+    with pytest.raises(ValueError, match="without auto_reset"):
+        kx.play_episodes(KEY, again, batch(rocket()), act)
+    with pytest.raises(ValueError, match="give no limit"):
+        kx.play_episodes(KEY, env, batch(rocket()), act, limit=3, keep_states=True)
+
+
+def test_rewards_by_hand():
+    """A step from 3 m to 2.5 m, the second of an episode and the first."""
+    state = kx.make(TINY, observation_type="blind").reset_to_level(rocket())[1]
+    at = lambda step, distance: dataclasses.replace(
+        state, step_count=jnp.int32(step), distance=jnp.float32(distance)
+    )
+    params = kx.EnvParams(dense_reward_scale=0.4)
+    reward = lambda name, step, outcome: float(
+        REWARDS[name](at(step, 3.0), at(step + 1, 2.5), jnp.int32(outcome), params)
+    )
+    assert reward("distance", 1, 0) == pytest.approx(0.2) and reward("distance", 0, 0) == 0
+    assert reward("distance", 1, -1) == pytest.approx(-0.8)
+    assert [reward("sparse", 1, outcome) for outcome in (-1, 0, 1)] == [-1, 0, 1]
+
+
+def test_a_reward_of_ones_own(env):
+    late = lambda previous, state, outcome, params: outcome - 0.01 * state.step_count
+    own = dataclasses.replace(env, reward=late)
+    _, state = own.reset_to_level(rocket())
+    for step in (1, 2):
+        _, state, reward, _, info = own.step(KEY, state, own.noop_action)
+        assert reward == pytest.approx(-0.01 * step)
+    assert info["episode_return"] == pytest.approx(-0.03)
+    with pytest.raises(ValueError, match=r"reward must be one of .* got 'dense'"):
+        kx.make(TINY, reward="dense")
+
+
+def test_reset_takes_a_level_or_draws_one(env):
+    given = kx.LevelList([rocket(), falling()])
+    drawing = dataclasses.replace(env, levels=given)
+    keys = jax.random.split(KEY, 16)
+    states = jax.vmap(lambda key: drawing.reset(key)[1])(keys)
+    down = np.asarray(states.sim.gravity[:, 1]) < 0
+    assert 0 < down.sum() < 16 and (np.asarray(states.level_index) == -1).all()
+    states = jax.vmap(lambda key: env.reset(key, levels=given.levels)[1])(keys)
+    np.testing.assert_array_equal(states.level_index, np.asarray(states.sim.gravity[:, 1]) < 0)
+    jax.tree.map(np.testing.assert_array_equal, env.reset(KEY, level=rocket()), env.reset_to_level(rocket()))
+    assert kx.make(TINY, levels=[rocket()]).levels.levels.batch_shape == (1,)
+    assert kx.make(TINY) == kx.make(TINY) and hash(drawing) == hash(drawing)
+    with pytest.raises(ValueError, match="got both"):
+        env.reset(KEY, level=rocket(), levels=batch(rocket()))
+    with pytest.raises(ValueError, match="at least one level"):
+        kx.LevelList([])
+
+
+@pytest.mark.usefixtures("compiled_fast")
+def test_random_levels_are_the_default():
+    env = kx.make("s", observation_type="blind", levels=kx.RandomLevels(filtered=False))
+    _, state = env.reset(KEY)
+    drawn = kx.sample_level(KEY, "s")
+    jax.tree.map(np.testing.assert_array_equal, state.level, drawn)
+    assert kx.make("s").levels == kx.RandomLevels()
+
+
+def test_states_and_levels_of_another_shape_are_refused_before_anything_compiles(env):
+    _, state = env.reset_to_level(rocket())
+    _, other = kx.make("m", observation_type="blind").reset_to_level(rocket())
+    with pytest.raises(ValueError, match=r"vmap env\.step"):
+        env.step(KEY, batch(state), env.noop_action)
+    with pytest.raises(ValueError, match="the state is of LevelSize"):
+        env.step(KEY, other, env.noop_action)
+    with pytest.raises(ValueError, match="one batch axis"):
+        env.reset(KEY, levels=rocket())
