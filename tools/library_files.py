@@ -19,7 +19,7 @@ from kinetix_py.levels.files import LIBRARY, load_level_file
 from kinetix_py.levels.library.family import LibraryLevel
 from kinetix_py.levels.library.index import INDEX, index_text
 from kinetix_py.levels.library.registry import index_rows, library_levels
-from kinetix_py.levels.search import chances, environment, robustness, search
+from kinetix_py.levels.search import environment, play_randomly, robustness, search
 from kinetix_py.roles import ROLES
 
 AUTHOR = "kinetix-py"
@@ -104,35 +104,35 @@ def solve(member: LibraryLevel, rounds: int, episodes: int, seed: int) -> list[s
     """
     started, env, level = time.time(), environment(member.size), member.level()
     found = search(env, level, rounds, seed)
-    if found.noop:
+    if found.noop_solves:
         return ["the no-op solves it"]
     if found.plan is None:
-        return [f"not solved in {found.effort} episodes, closest {found.closest:.2f} m"]
+        return [f"not solved in {found.search_episodes} episodes, closest {found.closest:.2f} m"]
     # Other directions than those by which the solution was chosen.
     padded = np.zeros((1, 256, found.plan.shape[1]), np.int8)
     padded[0, : len(found.plan)] = found.plan
     patience = min(len(found.plan) + PATIENCE, 256)
     share = float(robustness(env, level, padded, seed=1, limit=patience)[0])
-    rest = chances(env, level, episodes + 1)
-    if rest.noop:
+    rest = play_randomly(env, level, episodes + 1)
+    if rest.noop_solves:
         return ["the no-op solves it in the end"]
     if share < MIN_ROBUSTNESS and member.name not in FRAGILE:
         return [f"its solution survives {share:.2f} of perturbed starts, and it is not listed as fragile"]
-    if rest.random > MAX_RANDOM and member.label != "easy":
-        return [f"random actions solve {rest.random:.2f} of episodes; it must be marked easy"]
+    if rest.random_solve_rate > MAX_RANDOM and member.label != "easy":
+        return [f"random actions solve {rest.random_solve_rate:.2f} of episodes; it must be marked easy"]
     difficulty = Difficulty(
         label=member.label,
-        noop_solves=rest.noop,
-        random_solve_rate=rest.random,
+        noop_solves=rest.noop_solves,
+        random_solve_rate=rest.random_solve_rate,
         random_episodes=rest.random_episodes,
-        search_episodes=found.effort,
+        search_episodes=found.search_episodes,
         robustness=share,
         fragile=share < MIN_ROBUSTNESS,
     )
     save(member, found.plan.tolist(), difficulty)
     print(
-        f"{member.path}: solved in {len(found.plan)} steps, effort {found.effort}, robust {share:.2f}, "
-        f"random {rest.random:.3f} ({time.time() - started:.0f} s)",
+        f"{member.path}: solved in {len(found.plan)} steps, first after {found.search_episodes} episodes, "
+        f"robustness {share:.2f}, random {rest.random_solve_rate:.3f} ({time.time() - started:.0f} s)",
         flush=True,
     )
     return []
@@ -144,12 +144,12 @@ def measure(member: LibraryLevel, episodes: int) -> None:
     assert file.solution is not None and file.difficulty is not None  # find_problem found none
     if file.difficulty.random_episodes >= episodes:
         return
-    rest = chances(environment(member.size), file.level, episodes + 1)
+    rest = play_randomly(environment(member.size), file.level, episodes + 1)
     found = dataclasses.replace(
-        file.difficulty, random_solve_rate=rest.random, random_episodes=rest.random_episodes
+        file.difficulty, random_solve_rate=rest.random_solve_rate, random_episodes=rest.random_episodes
     )
     save(member, file.solution, found)
-    print(f"{member.path}: random {rest.random:.3f} of {episodes}", flush=True)
+    print(f"{member.path}: random {rest.random_solve_rate:.3f} of {episodes}", flush=True)
 
 
 def save(member: LibraryLevel, solution: list[list[int]], difficulty: Difficulty) -> None:

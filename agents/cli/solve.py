@@ -60,13 +60,13 @@ def main(arguments: Sequence[str]) -> None:
         _check_writable(pathlib.Path(options.level))
     started = time.time()
     found = search(environment(file.level.size), file.level, options.rounds, options.seed, report=_report)
-    if found.noop:
+    if found.noop_solves:
         raise CommandError("doing nothing solves it")
     if found.plan is None:
-        raise CommandError(f"not solved in {found.effort} episodes; closest {found.closest:.2f} m")
+        raise CommandError(f"not solved in {found.search_episodes} episodes; closest {found.closest:.2f} m")
     _report(
-        f"solved in {len(found.plan)} steps, first after {found.effort} episodes; {found.robustness:.0%} of "
-        f"perturbed starts ({time.time() - started:.0f} s)"
+        f"solved in {len(found.plan)} steps, first after {found.search_episodes} episodes; "
+        f"{found.robustness:.0%} of perturbed starts ({time.time() - started:.0f} s)"
     )
     if not options.write:
         print(json.dumps(found.plan.tolist()))

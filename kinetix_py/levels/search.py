@@ -23,28 +23,28 @@ BATCHES = {"s": 128, "m": 64, "l": 64}
 SHOOTING_ROUNDS = 4
 SHORT = 128  # steps that are played in every other round: most solutions are no longer
 ELITES = 32
-ENOUGH = 0.95  # of nudged starts that a solution should survive
-LOST = 0.5  # what losing costs in the score [m]
+ENOUGH = 0.95  # share of perturbed starts from which a solution should solve its level
+FAILURE_COST = 0.5  # of an episode that failed, in its score [m]
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """What a search came to."""
+class SearchResult:
+    """Result of a search for a solution."""
 
     plan: np.ndarray | None  # int8 [steps, bindings], None if nothing solved the level
-    robustness: float  # share of nudged starts that it still solves
-    effort: int  # episodes until the first solution; all of them if there was none
+    robustness: float  # share of perturbed starts from which it still solves the level
+    search_episodes: int  # episodes until the first solution; all of them if there was none
     closest: float  # least green-blue distance of any episode [m]
-    noop: bool  # doing nothing solved it, and no more was searched
+    noop_solves: bool  # the no-op solves the level; nothing else was searched
 
 
 def environment(size: str | kx.LevelSize) -> kx.Environment:
-    """The environment that plans are played in."""
+    """Makes the environment that plans are played in."""
     return kx.make(size, observation_type="blind")
 
 
 def batch_of(env: kx.Environment) -> int:
-    """How many episodes of this size are played at once."""
+    """Returns the number of episodes of this size that are played at once."""
     return next((BATCHES[name] for name, size in kx.SIZES.items() if size == env.size), BATCHES["l"])
 
 
@@ -62,24 +62,24 @@ def play(env: kx.Environment, levels: kx.Level, plans: np.ndarray, limit: int = 
 
 
 def choices(env: kx.Environment, level: kx.Level) -> np.ndarray:
-    """How many values of each binding make a difference: int `[bindings]`, 1 where no motor listens."""
+    """Returns the number of effective choices of each binding: int `[bindings]`, 1 where no motor listens."""
     return np.where(np.concatenate(bindings_in_use(level)), env.action_adapter.choices, 1)
 
 
 def random_plans(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
-    """Uniform random actions, a new one at every step: int8 `[count, STEPS, bindings]`."""
+    """Draws uniform random actions, a new one at every step: int8 `[count, STEPS, bindings]`."""
     return rng.integers(0, sizes, (count, STEPS, len(sizes))).astype(np.int8)
 
 
 def shooting_plans(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
-    """Plans that hold actions for a while, each with its own hold and its own liking for every value."""
+    """Draws plans that hold actions for a while, each with its own duration and preferences."""
     plans = np.zeros((count, STEPS, len(sizes)), np.int8)
     hold = np.rint(2 ** rng.uniform(0, 6.5, count)).astype(int)
     for row in range(count):
         segments = -(-STEPS // hold[row])
         for column, size in enumerate(sizes):
-            liking = rng.dirichlet(np.full(size, 0.6))
-            values = rng.choice(size, segments, p=liking)
+            preference = rng.dirichlet(np.full(size, 0.6))
+            values = rng.choice(size, segments, p=preference)
             plans[row, :, column] = np.repeat(values, hold[row])[:STEPS]
         shift = rng.integers(0, hold[row])
         plans[row] = np.roll(plans[row], shift, axis=0)
@@ -87,7 +87,7 @@ def shooting_plans(rng: np.random.Generator, sizes: np.ndarray, count: int) -> n
 
 
 def entropy_plans(rng: np.random.Generator, elites: np.ndarray, sizes: np.ndarray, count: int) -> np.ndarray:
-    """Plans from the elites' frequencies, piece by piece: the cross-entropy method."""
+    """Draws plans from the elites' frequencies, piece by piece: the cross-entropy method."""
     hold = int(rng.choice([4, 8, 16]))
     pieces = STEPS // hold
     plans = np.zeros((count, STEPS, elites.shape[2]), np.int8)
@@ -103,7 +103,7 @@ def entropy_plans(rng: np.random.Generator, elites: np.ndarray, sizes: np.ndarra
 def mutated_plans(
     rng: np.random.Generator, elites: np.ndarray, ends: np.ndarray, sizes: np.ndarray, count: int
 ) -> np.ndarray:
-    """Elites with a few pieces drawn anew, shifted, or taken from another elite.
+    """Changes elites: a few pieces are drawn anew, shifted, or taken from another elite.
 
     Args:
       ends: steps after which each elite's episode was over, so that pieces fall where they matter.
@@ -129,7 +129,7 @@ def mutated_plans(
 def robustness(
     env: kx.Environment, level: kx.Level, plans: np.ndarray, seed: int = 0, limit: int = STEPS
 ) -> np.ndarray:
-    """Share of nudged starts from which each of some plans `[n, STEPS, bindings]` solves a level.
+    """Returns the share of perturbed starts from which each plan `[n, STEPS, bindings]` solves a level.
 
     Args:
       limit: environment steps in which it must.
@@ -141,8 +141,8 @@ def robustness(
 
 
 def score_of(played: EpisodeResults) -> np.ndarray:
-    """How good episodes were: solved ones by their length, others by how close green came to blue."""
-    near = -(0.7 * played.closest + 0.3 * played.final) - LOST * (played.outcome == -1)
+    """Scores episodes: solved ones by their length, others by the distance of green and blue."""
+    near = -(0.7 * played.closest + 0.3 * played.final) - FAILURE_COST * (played.outcome == -1)
     return np.where(played.outcome == 1, 1000.0 - played.length, near)
 
 
@@ -153,17 +153,17 @@ def search(
     seed: int = 0,
     limit: int = STEPS,
     report: Callable[[str], None] = lambda text: None,
-) -> Found:
-    """Looks for a plan that solves a level, and prefers one that survives nudges of the start.
+) -> SearchResult:
+    """Searches for a plan that solves a level, and prefers a robust one.
 
     Args:
-      rounds: of one batch of episodes each, at most.
+      rounds: maximum number of batches of episodes.
       limit: environment steps of a plan.
-      report: is told how it goes, after every round.
+      report: function that receives a line of progress after every round.
     """
     rng, batch, sizes = np.random.default_rng(seed), batch_of(env), choices(env, level)
     pool, scores, ends = None, np.zeros(0), np.zeros(0, int)
-    best, best_share, effort, closest, after = None, -1.0, 0, np.inf, 0
+    best, best_share, episodes_played, closest, after = None, -1.0, 0, np.inf, 0
     for number in range(rounds):
         if number < SHOOTING_ROUNDS or pool is None:
             plans = shooting_plans(rng, sizes, batch)
@@ -177,21 +177,21 @@ def search(
                 ]
             )
         if number == 0:
-            plans[0] = 0  # who does nothing must not succeed; better known at once than in the end
+            plans[0] = 0  # check the no-op first
         # Time limits alternate: an episode that comes to nothing costs half as much.
         played = play(env, level, plans, min(limit, SHORT) if number % 2 == 0 else limit)
         if number == 0 and played.outcome[0] == 1:
-            return Found(plans[0], 0.0, 1, 0.0, True)
+            return SearchResult(plans[0], 0.0, 1, 0.0, True)
         closest = min(closest, float(played.closest.min()))
         solved = np.flatnonzero(played.outcome == 1)
         if best is None:
-            effort += batch if not len(solved) else int(solved[0]) + 1
+            episodes_played += batch if not len(solved) else int(solved[0]) + 1
         if len(solved):
             picked = rng.permutation(solved)[: batch // NUM_PERTURBED]
             ended = plans[picked].copy()
             for plan, length in zip(ended, played.length[picked], strict=True):
                 plan[length:] = 0
-            # What is not over soon after the plan is does not count here: failures would take the most time.
+            # Time out shortly after the last action: failures would take most of the time.
             patience = min(int(played.length[picked].max()) + 8, STEPS)
             shares = robustness(env, level, ended, limit=patience)
             top = int(np.argmax(shares))
@@ -202,11 +202,11 @@ def search(
         if best_share >= ENOUGH or after > 8:
             break
         pool, scores, ends = _elites(pool, scores, ends, plans, score_of(played), played.length)
-    return Found(best, max(best_share, 0.0), effort, closest, False)
+    return SearchResult(best, max(best_share, 0.0), episodes_played, closest, False)
 
 
 def _elites(pool, scores, ends, plans, new, lengths):
-    """The best plans so far, with their scores and lengths."""
+    """Keeps the best plans so far, with their scores and lengths."""
     if pool is not None:
         plans, new = np.concatenate([pool, plans]), np.concatenate([scores, new])
         lengths = np.concatenate([ends, lengths])
@@ -215,22 +215,22 @@ def _elites(pool, scores, ends, plans, new, lengths):
 
 
 @dataclasses.dataclass(frozen=True)
-class Chances:
-    """What happens without a plan."""
+class RandomPlay:
+    """Results of the no-op and of random actions."""
 
-    noop: bool
-    random: float
+    noop_solves: bool
+    random_solve_rate: float
     random_episodes: int
 
 
-def chances(env: kx.Environment, level: kx.Level, episodes: int = 1024, seed: int = 1) -> Chances:
-    """Plays a level once with no action, and in all other episodes of so many with uniform random ones."""
+def play_randomly(env: kx.Environment, level: kx.Level, episodes: int = 1024, seed: int = 1) -> RandomPlay:
+    """Plays one episode of the no-op, and uniform random actions in all others."""
     plans = random_plans(np.random.default_rng(seed), choices(env, level), episodes)
     plans[0] = 0
     solved = play(env, level, plans).outcome == 1
-    return Chances(bool(solved[0]), float(solved[1:].mean()), episodes - 1)
+    return RandomPlay(bool(solved[0]), float(solved[1:].mean()), episodes - 1)
 
 
 def solves(env: kx.Environment, level: kx.Level, solution: list[list[int]]) -> bool:
-    """Whether a solution solves a level."""
+    """Checks that a solution solves a level."""
     return bool(play(env, level, padded_actions(solution, STEPS)[None]).outcome[0] == 1)

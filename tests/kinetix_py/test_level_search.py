@@ -48,10 +48,10 @@ def test_search_finds_a_robust_solution_and_knows_what_needs_none(monkeypatch):
     env = level_search.environment(TINY)
     said = []
     found = level_search.search(env, rocket(), rounds=2, report=said.append)
-    assert found.robustness == 1 and not found.noop and found.effort >= 1 and len(said) >= 1
+    assert found.robustness == 1 and not found.noop_solves and found.search_episodes >= 1 and len(said) >= 1
     assert level_search.solves(env, rocket(), found.plan.tolist())
     assert not level_search.solves(env, rocket(), np.zeros_like(found.plan).tolist())
-    assert level_search.search(env, falling(), rounds=1).noop
-    assert level_search.chances(env, falling(), 8) == level_search.Chances(True, 1.0, 7)
+    assert level_search.search(env, falling(), rounds=1).noop_solves
+    assert level_search.play_randomly(env, falling(), 8) == level_search.RandomPlay(True, 1.0, 7)
     assert level_search.search(env, falling(red=True), rounds=1).plan is None
     assert kx.SIZES["s"] == TINY
