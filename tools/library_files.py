@@ -19,7 +19,7 @@ from kinetix_py.levels.files import LIBRARY, load_level_file
 from kinetix_py.levels.library.family import LibraryLevel
 from kinetix_py.levels.library.index import INDEX, index_text
 from kinetix_py.levels.library.registry import index_rows, library_levels
-from kinetix_py.levels.search import environment, play_randomly, robustness, search
+from kinetix_py.levels.search import baseline, robustness, search, search_environment
 from kinetix_py.roles import ROLES
 
 AUTHOR = "kinetix-py"
@@ -102,18 +102,18 @@ def solve(member: LibraryLevel, rounds: int, episodes: int, seed: int) -> list[s
     Returns:
       reasons why there is no file; empty if there is one.
     """
-    started, env, level = time.time(), environment(member.size), member.level()
+    started, env, level = time.time(), search_environment(member.size), member.level()
     found = search(env, level, rounds, seed)
     if found.noop_solves:
         return ["the no-op solves it"]
-    if found.plan is None:
+    if found.actions is None:
         return [f"not solved in {found.search_episodes} episodes, closest {found.closest:.2f} m"]
     # Other directions than those by which the solution was chosen.
-    padded = np.zeros((1, 256, found.plan.shape[1]), np.int8)
-    padded[0, : len(found.plan)] = found.plan
-    patience = min(len(found.plan) + PATIENCE, 256)
+    padded = np.zeros((1, 256, found.actions.shape[1]), np.int8)
+    padded[0, : len(found.actions)] = found.actions
+    patience = min(len(found.actions) + PATIENCE, 256)
     share = float(robustness(env, level, padded, seed=1, limit=patience)[0])
-    rest = play_randomly(env, level, episodes + 1)
+    rest = baseline(env, level, episodes + 1)
     if rest.noop_solves:
         return ["the no-op solves it in the end"]
     if share < MIN_ROBUSTNESS and member.name not in FRAGILE:
@@ -129,10 +129,10 @@ def solve(member: LibraryLevel, rounds: int, episodes: int, seed: int) -> list[s
         robustness=share,
         fragile=share < MIN_ROBUSTNESS,
     )
-    save(member, found.plan.tolist(), difficulty)
+    save(member, found.actions.tolist(), difficulty)
     print(
-        f"{member.path}: solved in {len(found.plan)} steps, first after {found.search_episodes} episodes, "
-        f"robustness {share:.2f}, random {rest.random_solve_rate:.3f} ({time.time() - started:.0f} s)",
+        f"{member.path}: solved in {len(found.actions)} steps, first after {found.search_episodes}, "
+        f"robust {share:.2f}, random {rest.random_solve_rate:.3f} ({time.time() - started:.0f} s)",
         flush=True,
     )
     return []
@@ -144,7 +144,7 @@ def measure(member: LibraryLevel, episodes: int) -> None:
     assert file.solution is not None and file.difficulty is not None  # find_problem found none
     if file.difficulty.random_episodes >= episodes:
         return
-    rest = play_randomly(environment(member.size), file.level, episodes + 1)
+    rest = baseline(search_environment(member.size), file.level, episodes + 1)
     found = dataclasses.replace(
         file.difficulty, random_solve_rate=rest.random_solve_rate, random_episodes=rest.random_episodes
     )

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(arguments)
     use_compilation_cache()
     import kinetix_py as kx
-    from kinetix_py.levels.search import environment, search
+    from kinetix_py.levels.search import search, search_environment
 
     try:
         file = kx.load_level_file(options.level)
@@ -59,19 +59,21 @@ def main(arguments: Sequence[str]) -> None:
     if options.write:
         _check_writable(pathlib.Path(options.level))
     started = time.time()
-    found = search(environment(file.level.size), file.level, options.rounds, options.seed, report=_report)
+    found = search(
+        search_environment(file.level.size), file.level, options.rounds, options.seed, report=_report
+    )
     if found.noop_solves:
-        raise CommandError("doing nothing solves it")
-    if found.plan is None:
+        raise CommandError("the no-op solves it")
+    if found.actions is None:
         raise CommandError(f"not solved in {found.search_episodes} episodes; closest {found.closest:.2f} m")
     _report(
-        f"solved in {len(found.plan)} steps, first after {found.search_episodes} episodes; "
+        f"solved in {len(found.actions)} steps, first after {found.search_episodes} episodes; "
         f"{found.robustness:.0%} of perturbed starts ({time.time() - started:.0f} s)"
     )
     if not options.write:
-        print(json.dumps(found.plan.tolist()))
+        print(json.dumps(found.actions.tolist()))
         return
     notes = {name: getattr(file, name) for name in ("name", "author", "description", "env")}
     # Difficulty is left out: it was measured with another solution.
-    kx.save_level(file.level, options.level, solution=found.plan.tolist(), **notes)
+    kx.save_level(file.level, options.level, solution=found.actions.tolist(), **notes)
     print(options.level)

@@ -1,13 +1,15 @@
-"""Search for solutions: random plans, then the cross-entropy method and mutations of the best ones.
+"""Search for open-loop solutions: random action sequences, then the cross-entropy method and mutations.
 
-A plan is a sequence of multi-discrete actions that no observation changes. Plans are drawn on the host and
-played in batches of one size, so that all levels of a size share one compiled program.
+A sequence of multi-discrete actions is played whatever is observed. Sequences are drawn on the host and
+played in batches of one size, so that all levels of a size share one compiled program. The cross-entropy
+method is that of Rubinstein, "The cross-entropy method for combinatorial and continuous optimization" (1999).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -17,133 +19,254 @@ from kinetix_py.actions import bindings_in_use
 from kinetix_py.env.episodes import EpisodeResults
 from kinetix_py.levels.open_loop import NUM_PERTURBED, padded_actions, perturbed, play_sequences
 
-STEPS = 256
-# Episodes played at once: what a processor's cache holds of each size.
+STEPS = 256  # environment steps of a sequence
+# Episodes played at once: as many as a processor's cache holds of each size.
 BATCHES = {"s": 128, "m": 64, "l": 64}
-SHOOTING_ROUNDS = 4
-SHORT = 128  # steps that are played in every other round: most solutions are no longer
-ELITES = 32
-ENOUGH = 0.95  # share of perturbed starts from which a solution should solve its level
-FAILURE_COST = 0.5  # of an episode that failed, in its score [m]
+RANDOM_ROUNDS = 4  # rounds before the cross-entropy method begins
+SHORT_STEPS = 128  # steps played in every other round: most solutions are no longer
+NUM_ELITES = 32
+ROBUST_ENOUGH = 0.95  # share of perturbed starts from which a solution ends the search
+ROUNDS_AFTER = 8  # rounds in which a solution that is not robust enough may still be improved
+MARGIN_STEPS = 8  # steps after its end in which a sequence may still solve a perturbed start
+FAILURE_COST = 0.5  # cost of touching red in the score [m]
+# Weights of the least and of the last distance in the score: coming close counts most, staying close some.
+CLOSEST_WEIGHT, FINAL_WEIGHT = 0.7, 0.3
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
-    """Result of a search for a solution."""
+    """Result of a search.
 
-    plan: np.ndarray | None  # int8 [steps, bindings], None if nothing solved the level
-    robustness: float  # share of perturbed starts from which it still solves the level
-    search_episodes: int  # episodes until the first solution; all of them if there was none
-    closest: float  # least green-blue distance of any episode [m]
-    noop_solves: bool  # the no-op solves the level; nothing else was searched
+    Attributes:
+      actions: int8 `[steps, bindings]`, the solution; None if no sequence solved the level.
+      robustness: share of perturbed starts from which it still solves the level.
+      search_episodes: episodes until the first solution; all of them if there was none.
+      closest: least green-blue distance of all episodes [m].
+      noop_solves: whether the no-op sequence solves the level; then nothing else was searched.
+    """
+
+    actions: np.ndarray | None
+    robustness: float
+    search_episodes: int
+    closest: float
+    noop_solves: bool = False
 
 
-def environment(size: str | kx.LevelSize) -> kx.Environment:
-    """Makes the environment that plans are played in."""
+@dataclasses.dataclass(frozen=True)
+class BaselineResult:
+    """Results of the no-op and of uniform random actions on one level.
+
+    Attributes:
+      noop_solves: whether the no-op sequence solves the level.
+      random_solve_rate: share of random episodes that solve it.
+      random_episodes: number of random episodes.
+    """
+
+    noop_solves: bool
+    random_solve_rate: float
+    random_episodes: int
+
+
+class Elites(NamedTuple):
+    """The best sequences so far."""
+
+    actions: np.ndarray  # int8 [n, STEPS, bindings]
+    scores: np.ndarray  # float [n], falling
+    lengths: np.ndarray  # int [n], environment steps until the end of each episode
+
+
+def search_environment(size: str | kx.LevelSize) -> kx.Environment:
+    """Makes the environment that sequences are played in."""
     return kx.make(size, observation_type="blind")
 
 
-def batch_of(env: kx.Environment) -> int:
-    """Returns the number of episodes of this size that are played at once."""
+def batch_size(env: kx.Environment) -> int:
+    """Returns how many episodes of this size are played at once."""
     return next((BATCHES[name] for name, size in kx.SIZES.items() if size == env.size), BATCHES["l"])
 
 
-def play(env: kx.Environment, levels: kx.Level, plans: np.ndarray, limit: int = STEPS) -> EpisodeResults:
-    """Plays `[B]` plans, each on its own level (or all on one), in batches of one size."""
+def play(env: kx.Environment, levels: kx.Level, actions: np.ndarray, limit: int = STEPS) -> EpisodeResults:
+    """Plays sequences, each on its own level or all on one, in batches of one size.
+
+    Args:
+      env: environment of `search_environment`.
+      levels: one level, or a batch `[B]`.
+      actions: int8 `[B, STEPS, bindings]`.
+      limit: environment steps to play, at most.
+
+    Returns:
+      results on the host, `[B]`.
+    """
     parts: list[EpisodeResults] = []
-    count, batch = len(plans), batch_of(env)
+    count, batch = len(actions), batch_size(env)
     one = not levels.batch_shape
     for first in range(0, count, batch):
         index = np.minimum(np.arange(first, first + batch), count - 1)
         take = (lambda v: np.broadcast_to(v, (batch, *np.shape(v)))) if one else lambda v, i=index: v[i]
-        part = play_sequences(env, jax.tree.map(take, levels), plans[index], limit)
+        part = play_sequences(env, jax.tree.map(take, levels), actions[index], limit)
         parts.append(jax.tree.map(lambda v, left=count - first: np.asarray(v)[:left], part))
     return jax.tree.map(lambda *values: np.concatenate(values), *parts)
 
 
-def choices(env: kx.Environment, level: kx.Level) -> np.ndarray:
-    """Returns the number of effective choices of each binding: int `[bindings]`, 1 where no motor listens."""
+def num_choices(env: kx.Environment, level: kx.Level) -> np.ndarray:
+    """Counts the values of each binding that make a difference: int `[bindings]`, 1 if nothing is bound."""
     return np.where(np.concatenate(bindings_in_use(level)), env.action_adapter.choices, 1)
 
 
-def random_plans(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
-    """Draws uniform random actions, a new one at every step: int8 `[count, STEPS, bindings]`."""
-    return rng.integers(0, sizes, (count, STEPS, len(sizes))).astype(np.int8)
+def random_sequences(rng: np.random.Generator, choices: np.ndarray, count: int) -> np.ndarray:
+    """Draws uniform random actions, anew at every step: int8 `[count, STEPS, bindings]`."""
+    return rng.integers(0, choices, (count, STEPS, len(choices))).astype(np.int8)
 
 
-def shooting_plans(rng: np.random.Generator, sizes: np.ndarray, count: int) -> np.ndarray:
-    """Draws plans that hold actions for a while, each with its own duration and preferences."""
-    plans = np.zeros((count, STEPS, len(sizes)), np.int8)
+def held_sequences(rng: np.random.Generator, choices: np.ndarray, count: int) -> np.ndarray:
+    """Draws sequences that hold each action for a while: int8 `[count, STEPS, bindings]`.
+
+    Every sequence has its own holding time, 1 .. 90 steps, and its own probabilities of the values.
+    """
+    sequences = np.zeros((count, STEPS, len(choices)), np.int8)
     hold = np.rint(2 ** rng.uniform(0, 6.5, count)).astype(int)
     for row in range(count):
         segments = -(-STEPS // hold[row])
-        for column, size in enumerate(sizes):
-            preference = rng.dirichlet(np.full(size, 0.6))
-            values = rng.choice(size, segments, p=preference)
-            plans[row, :, column] = np.repeat(values, hold[row])[:STEPS]
-        shift = rng.integers(0, hold[row])
-        plans[row] = np.roll(plans[row], shift, axis=0)
-    return plans
+        for column, size in enumerate(choices):
+            probabilities = rng.dirichlet(np.full(size, 0.6))
+            values = rng.choice(size, segments, p=probabilities)
+            sequences[row, :, column] = np.repeat(values, hold[row])[:STEPS]
+        sequences[row] = np.roll(sequences[row], rng.integers(0, hold[row]), axis=0)
+    return sequences
 
 
-def entropy_plans(rng: np.random.Generator, elites: np.ndarray, sizes: np.ndarray, count: int) -> np.ndarray:
-    """Draws plans from the elites' frequencies, piece by piece: the cross-entropy method."""
-    hold = int(rng.choice([4, 8, 16]))
-    pieces = STEPS // hold
-    plans = np.zeros((count, STEPS, elites.shape[2]), np.int8)
-    for column, size in enumerate(sizes):
-        values = elites[:, :, column].reshape(len(elites), pieces, hold)
-        share = np.stack([(values == v).mean((0, 2)) for v in range(size)], -1)
-        bound = np.cumsum(0.95 * share + 0.05 / size, axis=-1)
-        drawn = (rng.random((count, pieces, 1)) > bound[None]).sum(-1)
-        plans[:, :, column] = np.repeat(np.minimum(drawn, size - 1), hold, axis=1)
-    return plans
-
-
-def mutated_plans(
-    rng: np.random.Generator, elites: np.ndarray, ends: np.ndarray, sizes: np.ndarray, count: int
+def cross_entropy_sequences(
+    rng: np.random.Generator, elites: np.ndarray, choices: np.ndarray, count: int
 ) -> np.ndarray:
-    """Changes elites: a few pieces are drawn anew, shifted, or taken from another elite.
+    """Draws sequences from the frequencies of the elites' values, segment by segment.
 
     Args:
-      ends: steps after which each elite's episode was over, so that pieces fall where they matter.
+      rng: random generator.
+      elites: int8 `[n, STEPS, bindings]`.
+      choices: int `[bindings]`, values of each binding.
+      count: number of sequences.
+
+    Returns:
+      int8 `[count, STEPS, bindings]`.
     """
-    parents = rng.integers(0, len(elites), count)
-    plans, used = elites[parents].copy(), np.flatnonzero(sizes > 1)
+    hold = int(rng.choice([4, 8, 16]))
+    segments = STEPS // hold
+    sequences = np.zeros((count, STEPS, elites.shape[2]), np.int8)
+    for column, size in enumerate(choices):
+        values = elites[:, :, column].reshape(len(elites), segments, hold)
+        frequency = np.stack([(values == v).mean((0, 2)) for v in range(size)], -1)
+        bound = np.cumsum(0.95 * frequency + 0.05 / size, axis=-1)
+        drawn = (rng.random((count, segments, 1)) > bound[None]).sum(-1)
+        sequences[:, :, column] = np.repeat(np.minimum(drawn, size - 1), hold, axis=1)
+    return sequences
+
+
+def mutated_sequences(
+    rng: np.random.Generator, elites: Elites, choices: np.ndarray, count: int
+) -> np.ndarray:
+    """Draws elites with a few segments redrawn, shifted, or taken from another elite.
+
+    Segments begin before the end of the elite's episode, where they matter.
+
+    Returns:
+      int8 `[count, STEPS, bindings]`.
+    """
+    parents = rng.integers(0, len(elites.actions), count)
+    sequences, used = elites.actions[parents].copy(), np.flatnonzero(choices > 1)
     for row in range(count):
         for _ in range(rng.integers(1, 5)):
-            first = rng.integers(0, max(ends[parents[row]], 1))
+            first = rng.integers(0, max(elites.lengths[parents[row]], 1))
             width = int(2 ** rng.uniform(0, 6.5))
-            piece = slice(first, first + width)
+            segment = slice(first, first + width)
             kind = rng.random()
             if kind < 0.7:
                 column = rng.choice(used)
-                plans[row, piece, column] = rng.integers(0, sizes[column])
+                sequences[row, segment, column] = rng.integers(0, choices[column])
             elif kind < 0.85:
-                plans[row, piece] = elites[rng.integers(0, len(elites)), piece]
+                sequences[row, segment] = elites.actions[rng.integers(0, len(elites.actions)), segment]
             else:
-                plans[row, first:] = np.roll(plans[row, first:], rng.integers(-6, 7), axis=0)
-    return plans
+                sequences[row, first:] = np.roll(sequences[row, first:], rng.integers(-6, 7), axis=0)
+    return sequences
 
 
 def robustness(
-    env: kx.Environment, level: kx.Level, plans: np.ndarray, seed: int = 0, limit: int = STEPS
+    env: kx.Environment, level: kx.Level, actions: np.ndarray, seed: int = 0, limit: int = STEPS
 ) -> np.ndarray:
-    """Returns the share of perturbed starts from which each plan `[n, STEPS, bindings]` solves a level.
+    """Measures from which share of perturbed starts sequences solve a level.
 
     Args:
-      limit: environment steps in which it must.
+      env: environment of `search_environment`.
+      level: one level.
+      actions: int8 `[n, STEPS, bindings]`.
+      seed: seed of the perturbations.
+      limit: environment steps in which a sequence must solve it.
+
+    Returns:
+      float `[n]`, 0 .. 1.
     """
     starts = perturbed(level, NUM_PERTURBED, seed)
-    levels = jax.tree.map(lambda value: np.tile(value, (len(plans), *[1] * (value.ndim - 1))), starts)
-    played = play(env, levels, np.repeat(plans, NUM_PERTURBED, axis=0), limit)
-    return np.asarray(played.solved).reshape(-1, NUM_PERTURBED).mean(1)
+    levels = jax.tree.map(lambda value: np.tile(value, (len(actions), *[1] * (value.ndim - 1))), starts)
+    results = play(env, levels, np.repeat(actions, NUM_PERTURBED, axis=0), limit)
+    return np.asarray(results.solved).reshape(-1, NUM_PERTURBED).mean(1)
 
 
-def score_of(played: EpisodeResults) -> np.ndarray:
+def episode_scores(results: EpisodeResults) -> np.ndarray:
     """Scores episodes: solved ones by their length, others by the distance of green and blue."""
-    near = -(0.7 * played.closest + 0.3 * played.final) - FAILURE_COST * (played.outcome == -1)
-    return np.where(played.outcome == 1, 1000.0 - played.length, near)
+    distance = CLOSEST_WEIGHT * results.closest + FINAL_WEIGHT * results.final
+    return np.where(results.solved, 1000.0 - results.length, -distance - FAILURE_COST * results.failed)
+
+
+def _proposals(
+    rng: np.random.Generator, elites: Elites | None, choices: np.ndarray, count: int, first: bool
+) -> np.ndarray:
+    """Draws the sequences of one round: int8 `[count, STEPS, bindings]`."""
+    if elites is None:
+        sequences = held_sequences(rng, choices, count)
+    else:
+        part = count // 4
+        sequences = np.concatenate(
+            [
+                cross_entropy_sequences(rng, elites.actions, choices, part),
+                held_sequences(rng, choices, part),
+                mutated_sequences(rng, elites, choices, count - 2 * part),
+            ]
+        )
+    if first:
+        sequences[0] = 0  # the no-op sequence
+    return sequences
+
+
+def _most_robust(
+    rng: np.random.Generator,
+    env: kx.Environment,
+    level: kx.Level,
+    actions: np.ndarray,
+    results: EpisodeResults,
+) -> tuple[np.ndarray, float]:
+    """Chooses among sequences that solved the level the one that is most robust, as far as it is needed.
+
+    Returns:
+      int8 `[steps, bindings]`, and its share of perturbed starts.
+    """
+    solved = np.flatnonzero(results.solved)
+    picked = rng.permutation(solved)[: batch_size(env) // NUM_PERTURBED]
+    lengths = np.asarray(results.length)[picked]
+    candidates = actions[picked].copy()
+    for candidate, length in zip(candidates, lengths, strict=True):
+        candidate[length:] = 0
+    # Time out shortly after the last action: failures would take most of the time.
+    limit = min(int(lengths.max()) + MARGIN_STEPS, STEPS)
+    shares = robustness(env, level, candidates, limit=limit)
+    top = int(np.argmax(shares))
+    return candidates[top][: lengths[top]], float(shares[top])
+
+
+def _best(elites: Elites | None, actions: np.ndarray, results: EpisodeResults) -> Elites:
+    """Adds the sequences of a round to the elites, and keeps the best."""
+    new = Elites(actions, episode_scores(results), np.asarray(results.length))
+    both = new if elites is None else Elites(*map(np.concatenate, zip(elites, new, strict=True)))
+    order = np.argsort(-both.scores, kind="stable")[:NUM_ELITES]
+    return Elites(both.actions[order], both.scores[order], both.lengths[order])
 
 
 def search(
@@ -154,83 +277,61 @@ def search(
     limit: int = STEPS,
     report: Callable[[str], None] = lambda text: None,
 ) -> SearchResult:
-    """Searches for a plan that solves a level, and prefers a robust one.
+    """Searches for a sequence that solves a level, and prefers one that also solves perturbed starts.
 
     Args:
-      rounds: maximum number of batches of episodes.
-      limit: environment steps of a plan.
-      report: function that receives a line of progress after every round.
+      env: environment of `search_environment`, of the level's size.
+      level: one level.
+      rounds: batches of episodes, at most.
+      seed: seed of the search.
+      limit: environment steps of a sequence, at most.
+      report: called with one line of progress after every round.
     """
-    rng, batch, sizes = np.random.default_rng(seed), batch_of(env), choices(env, level)
-    pool, scores, ends = None, np.zeros(0), np.zeros(0, int)
-    best, best_share, episodes_played, closest, after = None, -1.0, 0, np.inf, 0
+    rng, batch, choices = np.random.default_rng(seed), batch_size(env), num_choices(env, level)
+    elites: Elites | None = None
+    solution: np.ndarray | None = None
+    share, episodes, closest, after = -1.0, 0, np.inf, 0
     for number in range(rounds):
-        if number < SHOOTING_ROUNDS or pool is None:
-            plans = shooting_plans(rng, sizes, batch)
-        else:
-            half = batch // 4
-            plans = np.concatenate(
-                [
-                    entropy_plans(rng, pool, sizes, half),
-                    shooting_plans(rng, sizes, half),
-                    mutated_plans(rng, pool, ends, sizes, batch - 2 * half),
-                ]
-            )
-        if number == 0:
-            plans[0] = 0  # check the no-op first
+        drawn_from = elites if number >= RANDOM_ROUNDS else None
+        actions = _proposals(rng, drawn_from, choices, batch, first=number == 0)
         # Time limits alternate: an episode that comes to nothing costs half as much.
-        played = play(env, level, plans, min(limit, SHORT) if number % 2 == 0 else limit)
-        if number == 0 and played.outcome[0] == 1:
-            return SearchResult(plans[0], 0.0, 1, 0.0, True)
-        closest = min(closest, float(played.closest.min()))
-        solved = np.flatnonzero(played.outcome == 1)
-        if best is None:
-            episodes_played += batch if not len(solved) else int(solved[0]) + 1
+        results = play(env, level, actions, min(limit, SHORT_STEPS) if number % 2 == 0 else limit)
+        if number == 0 and results.solved[0]:
+            return SearchResult(actions[0], 0.0, 1, 0.0, noop_solves=True)
+        closest = min(closest, float(results.closest.min()))
+        solved = np.flatnonzero(results.solved)
+        if solution is None:
+            episodes += int(solved[0]) + 1 if len(solved) else batch
         if len(solved):
-            picked = rng.permutation(solved)[: batch // NUM_PERTURBED]
-            ended = plans[picked].copy()
-            for plan, length in zip(ended, played.length[picked], strict=True):
-                plan[length:] = 0
-            # Time out shortly after the last action: failures would take most of the time.
-            patience = min(int(played.length[picked].max()) + 8, STEPS)
-            shares = robustness(env, level, ended, limit=patience)
-            top = int(np.argmax(shares))
-            if shares[top] > best_share:
-                best, best_share = ended[top][: played.length[picked[top]]], float(shares[top])
-        report(f"round {number + 1}: {len(solved)} solved, closest {closest:.2f} m, robust {best_share:.2f}")
-        after += best is not None
-        if best_share >= ENOUGH or after > 8:
+            candidate, its_share = _most_robust(rng, env, level, actions, results)
+            if its_share > share:
+                solution, share = candidate, its_share
+        report(
+            f"round {number + 1}: {len(solved)} of {batch} solved, closest {closest:.2f} m"
+            + (f", robustness {share:.2f}" if solution is not None else "")
+        )
+        after += solution is not None
+        if share >= ROBUST_ENOUGH or after > ROUNDS_AFTER:
             break
-        pool, scores, ends = _elites(pool, scores, ends, plans, score_of(played), played.length)
-    return SearchResult(best, max(best_share, 0.0), episodes_played, closest, False)
+        elites = _best(elites, actions, results)
+    return SearchResult(solution, max(share, 0.0), episodes, closest)
 
 
-def _elites(pool, scores, ends, plans, new, lengths):
-    """Keeps the best plans so far, with their scores and lengths."""
-    if pool is not None:
-        plans, new = np.concatenate([pool, plans]), np.concatenate([scores, new])
-        lengths = np.concatenate([ends, lengths])
-    order = np.argsort(-new, kind="stable")[:ELITES]
-    return plans[order], new[order], lengths[order]
+def baseline(env: kx.Environment, level: kx.Level, episodes: int = 1024, seed: int = 1) -> BaselineResult:
+    """Plays the no-op sequence once, and uniform random actions in all other episodes.
+
+    Args:
+      env: environment of `search_environment`, of the level's size.
+      level: one level.
+      episodes: number of episodes, that of the no-op included.
+      seed: seed of the actions.
+    """
+    actions = random_sequences(np.random.default_rng(seed), num_choices(env, level), episodes)
+    actions[0] = 0
+    solved = np.asarray(play(env, level, actions).solved)
+    return BaselineResult(bool(solved[0]), float(solved[1:].mean()), episodes - 1)
 
 
-@dataclasses.dataclass(frozen=True)
-class RandomPlay:
-    """Results of the no-op and of random actions."""
-
-    noop_solves: bool
-    random_solve_rate: float
-    random_episodes: int
-
-
-def play_randomly(env: kx.Environment, level: kx.Level, episodes: int = 1024, seed: int = 1) -> RandomPlay:
-    """Plays one episode of the no-op, and uniform random actions in all others."""
-    plans = random_plans(np.random.default_rng(seed), choices(env, level), episodes)
-    plans[0] = 0
-    solved = play(env, level, plans).outcome == 1
-    return RandomPlay(bool(solved[0]), float(solved[1:].mean()), episodes - 1)
-
-
-def solves(env: kx.Environment, level: kx.Level, solution: list[list[int]]) -> bool:
-    """Checks that a solution solves a level."""
-    return bool(play(env, level, padded_actions(solution, STEPS)[None]).outcome[0] == 1)
+def solves(env: kx.Environment, level: kx.Level, actions: Sequence[Sequence[int]] | np.ndarray) -> bool:
+    """Tells whether a sequence of multi-discrete actions `[steps, bindings]` solves a level."""
+    return bool(play(env, level, padded_actions(actions, STEPS)[None]).solved[0])
