@@ -1,0 +1,172 @@
+"""Functions of whole batches behind `vmap`: one batching rule, derivatives, and blocks for CPU caches."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.custom_batching import custom_vmap
+
+SIMD_LANES = 32  # a block is a multiple of this, so that vector instructions leave no remainder
+
+
+def natively_batched(
+    fn: Callable,
+    *,
+    shared: Sequence[int] = (),
+    vmap_shared: bool = False,
+    block: float | None = None,
+    derivative_of: Callable | None = None,
+) -> Callable:
+    """Turns a function of a batch into a function of one example.
+
+        paint = natively_batched(paint_batch)  # paint_batch: float [B, 3] -> float [B, 8, 8]
+        paint(color)                           # float [3] -> float [8, 8]
+        jax.vmap(jax.vmap(paint))(colors)      # float [2, 5, 3]: one call of paint_batch with [10, 3]
+
+    `jax.vmap` of the result, nested or not, calls `fn` once with all examples in one flat batch; a call
+    without `vmap` is a batch of one. The result has derivatives of any order and mode, inside and outside of
+    `vmap`: they are those of `derivative_of`, mapped by the ordinary `jax.vmap`. It is made once for a set of
+    static arguments (`functools.cache`), since it keeps what it has built.
+
+    Args:
+      fn: pure function of positional pytrees whose arrays have a leading axis `[B]`, to a pytree of arrays
+        that all have it.
+      shared: positions of arguments that need no batch axis, such as parameters. A leaf of such an argument
+        reaches `fn` without one unless it is mapped over; then it has shape `[B, ...]`.
+      vmap_shared: when a shared leaf is mapped over, call `fn` through `jax.vmap` with batches of one example
+        instead (slow), so that shared leaves never have a batch axis.
+      block: number of examples whose arrays fit a CPU's cache. On a CPU, larger batches are processed one
+        block of about that size after another. None: always as a whole.
+      derivative_of: function to differentiate in place of `fn`, with the same values.
+
+    Returns:
+      Function of the same arguments without batch axis; `shared` ones may be Python scalars.
+    """
+    smooth = fn if derivative_of is None else derivative_of
+
+    @functools.cache
+    def of_leaves(structure: Any, is_shared: tuple[bool, ...]) -> Callable:
+        def apply(function, *leaves):
+            return function(*jax.tree.unflatten(structure, leaves))
+
+        def of_one(function, *leaves):
+            batch = [v if common else v[None] for v, common in zip(leaves, is_shared, strict=True)]
+            return jax.tree.map(lambda value: value[0], apply(function, *batch))
+
+        @functools.cache
+        def of_batch(has_axis: tuple[bool, ...]) -> Callable:
+            """The function of a batch; `has_axis` tells which leaves have the batch axis."""
+
+            @custom_vmap
+            def many(*leaves):
+                if vmap_shared and any(c and has for c, has in zip(is_shared, has_axis, strict=True)):
+                    axes = [0 if has else None for has in has_axis]
+                    return jax.vmap(functools.partial(of_one, fn), in_axes=axes)(*leaves)
+                return in_blocks(functools.partial(apply, fn), leaves, has_axis, block)
+
+            @many.def_vmap
+            def _(size, batched, *leaves):
+                flags = list(zip(has_axis, batched, strict=True))
+                inner = next(
+                    v.shape[int(outer)] for v, (has, outer) in zip(leaves, flags, strict=True) if has
+                )
+                flat = [_merge_axes(v, size, inner, *flag) for v, flag in zip(leaves, flags, strict=True)]
+                out = of_batch(tuple(has or outer for has, outer in flags))(*flat)
+                out = jax.tree.map(lambda v: v.reshape(size, inner, *v.shape[1:]), out)
+                return out, jax.tree.map(lambda _: True, out)
+
+            return many
+
+        @custom_vmap
+        def one(*leaves):
+            return of_one(fn, *leaves)
+
+        @one.def_vmap
+        def _(size, batched, *leaves):
+            has_axis = tuple(has or not common for has, common in zip(batched, is_shared, strict=True))
+            widen = lambda v: jnp.broadcast_to(v, (size, *jnp.shape(v)))
+            flags = zip(leaves, batched, has_axis, strict=True)
+            out = of_batch(has_axis)(*(widen(v) if wants and not has else v for v, has, wants in flags))
+            return out, jax.tree.map(lambda _: True, out)
+
+        # A function with a batching rule of its own has no derivative in reverse mode.
+        differentiable = jax.custom_jvp(one)
+        differentiable.defjvp(
+            lambda primals, tangents: jax.jvp(functools.partial(of_one, smooth), primals, tangents)
+        )
+        return differentiable
+
+    @functools.wraps(fn)
+    def call(*args):
+        leaves, structure = jax.tree.flatten(args)
+        is_shared = tuple(i in shared for i, arg in enumerate(args) for _ in jax.tree.leaves(arg))
+        return of_leaves(structure, is_shared)(*leaves)
+
+    return call
+
+
+def _merge_axes(value: jax.Array, size: int, inner: int, has: bool, outer: bool) -> jax.Array:
+    """Merges the axis `[size]` of an outer `vmap` into the batch axis `[inner]`; a value may lack either."""
+    if not has and not outer:
+        return value
+    value = value if outer else value[None]
+    value = value if has else value[:, None]
+    rest = value.shape[2:]
+    return jnp.broadcast_to(value, (size, inner, *rest)).reshape(size * inner, *rest)
+
+
+def _block_size(batch: int, block: float | None) -> int:
+    """Examples that are processed at once."""
+    if block is None or jax.default_backend() != "cpu":
+        return batch
+    blocks = max(round(batch / block), 1)
+    return batch if blocks == 1 else min(-(-batch // blocks // SIMD_LANES) * SIMD_LANES, batch)
+
+
+def in_blocks(fn: Callable, args: Any, has_axis: Any, block: float | None, axis: int = 0) -> Any:
+    """Calls `fn(*args)`, on a CPU one block of the batch after another.
+
+    Args:
+      fn: function of batches along `axis`, to a pytree of arrays that have that axis.
+      args: its arguments.
+      has_axis: tree of bools like `args`, telling which leaves have the batch axis.
+      block: number of examples whose arrays fit a CPU's cache; None for one block.
+      axis: batch axis, 0 or -1.
+    """
+    arrays = zip(jax.tree.leaves(args), jax.tree.leaves(has_axis), strict=True)
+    batch = next(value.shape[axis] for value, has in arrays if has)
+    size = _block_size(batch, block)
+    if size == batch:
+        return fn(*args)
+
+    def zeros(args):
+        return jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(compute, args))
+
+    def compute(args):
+        return fn(*args)
+
+    def one_block(index):
+        """Index of the block's first example, and the block's result."""
+        start = jnp.minimum(index * size, batch - size)  # the last block may overlap the one before
+        cut = lambda value: jax.lax.dynamic_slice_in_dim(value, start, size, axis)
+        part = jax.tree.map(lambda value, has: cut(value) if has else value, args, has_axis)
+        # Always true, but not to the compiler: a branch gets the block as arrays of its own, where otherwise
+        # every kernel that reads it would cut the batch anew.
+        return start, jax.lax.cond(start >= 0, compute, zeros, part)
+
+    def visit(index, filled):
+        start, parts = one_block(index)
+        put = functools.partial(jax.lax.dynamic_update_slice_in_dim, start_index=start, axis=axis)
+        return jax.tree.map(put, filled, parts)
+
+    def empty(part):
+        shape = list(part.shape)
+        shape[axis] = batch
+        return jnp.empty(shape, part.dtype)
+
+    filled = jax.tree.map(empty, jax.eval_shape(one_block, 0)[1])
+    return jax.lax.fori_loop(0, -(-batch // size), visit, filled)
