@@ -87,9 +87,17 @@ class SFL:
         fresh = self.num_envs - self.num_replayed
         rows = fresh + self.num_candidates
         size = max(-(-fresh // 2), -(-rows // 8))
-        numbers = (self.env.size, self.generator, self.env_params.sim)
-        options = {"frame_skip": self.env.frame_skip, "round_size": size, "wanted": wanted}
-        return sample_filtered_levels(key, rows, *numbers, **options)[0]
+        levels, _ = sample_filtered_levels(
+            key,
+            rows,
+            self.env.size,
+            self.generator,
+            env=self.env,
+            env_params=self.env_params,
+            round_size=size,
+            wanted=wanted,
+        )
+        return levels
 
     def refresh(
         self, key: jax.Array, policy: Policy, params: Any, state: SFLState, candidates: kx.Level

@@ -41,10 +41,6 @@ def _if(done: jax.Array, new: Level, old: Level) -> Level:
     return jax.tree.map(lambda a, b: jnp.where(done, a, b), new, old)
 
 
-def _stack(*numbers) -> jax.Array:
-    return jnp.stack([jnp.asarray(number, jnp.float32) for number in numbers])
-
-
 def _with_labels(level: Level, sim: jax2d.SimState, **changes) -> Level:
     return dataclasses.replace(level, sim=sim, labels=dataclasses.replace(level.labels, **changes))
 

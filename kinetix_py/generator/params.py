@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 import jax
+import jax.numpy as jnp
 
 Number = jax.Array | float
 
@@ -13,10 +14,11 @@ Number = jax.Array | float
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class GeneratorParams:
-    """Numbers of the level distribution: traced, so changing one never recompiles. Scalars.
+    """Numbers of the level distribution: traced, so changing one never recompiles.
 
-    Chances are in 0 .. 1; weights are at least 0 and relative to those named beside them. Ranges are
-    uniform. Nothing is checked, since the values may be traced.
+    Each is a scalar, or `[batch]` where the levels of a batch differ (`jax.vmap` of `sample_level`). Chances
+    are in 0 .. 1; weights are at least 0 and relative to those named beside them. Ranges are uniform. Nothing
+    is checked, since the values may be traced.
     """
 
     red_floor_chance: Number = 0.08
@@ -41,13 +43,13 @@ class GeneratorParams:
     """Weight of a free shape in such a slot."""
     no_shape_weight: Number = 0.30
     """Weight of leaving such a slot empty."""
-    num_proposals: Number = 8.0
-    """Proposals of a shape among which the one with fewest contacts is taken, 1 .. 8."""
+    num_candidates: Number = 8.0
+    """Candidates for a shape among which the one with fewest contacts is taken, 1 .. 8."""
     small_scene_bodies: Number = 7.0
-    """Specs with at most so many body slots have one proposal and no static free shape."""
+    """Sizes with at most so many body slots have one candidate and no static free shape."""
 
     circle_chance: Number = 0.5
-    """Chance that a proposed shape is a circle, while there are slots of both kinds."""
+    """Chance that a candidate is a circle, while there are slots of both kinds."""
     triangle_chance: Number = 0.0
     """Chance that a polygon is a triangle."""
     many_vertices_chance: Number = 0.0
@@ -74,7 +76,7 @@ class GeneratorParams:
     bottom_margin: Number = 0.4
     """How far free shapes stay from the scene's bottom edge, beyond their reach from the center [m]."""
     own_half_chance: Number = 0.5
-    """Chance that green is proposed within the left half; and that blue is within the right half."""
+    """Chance that green is placed within the left half; and that blue is within the right half."""
     static_chance: Number = 0.02
     """Chance that a free shape without mass would be static ..."""
     static_chance_per_mass: Number = 4.0
@@ -82,12 +84,12 @@ class GeneratorParams:
     max_static_chance: Number = 1.0
     """Its upper bound."""
     low_static_chance: Number = 0.6
-    """Chance that an static shape with a role is moved from the upper half, if there, to the lower."""
+    """Chance that a static shape with a role is moved from the upper half, if there, to the lower."""
     red_weight: Number = 1 / 3
     """Weight of red against no role (1) for a shape that may be red; at most one is, the floor included."""
 
     static_target_weight: Number = 0.05
-    """Weight of joining a shape to an static one; a movable one has 1."""
+    """Weight of joining a shape to a static one; a movable one has 1."""
     circle_target_chance: Number = 0.5
     """Chance of joining a shape to a circle, while there are circles and polygons to join it to."""
     max_polygon_joints: Number = 2.0
@@ -96,12 +98,12 @@ class GeneratorParams:
     """The same for a circle."""
     min_protrusion: Number = 0.05
     """How far two joined shapes should stick out of each other when turned about the joint [m] ..."""
-    hidden_cost: Number = 10.0
-    """... and the cost of a proposal where they do not, in contacts."""
+    enclosed_cost: Number = 10.0
+    """... and the cost of a candidate where they do not, in contacts."""
     num_always_revolute: Number = 2.0
     """So many first joints are revolute."""
     revolute_chance: Number = 0.5
-    """Chance that each further joint is revolute; else it is fixed."""
+    """Chance that each further joint is revolute; else it is a weld."""
     motor_chance: Number = 0.8
     """Chance that a revolute joint has a motor."""
     motor_auto_chance: Number = 0.0
@@ -133,3 +135,8 @@ class GeneratorParams:
     """... times a factor between this ..."""
     max_thruster_factor: Number = 2.0
     """... and this."""
+
+    def at_rank(self, rank: int) -> GeneratorParams:
+        """The same numbers, shaped to go with batch-last arrays of a rank: `[batch] -> [1, .., batch]`."""
+        widen = lambda value: jnp.reshape(value, (1,) * (rank - 1) + (-1,))
+        return jax.tree.map(lambda value: widen(value) if jnp.ndim(value) else value, self)

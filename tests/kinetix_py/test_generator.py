@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 import jax2d
+import kinetix_py as kx
 from jax2d.geometry import polygon_mass
 from jax2d.pairs import contact_pairs
-from kinetix_py.generator import overlap
-from kinetix_py.generator.filters import filter_levels, noop_outcome, noop_solves, sample_filtered_levels
+from kinetix_py.generator import shapes
+from kinetix_py.generator.candidates import is_enclosed, sample_candidates
+from kinetix_py.generator.distribution import generate_levels
+from kinetix_py.generator.draws import CandidateDraws, num_uniforms
+from kinetix_py.generator.filters import noop_outcome, noop_solves, sample_filtered_levels
 from kinetix_py.generator.params import GeneratorParams
-from kinetix_py.generator.placement import Target, is_hidden
-from kinetix_py.generator.plan import PROPOSAL_DRAWS, num_uniforms
-from kinetix_py.generator.proposals import propose
-from kinetix_py.generator.sample import grow_levels, sample_level, sample_levels
-from kinetix_py.generator.shapes import corners, polygon_area
-from kinetix_py.generator.table import free_slots
+from kinetix_py.generator.sample import sample_level, sample_levels
+from kinetix_py.generator.scene import Body, free_slots
 from kinetix_py.levels.level import validate_level
 from kinetix_py.roles import BLUE, GREEN, RED
 from kinetix_py.sizes import SIZES, LevelSize
@@ -34,8 +34,9 @@ NUM_LEVELS = 2048
 
 
 @functools.cache
-def drawn(size):
-    return sample_levels(jax.random.key(1), NUM_LEVELS, SIZES[size], GeneratorParams())
+def drawn(size, **params):
+    """One batch a size for all tests, and one program: parameters are traced."""
+    return sample_levels(jax.random.key(1), NUM_LEVELS, SIZES[size], GeneratorParams(**params))
 
 
 def check_all(levels):
@@ -53,16 +54,15 @@ def test_levels_are_valid(size):
 @needs_reference
 @pytest.mark.parametrize("size", SIZES)
 def test_structure_agrees_with_the_reference(size):
-    assert_close(means_of(structure(drawn(size), SIZES[size])), reference(size))
+    assert_close(means_of(structure(drawn(size))), reference(size))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_rules_of_every_level(size):
     levels = jax.device_get(drawn(size))
-    size = levels.size
     role, sim = levels.labels.role, levels.sim
     free = sim.active.copy()
-    free[:, : size.num_walls] = False
+    free[:, : levels.size.num_walls] = False
     count = lambda which: ((role == which) & sim.active).sum(axis=1)
     assert (count(GREEN) == 1).all()
     assert (count(BLUE) == 1).all()
@@ -103,8 +103,8 @@ def test_joined_shapes_meet_at_their_anchors():
 
 
 def test_free_shapes_are_inside_the_room():
-    params = GeneratorParams(joined_shape_weight=0.0, motor_only_weight=0.0, motor_and_thruster_weight=0.0)
-    sim = jax.device_get(sample_levels(jax.random.key(4), 256, SIZES["m"], params)).sim
+    no_joints = {"joined_shape_weight": 0.0, "motor_only_weight": 0.0, "motor_and_thruster_weight": 0.0}
+    sim = jax.device_get(drawn("m", **no_joints)).sim
     assert not sim.joints.active.any()
     corners_x = sim.position[:, :6, None, 0] + (
         np.cos(sim.rotation[:, :6, None]) * sim.vertices[..., 0]
@@ -114,39 +114,29 @@ def test_free_shapes_are_inside_the_room():
     assert inside[:, 4:][sim.active[:, 4:6]].all()
 
 
-def test_a_level_depends_on_its_key_alone():
-    size, params = SIZES["m"], GeneratorParams()
-    many = sample_levels(jax.random.key(3), 5, size, params)
-    again = sample_levels(jax.random.key(3), 5, size, params)
-    keys = jax.random.split(jax.random.key(3), 5)
-    alone = sample_level(keys[2], size, params)
-    for value, same, one in zip(*map(jax.tree.leaves, (many, again, alone)), strict=True):
-        np.testing.assert_array_equal(value, same)
-        np.testing.assert_allclose(value[2], one, rtol=1e-5, atol=1e-6)
-    positions = np.asarray(many.sim.position)[:, SIZES["m"].walls :]
-    assert len(np.unique(positions.reshape(5, -1), axis=0)) == 5
-
-
-def test_parameters_may_be_batched():
-    size, keys = SIZES["s"], jax.random.split(jax.random.key(0), 2)
+def test_a_level_depends_on_its_key_and_parameters_alone():
+    """Drawn by itself or in a batch, whatever the parameters of the other levels."""
+    size, chances = SIZES["m"], jnp.array([0.0, 1.0, 0.08])
+    keys = jax.random.split(jax.random.key(1), NUM_LEVELS)[:3]
     draw = lambda key, chance: sample_level(key, size, GeneratorParams(red_floor_chance=chance))
-    levels = jax.jit(jax.vmap(draw))(keys, jnp.array([0.0, 1.0]))
-    assert levels.labels.role[:, 0].tolist()[1] == RED
-    assert levels.labels.role[0, 0] != RED
+    together = jax.jit(jax.vmap(draw))(keys, chances)
+    assert together.labels.role[1, 0] == RED
+    assert together.labels.role[0, 0] != RED
+    alone = jax.jit(draw)(keys[1], 1.0)
+    unlike = jax.tree.map(lambda value: value[:3], drawn("m"))
+    for value, one, other in zip(*map(jax.tree.leaves, (together, alone, unlike)), strict=True):
+        np.testing.assert_allclose(value[1], one, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(value[2], other[2], rtol=1e-5, atol=1e-6)
+    positions = np.asarray(drawn("m").sim.position)[:, size.num_walls :].reshape(NUM_LEVELS, -1)
+    assert len(np.unique(positions, axis=0)) == NUM_LEVELS
 
 
-def test_one_trace_whatever_the_parameters():
-    traces = []
-
-    @jax.jit
-    def draw(key, params):
-        traces.append(1)
-        return sample_levels(key, 4, SIZES["s"], params)
-
-    for name in ("max_radius", "red_floor_chance", "num_proposals"):
-        value = getattr(GeneratorParams(), name) / 2
-        draw(jax.random.key(0), dataclasses.replace(GeneratorParams(), **{name: value}))
-    assert len(traces) == 1
+def test_one_program_whatever_the_parameters():
+    drawn("s")
+    programs = sample_levels._cache_size()
+    for name in ("max_radius", "red_floor_chance", "num_candidates"):
+        drawn("s", **{name: getattr(GeneratorParams(), name) / 2})
+    assert sample_levels._cache_size() == programs
 
 
 @pytest.mark.parametrize("chances", [(1.0, 0.0), (0.0, 1.0), (0.3, 0.4)])
@@ -165,8 +155,8 @@ def test_other_polygons(chances):
     "changes",
     [
         {"num_joints": 0},
-        {"num_thrusters": 0, "num_circles": 0, "num_polygons": 7},
-        {"num_walls": 0, "max_vertices": 3},
+        pytest.param({"num_thrusters": 0, "num_circles": 0, "num_polygons": 7}, marks=pytest.mark.slow),
+        pytest.param({"num_walls": 0, "max_vertices": 3}, marks=pytest.mark.slow),
         pytest.param({"num_thrusters": 0}, marks=pytest.mark.slow),
         pytest.param({"num_joints": 0, "num_thrusters": 0}, marks=pytest.mark.slow),
         pytest.param({"num_polygons": 4}, marks=pytest.mark.slow),
@@ -190,8 +180,9 @@ def test_extreme_draws_are_valid():
     """Uniforms at both ends of their range."""
     size = SIZES["s"]
     rows = num_uniforms(free_slots(size))
-    ends = jnp.stack([jnp.zeros(rows), jnp.full(rows, 1 - 2.0**-24)])
-    check_all(jax.jit(grow_levels, static_argnames="size")(ends, GeneratorParams(), size))
+    ends = jnp.stack([jnp.zeros(rows), jnp.full(rows, 1 - 2.0**-24)], axis=1)
+    levels = jax.jit(generate_levels, static_argnames="size")(ends, GeneratorParams(), size)
+    check_all(jax.tree.map(lambda value: jnp.moveaxis(value, -1, 0), levels))
 
 
 def drawn_and_filtered(blue_floor_chance):
@@ -205,21 +196,26 @@ def test_filtered_levels_are_not_solved_by_doing_nothing():
     assert passed.all()
     assert not noop_solves(levels).any()
     check_all(levels)
-    unfiltered = jax.tree.map(lambda value: value[:64], drawn("s"))
-    solved = np.asarray(noop_solves(unfiltered))
+    solved = np.asarray(noop_solves(jax.tree.map(lambda value: value[:64], drawn("s"))))
     assert 0.05 < solved.mean() < 0.5
-    kept, mask = filter_levels(unfiltered, ~jnp.asarray(solved))
-    assert mask.sum() == (~solved).sum()
-    np.testing.assert_array_equal(kept.labels.role[: mask.sum()], unfiltered.labels.role[~solved])
 
 
-def test_filter_says_when_nothing_is_left():
+def test_rows_that_did_not_pass_hold_unfiltered_levels():
     """A blue floor under every level: doing nothing solves almost all of them."""
     levels, passed = drawn_and_filtered(1.0)
     assert 0 < passed.sum() < 64
-    assert not np.asarray(levels.sim.active)[~np.asarray(passed)].any()
+    check_all(levels)
+    rest = jax.device_get(jax.tree.map(lambda value: value[~np.asarray(passed)], levels))
+    assert (rest.labels.role[:, 0] == BLUE).all()
+    assert ((rest.labels.role == GREEN) & rest.sim.active).any(axis=1).all()
+    assert np.asarray(noop_solves(levels))[~np.asarray(passed)].mean() > 0.5
+
+
+def test_wrong_numbers_of_levels():
     with pytest.raises(ValueError, match="at least 1"):
-        sample_filtered_levels(jax.random.key(0), 0, SIZES["s"])
+        sample_filtered_levels(jax.random.key(0), 0, "s")
+    with pytest.raises(ValueError, match="but the environment is of"):
+        sample_filtered_levels(jax.random.key(0), 1, "s", env=kx.make("m"))
 
 
 @pytest.mark.slow
@@ -232,19 +228,19 @@ def test_one_level_does_nothing_as_in_a_batch():
 
 def box(x, y, half):
     unit = np.array([[1, 1, -1, -1], [1, -1, -1, 1]], np.float32) * half
-    return overlap.outline(jnp.asarray(unit[0] + x), jnp.asarray(unit[1] + y))
+    return shapes.outline(jnp.asarray(unit[0] + x), jnp.asarray(unit[1] + y))
 
 
 def test_contacts_of_known_shapes():
     here = box(0, 0, 1)
-    assert overlap.polygon_contacts(here, box(1.9, 1.5, 1)) == 2
-    assert overlap.polygon_contacts(here, box(2.1, 0, 1)) == 0
+    assert shapes.polygon_contacts(here, box(1.9, 1.5, 1)) == 2
+    assert shapes.polygon_contacts(here, box(2.1, 0, 1)) == 0
     tip = jnp.array([0.9, 1.9, 2.9, 1.9]), jnp.array([0.0, 1.0, 0.0, -1.0])
-    assert overlap.polygon_contacts(here, overlap.outline(*tip)) == 1
+    assert shapes.polygon_contacts(here, shapes.outline(*tip)) == 1
     # A triangle in four slots: the corner that fills them up is behind a face, but counts once.
     triangle = jnp.array([0.9, 2.0, 2.0, 0.9]), jnp.array([0.0, 1.0, -1.0, 0.0])
-    assert overlap.polygon_contacts(here, overlap.outline(*triangle)) == 1
-    circle = lambda x, y, radius: overlap.circle_overlaps_polygon(*map(jnp.float32, (x, y, radius)), here)
+    assert shapes.polygon_contacts(here, shapes.outline(*triangle)) == 1
+    circle = lambda x, y, radius: shapes.circle_overlaps_polygon(*map(jnp.float32, (x, y, radius)), here)
     assert circle(0, 0, 0.1)
     assert circle(1.5, 0, 0.51)
     assert not circle(1.5, 0, 0.49)
@@ -264,7 +260,7 @@ def test_contacts_are_those_of_the_engine():
     center = sim.position[:, : size.num_polygons, None]
     x = center[..., 0] + jnp.cos(angle) * local_x - jnp.sin(angle) * local_y
     y = center[..., 1] + jnp.sin(angle) * local_x + jnp.cos(angle) * local_y
-    outline = lambda body: overlap.outline(x[:, body].T, y[:, body].T)
+    outline = lambda body: shapes.outline(x[:, body].T, y[:, body].T)
     round_x, round_y = sim.position[:, circles, 0], sim.position[:, circles, 1]
     disc = lambda body: (*(value[:, body - size.num_polygons] for value in (round_x, round_y, sim.radius)),)
     expected, seen = {}, 0
@@ -275,12 +271,12 @@ def test_contacts_are_those_of_the_engine():
             continue
         first, second = sorted((a, b))
         if second < size.num_polygons:
-            got = overlap.polygon_contacts(outline(first), outline(second))
+            got = shapes.polygon_contacts(outline(first), outline(second))
         elif first < size.num_polygons:
-            got = overlap.circle_overlaps_polygon(*disc(second), outline(first))
+            got = shapes.circle_overlaps_polygon(*disc(second), outline(first))
         else:
             (x_a, y_a, r_a), (x_b, y_b, r_b) = disc(first), disc(second)
-            got = overlap.circles_overlap(x_a - x_b, y_a - y_b, r_a + r_b)
+            got = shapes.circles_overlap(x_a - x_b, y_a - y_b, r_a + r_b)
         both = np.asarray(sim.active[:, first] & sim.active[:, second])
         np.testing.assert_array_equal(np.asarray(got)[both].astype(int), counts[both])
         seen += (counts[both] > 0).sum()
@@ -289,33 +285,29 @@ def test_contacts_are_those_of_the_engine():
 
 def test_joined_shapes_should_stick_out_of_each_other():
     """To a box of half sizes 1 and 0.3, at (0.5, 0) of it."""
-    size = dataclasses.replace(SIZES["s"], num_walls=0)
-    draws = {name: jnp.full((1, 1, 1), 0.5) for name in PROPOSAL_DRAWS}
-    middle = jax.tree.map(lambda value: value[0, 0], propose(draws, GeneratorParams(), size.max_vertices))
-    number = lambda value: jnp.full((1,), value, jnp.float32)
-    no = jnp.zeros((1,), bool)
-    target = Target(no, *map(number, (0, 0, 1, 0, 0, 1, 0.3)))
-    at_half = middle._replace(
-        x=number(0.75), anchor_x=number(0), anchor_y=number(0)
-    )  # the draw of 0.5 of -1 .. 1
+    slots, params = free_slots(SIZES["m"]), GeneratorParams()
+    middle = sample_candidates(
+        CandidateDraws(*[jnp.full((1,), 0.5) for _ in CandidateDraws._fields]), params, slots
+    )
+    number, no = lambda value: jnp.full((1,), value, jnp.float32), jnp.zeros((1,), bool)
+    plain = jnp.zeros((1,), jnp.int32)
+    target = Body(*map(number, (0, 0, 0, 1, 0.3, 0)), num_vertices=plain + 4, role=plain, movable=~no)
 
-    def hidden(is_circle, size):
-        sized = at_half._replace(radius=number(size), half_width=number(size), half_height=number(size))
-        return bool(
-            is_hidden(sized, ~no if is_circle else no, target, size.max_vertices, GeneratorParams())[0]
-        )
+    def enclosed(is_circle, size):
+        sized = middle._replace(radius=number(size), half_width=number(size), half_height=number(size))
+        anchor = number(0.5), number(0)
+        return bool(is_enclosed(sized, ~no if is_circle else no, target, anchor, slots, params)[0])
 
     # A circle must be wider than the box is high, 0.3, and must not hide its corners, 1.044 from the center.
-    assert [hidden(True, radius) for radius in (0.34, 0.36, 0.99, 1.0)] == [True, False, False, True]
+    assert [enclosed(True, radius) for radius in (0.34, 0.36, 0.99, 1.0)] == [True, False, False, True]
     # A square about the joint: its corners against the box's side at 0.3; the box's corners are 1.53 away.
-    assert [hidden(False, half) for half in (0.24, 0.25, 1.4, 1.5)] == [True, False, False, True]
+    assert [enclosed(False, half) for half in (0.24, 0.25, 1.4, 1.5)] == [True, False, False, True]
 
 
 def test_red_floors_have_no_red_shape_and_keep_the_sides():
-    params = GeneratorParams(red_floor_chance=1.0, blue_floor_chance=0.0, own_half_chance=1.0)
-    levels = jax.device_get(sample_levels(jax.random.key(5), 256, SIZES["m"], params))
+    levels = jax.device_get(drawn("m", red_floor_chance=1.0, blue_floor_chance=0.0, own_half_chance=1.0))
     free = levels.sim.active.copy()
-    free[:, : SIZES["m"].walls] = False
+    free[:, : SIZES["m"].num_walls] = False
     assert not (free & (levels.labels.role == RED)).any()
     # Without chance, green starts within the left half and blue within the right one: colors do not swap.
     assert (levels.sim.position[..., 0][free & (levels.labels.role == GREEN)] < 2.5).all()
@@ -325,7 +317,7 @@ def test_red_floors_have_no_red_shape_and_keep_the_sides():
 @pytest.mark.parametrize("count", range(3, 9))
 def test_polygons_have_their_area_and_centroid(count):
     number, width, height = jnp.int32(count), jnp.float32(0.3), jnp.float32(0.2)
-    vertices = jnp.stack(corners(number, width, height, 8), axis=-1)
+    vertices = jnp.stack(shapes.corners(number, width, height, 8), axis=-1)
     area, _, centroid = polygon_mass(vertices, 1.0)
-    np.testing.assert_allclose(area, polygon_area(number, width, height, 8), rtol=1e-5)
+    np.testing.assert_allclose(area, shapes.polygon_area(number, width, height, 8), rtol=1e-5)
     np.testing.assert_allclose(centroid, 0, atol=1e-6)
