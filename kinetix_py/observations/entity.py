@@ -1,4 +1,4 @@
-"""The entity observation: one table a kind of entity, who refers to whom, and four attention masks."""
+"""The entity observation: a table of each kind of entity, references between them, four attention masks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,55 @@ from kinetix_py.roles import NUM_ROLES
 
 # Angular velocities go through tanh(w / ANGULAR_VELOCITY_SCALE) [rad/s].
 ANGULAR_VELOCITY_SCALE = 10.0
-# Columns of `shape_features` that say polygon or circle: from, to.
-KIND_COLUMNS = (19, 21)
-# Columns of `joint_features` and `thruster_features` before the one-hot of the binding.
-JOINT_COLUMNS, THRUSTER_COLUMNS = 15, 5
+
+
+def _consecutive(**widths: int | None) -> dict[str, slice]:
+    """Returns slices of named columns side by side; the last may have any width, given as None."""
+    slices, start = {}, 0
+    for name, width in widths.items():
+        slices[name] = slice(start, None if width is None else start + width)
+        start += width or 0
+    return slices
+
+
+# Columns of `EntityObservation.shapes`: rotation is sine and cosine, angular velocity tanh(w / 10), outline
+# the vertices (2 V) and which of them are used (V).
+SHAPE_FEATURES = _consecutive(
+    position=2,
+    velocity=2,
+    inverse_mass=1,
+    inverse_inertia=1,
+    density=1,
+    angular_velocity=1,
+    role=NUM_ROLES,
+    rotation=2,
+    friction=1,
+    restitution=1,
+    gravity=2,
+    radius=1,
+    kind=2,  # polygon?, circle?
+    outline=None,
+)
+# Columns of `EntityObservation.joints`, seen from one of the two bodies: reference rotation is sine and
+# cosine, limits least and greatest rotation, binding a one-hot that inactive motors have too.
+JOINT_FEATURES = _consecutive(
+    anchor=2,
+    other_anchor=2,
+    weld=1,
+    motor_on=1,
+    motor_speed=1,
+    motor_power=1,
+    limits_on=1,
+    limits=2,
+    reference_rotation=2,
+    motor_auto=1,
+    backwards=1,  # seen from body b
+    binding=None,
+)
+# Columns of `EntityObservation.thrusters`: direction is sine and cosine, binding a one-hot.
+THRUSTER_FEATURES = _consecutive(anchor=2, direction=2, power=1, binding=None)
+KIND_COLUMNS = (SHAPE_FEATURES["kind"].start, SHAPE_FEATURES["kind"].stop)
+JOINT_COLUMNS, THRUSTER_COLUMNS = JOINT_FEATURES["binding"].start, THRUSTER_FEATURES["binding"].start
 
 
 @jax.tree_util.register_dataclass
@@ -36,10 +81,26 @@ class EntityObservation:
     attention: jax.Array  # bool [4, N, N]: all, same component, joined by a joint, in contact now
 
 
-def _columns(*parts: jax.Array) -> jax.Array:
-    """Features side by side: `[rows]` and `[rows, n]` to `[rows, sum]`, as floats."""
-    wide = [part[:, None] if part.ndim == 1 else part for part in parts]
-    return jnp.concatenate([part.astype(jnp.float32) for part in wide], axis=1)
+def _stack(features: dict[str, slice], **columns: jax.Array | tuple[jax.Array, ...]) -> jax.Array:
+    """Puts named columns side by side, in the order and with the widths of `features`.
+
+    Args:
+      features: slice of each name.
+      columns: an array `[rows]` or `[rows, width]` for each name, or a tuple of them.
+
+    Returns:
+      float `[rows, sum of widths]`.
+    """
+    parts = []
+    for name, place in features.items():
+        given = columns.pop(name)
+        arrays = given if isinstance(given, tuple) else (given,)
+        wide = [array[:, None] if array.ndim == 1 else array for array in arrays]
+        width = sum(array.shape[1] for array in wide)
+        assert place.stop is None or width == place.stop - place.start, name
+        parts += [array.astype(jnp.float32) for array in wide]
+    assert not columns, tuple(columns)
+    return jnp.concatenate(parts, axis=1)
 
 
 def _one_hot(index: jax.Array, count: int) -> jax.Array:
@@ -47,47 +108,40 @@ def _one_hot(index: jax.Array, count: int) -> jax.Array:
 
 
 def shape_features(state: EnvState) -> jax.Array:
-    """Features of every body: float `[N, 21 + 3 V]`.
-
-    Position (2), velocity (2), inverse mass, inverse inertia, density, tanh of the angular velocity / 10,
-    role one-hot (4), sine and cosine of the rotation, friction, restitution, gravity (2), radius, polygon?,
-    circle?, then the vertices (2 V) and which of them are used (V).
-    """
-    sim = state.sim
-    polygons, size = sim.vertices.shape[:2]
-    circle = jnp.arange(state.size.num_bodies) >= polygons
-    used = jnp.arange(size)[None] < sim.num_vertices[:, None]
+    """Returns the features of every body, `SHAPE_FEATURES`: float `[N, 21 + 3 V]`."""
+    sim, size = state.sim, state.size
+    polygons, circles = size.num_polygons, size.num_circles
+    circle = jnp.arange(size.num_bodies) >= polygons
+    used = jnp.arange(size.max_vertices)[None] < sim.num_vertices[:, None]
     outline = jnp.concatenate(
         [jnp.where(used[..., None], sim.vertices, 0).reshape(polygons, -1), used.astype(jnp.float32)], axis=1
     )
     spread = lambda value, before, after: jnp.pad(value, ((before, after), (0, 0)))
-    circles = state.size.num_bodies - polygons
-    return _columns(
-        sim.position,
-        sim.velocity,
-        sim.inverse_mass,
-        sim.inverse_inertia,
-        state.labels.density,
-        jnp.tanh(sim.angular_velocity / ANGULAR_VELOCITY_SCALE),
-        _one_hot(state.labels.role, NUM_ROLES),
-        jnp.sin(sim.rotation),
-        jnp.cos(sim.rotation),
-        sim.friction,
-        sim.restitution,
-        jnp.broadcast_to(sim.gravity[None], sim.position.shape),
-        spread(sim.radius[:, None], polygons, 0),
-        ~circle,
-        circle,
-        spread(outline, 0, circles),
+    return _stack(
+        SHAPE_FEATURES,
+        position=sim.position,
+        velocity=sim.velocity,
+        inverse_mass=sim.inverse_mass,
+        inverse_inertia=sim.inverse_inertia,
+        density=state.labels.density,
+        angular_velocity=jnp.tanh(sim.angular_velocity / ANGULAR_VELOCITY_SCALE),
+        role=_one_hot(state.labels.role, NUM_ROLES),
+        rotation=(jnp.sin(sim.rotation), jnp.cos(sim.rotation)),
+        friction=sim.friction,
+        restitution=sim.restitution,
+        gravity=jnp.broadcast_to(sim.gravity[None], sim.position.shape),
+        radius=spread(sim.radius[:, None], polygons, 0),
+        kind=(~circle, circle),
+        outline=spread(outline, 0, circles),
     )
 
 
 def joint_features(state: EnvState, backwards: bool) -> jax.Array:
-    """Features of every joint seen from body a, or backwards from body b: float `[J, 15 + bindings]`.
+    """Returns the features of every joint, `JOINT_FEATURES`: float `[J, 15 + num_motor_bindings]`.
 
-    Anchor on this body (2) and on the other (2), fixed?, motor?, speed, power, limits?, least and greatest
-    rotation, sine and cosine of the reference rotation, runs by itself?, inactive motors bound to nothing:
-    one-hot of the binding, and whether this is the direction from b to a.
+    Args:
+      state: state of one environment.
+      backwards: seen from body b rather than from body a.
     """
     joints = state.sim.joints
     sign = -1.0 if backwards else 1.0
@@ -95,38 +149,37 @@ def joint_features(state: EnvState, backwards: bool) -> jax.Array:
     low, high = joints.min_rotation, joints.max_rotation
     if backwards:
         here, there, low, high = there, here, -high, -low
-    return _columns(
-        here,
-        there,
-        joints.weld,
-        joints.motor_on,
-        sign * joints.motor_speed,
-        joints.motor_power,
-        joints.limits_on,
-        jnp.where(joints.limits_on, low, 0),
-        jnp.where(joints.limits_on, high, 0),
-        jnp.sin(sign * joints.reference_rotation),
-        jnp.cos(joints.reference_rotation),
-        state.labels.motor_auto,
-        jnp.full_like(joints.active, backwards),
-        _one_hot(state.labels.motor_binding, state.size.num_motor_bindings),
+    return _stack(
+        JOINT_FEATURES,
+        anchor=here,
+        other_anchor=there,
+        weld=joints.weld,
+        motor_on=joints.motor_on,
+        motor_speed=sign * joints.motor_speed,
+        motor_power=joints.motor_power,
+        limits_on=joints.limits_on,
+        limits=(jnp.where(joints.limits_on, low, 0), jnp.where(joints.limits_on, high, 0)),
+        reference_rotation=(jnp.sin(sign * joints.reference_rotation), jnp.cos(joints.reference_rotation)),
+        motor_auto=state.labels.motor_auto,
+        backwards=jnp.full_like(joints.active, backwards),
+        binding=_one_hot(state.labels.motor_binding, state.size.num_motor_bindings),
     )
 
 
 def thruster_features(state: EnvState) -> jax.Array:
-    """Features of every thruster: anchor (2), sine and cosine of its direction, power, binding one-hot."""
+    """Returns the features of every thruster, `THRUSTER_FEATURES`: float `[T, 5 + num_thruster_bindings]`."""
     thrusters = state.sim.thrusters
-    return _columns(
-        thrusters.anchor,
-        jnp.sin(thrusters.direction),
-        jnp.cos(thrusters.direction),
-        thrusters.power,
-        _one_hot(state.labels.thruster_binding, state.size.num_thruster_bindings),
+    return _stack(
+        THRUSTER_FEATURES,
+        anchor=thrusters.anchor,
+        direction=(jnp.sin(thrusters.direction), jnp.cos(thrusters.direction)),
+        power=thrusters.power,
+        binding=_one_hot(state.labels.thruster_binding, state.size.num_thruster_bindings),
     )
 
 
 def attention_masks(state: EnvState) -> jax.Array:
-    """Who may attend to whom: bool `[4, N, N]`; rows and columns of unused slots are False."""
+    """Returns the attention masks of bodies: bool `[4, N, N]`; rows and columns of unused slots are False."""
     active = state.sim.active
     both = active[:, None] & active[None]
     linked = state.component[:, None] == state.component[None]
@@ -134,7 +187,7 @@ def attention_masks(state: EnvState) -> jax.Array:
 
 
 def entity_observation(state: EnvState, params: EnvParams) -> EntityObservation:
-    """The entity observation of one environment."""
+    """Observes one environment as sets of entities."""
     joints, thrusters = state.sim.joints, state.sim.thrusters
     masked = lambda table, mask: jnp.where(mask[:, None], table, 0)
     both_ways = jnp.concatenate([joints.active, joints.active])

@@ -1,6 +1,7 @@
-"""Wrappers that people write again and again. Gymnasium's are in `kinetix_py.wrappers.gymnasium`."""
+"""Common wrappers. Gymnasium's are in `kinetix_py.wrappers.gymnasium`."""
 
-from kinetix_py.wrappers.agent_side import (
+from kinetix_py.wrappers.base import Wrapper, WrapperState
+from kinetix_py.wrappers.transforms import (
     ActionDelay,
     ActionHistory,
     ActionNoise,
@@ -8,7 +9,6 @@ from kinetix_py.wrappers.agent_side import (
     ObservationHistory,
     StickyActions,
 )
-from kinetix_py.wrappers.base import Wrapper, WrapperState
 
 __all__ = [
     "ActionDelay",

@@ -1,4 +1,4 @@
-"""Wrappers that remember something between steps: what to do before the environment acts, and after."""
+"""The base of wrappers: a memory between steps, and hooks before and after a step of the environment."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ Memory = Any
 class WrapperState:
     """The wrapped environment's state, and what the wrapper remembers."""
 
-    env: Any  # EnvState, or the WrapperState of a wrapper inside
+    env_state: Any  # EnvState, or the WrapperState of a wrapper inside
     memory: Memory
 
     @property
     def unwrapped(self):
         """The innermost `EnvState`."""
-        return self.env.unwrapped if isinstance(self.env, WrapperState) else self.env
+        return self.env_state.unwrapped if isinstance(self.env_state, WrapperState) else self.env_state
 
 
 @dataclasses.dataclass(frozen=True)
 class Wrapper:
     """Has the methods of `kinetix_py.Environment`; whatever it does not define is the environment's.
 
-    Subclasses override the four hooks `begin`, `act`, `record` and `view`. Their memory begins anew with
-    every episode, also when the environment resets itself.
+    Subclasses override the hooks `init_memory`, `transform_action`, `update_memory` and
+    `transform_observation`. Their memory begins anew with every episode, also when the environment resets
+    itself.
     """
 
     env: Any  # Environment or Wrapper
@@ -43,25 +44,25 @@ class Wrapper:
             raise AttributeError(name)
         return getattr(self.env, name)
 
-    def begin(self, obs) -> Memory:
-        """What is remembered as an episode begins with an observation."""
+    def init_memory(self, obs) -> Memory:
+        """Returns the memory at the start of an episode, from its first observation."""
         return ()
 
-    def act(self, key: jax.Array, memory: Memory, action: jax.Array) -> tuple[jax.Array, Memory]:
-        """The action that the environment gets, and what is remembered."""
+    def transform_action(self, key: jax.Array, memory: Memory, action: jax.Array) -> tuple[jax.Array, Memory]:
+        """Returns the action that the environment gets, and the memory afterwards."""
         return action, memory
 
-    def record(self, memory: Memory, obs) -> Memory:
-        """What is remembered after a step that led to an observation."""
+    def update_memory(self, memory: Memory, obs) -> Memory:
+        """Returns the memory after a step that led to an observation."""
         return memory
 
-    def view(self, memory: Memory, obs):
-        """The observation that the agent gets."""
+    def transform_observation(self, memory: Memory, obs):
+        """Returns the observation that the agent gets."""
         return obs
 
     def _wrap(self, obs, state) -> tuple[Any, WrapperState]:
-        memory = self.begin(obs)
-        return self.view(memory, obs), WrapperState(state, memory)
+        memory = self.init_memory(obs)
+        return self.transform_observation(memory, obs), WrapperState(state, memory)
 
     def reset(
         self,
@@ -88,18 +89,18 @@ class Wrapper:
     ):
         """As `Environment.step`."""
         act_key, env_key = jax.random.split(key)
-        action, memory = self.act(act_key, state.memory, self.action_adapter.check(action))
-        obs, inner, reward, done, info = self.env.step(env_key, state.env, action, params, levels)
+        action, memory = self.transform_action(act_key, state.memory, self.action_adapter.check(action))
+        obs, inner, reward, done, info = self.env.step(env_key, state.env_state, action, params, levels)
         if not self.auto_reset:
-            memory = self.record(memory, obs)
-            return self.view(memory, obs), WrapperState(inner, memory), reward, done, info
+            memory = self.update_memory(memory, obs)
+            return self.transform_observation(memory, obs), WrapperState(inner, memory), reward, done, info
         last = info["final_observation"]
-        memory = self.record(memory, last)
-        info = info | {"final_observation": self.view(memory, last)}
+        memory = self.update_memory(memory, last)
+        info = info | {"final_observation": self.transform_observation(memory, last)}
         # Where the episode goes on, the last observation is the present one.
-        memory = jax.tree.map(lambda new, old: jnp.where(done, new, old), self.begin(obs), memory)
-        return self.view(memory, obs), WrapperState(inner, memory), reward, done, info
+        memory = jax.tree.map(lambda new, old: jnp.where(done, new, old), self.init_memory(obs), memory)
+        return self.transform_observation(memory, obs), WrapperState(inner, memory), reward, done, info
 
     def action_mask(self, state: WrapperState) -> jax.Array:
         """As `Environment.action_mask`."""
-        return self.env.action_mask(state.env)
+        return self.env.action_mask(state.env_state)

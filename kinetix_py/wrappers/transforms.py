@@ -1,4 +1,4 @@
-"""What lies between an agent and the world: history, noise, sticky and late actions, statistics."""
+"""Wrappers of actions and observations: history, noise, sticky and delayed actions, episode statistics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kinetix_py.validation import check_integer
 from kinetix_py.wrappers.base import Wrapper, WrapperState
 
 
-def _share(name: str, value: float) -> None:
+def _check_probability(name: str, value: float) -> None:
     if not 0 <= value <= 1:
         raise ValueError(f"{name} must be in 0 .. 1, got {value!r}")
 
@@ -44,13 +44,13 @@ class ObservationHistory(Wrapper):
     def __post_init__(self) -> None:
         check_integer("length", self.length, 1)
 
-    def begin(self, obs):
+    def init_memory(self, obs):
         return _repeat(obs, self.length)
 
-    def record(self, memory, obs):
+    def update_memory(self, memory, obs):
         return _shift(memory, obs)
 
-    def view(self, memory, obs):
+    def transform_observation(self, memory, obs):
         return memory
 
 
@@ -70,13 +70,13 @@ class ActionHistory(Wrapper):
     def __post_init__(self) -> None:
         check_integer("length", self.length, 1)
 
-    def begin(self, obs):
+    def init_memory(self, obs):
         return _repeat(self.noop_action, self.length)
 
-    def act(self, key, memory, action):
+    def transform_action(self, key, memory, action):
         return action, _shift(memory, action)
 
-    def view(self, memory, obs):
+    def transform_observation(self, memory, obs):
         return obs, memory
 
 
@@ -96,31 +96,31 @@ class ActionNoise(Wrapper):
         if self.scale < 0:
             raise ValueError(f"scale must be at least 0, got {self.scale!r}")
 
-    def act(self, key, memory, action):
+    def transform_action(self, key, memory, action):
         return action + self.scale * jax.random.normal(key, action.shape), memory
 
 
 @dataclasses.dataclass(frozen=True)
 class StickyActions(Wrapper):
-    """With some chance repeats the action that was last executed in place of the one asked for.
+    """Repeats the last executed action instead of the one asked for, with some probability.
 
     Machado et al., "Revisiting the Arcade Learning Environment" (2018), section 4. An episode begins as
     if nothing had been done before.
 
     Raises:
-      ValueError: `chance` is not in 0 .. 1.
+      ValueError: `repeat_probability` is not in 0 .. 1.
     """
 
-    chance: float = 0.25
+    repeat_probability: float = 0.25
 
     def __post_init__(self) -> None:
-        _share("chance", self.chance)
+        _check_probability("repeat_probability", self.repeat_probability)
 
-    def begin(self, obs):
+    def init_memory(self, obs):
         return self.noop_action
 
-    def act(self, key, memory, action):
-        action = jnp.where(jax.random.bernoulli(key, self.chance), memory, action)
+    def transform_action(self, key, memory, action):
+        action = jnp.where(jax.random.bernoulli(key, self.repeat_probability), memory, action)
         return action, action
 
 
@@ -137,22 +137,22 @@ class ActionDelay(Wrapper):
     def __post_init__(self) -> None:
         check_integer("delay", self.delay, 1)
 
-    def begin(self, obs):
+    def init_memory(self, obs):
         return _repeat(self.noop_action, self.delay)
 
-    def act(self, key, memory, action):
+    def transform_action(self, key, memory, action):
         return memory[0], _shift(memory, action)
 
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeStatistics(Wrapper):
-    """Adds to `info` what the last finished episode was like, kept until the next one ends.
+    """Adds statistics of the last finished episode to `info`, kept until the next one ends.
 
     `returned_episode_return`, `returned_episode_length`, `returned_episode_solved`, and `returned_episode`:
     one ended in this step. All are 0 until the first episode has ended.
     """
 
-    def begin(self, obs):
+    def init_memory(self, obs):
         zero = jnp.float32(0)
         return {"return": zero, "length": jnp.int32(0), "solved": jnp.zeros((), bool)}
 
@@ -165,7 +165,7 @@ class EpisodeStatistics(Wrapper):
         levels: Level | None = None,
     ) -> tuple[Any, WrapperState, jax.Array, jax.Array, dict[str, Any]]:
         """As `Environment.step`, with more in `info`."""
-        obs, inner, reward, done, info = self.env.step(key, state.env, action, params, levels)
+        obs, inner, reward, done, info = self.env.step(key, state.env_state, action, params, levels)
         ended = {
             "return": info["episode_return"],
             "length": info["episode_length"],
