@@ -11,12 +11,13 @@ state, contacts = jax.jit(jax2d.step, static_argnums=3)(
 """
 
 from jax2d import edit, installation
+from jax2d.fields import FieldSpec, field_specs
 from jax2d.pairs import contact_pairs, num_contacts
 from jax2d.params import SimParams, SimSpec
 from jax2d.queries import connected, joint_adjacency, touching
 from jax2d.scene import Body, Joint, Scene, Thruster
 from jax2d.step import step, step_batch
-from jax2d.types import Contacts, Joints, SimState, Thrusters
+from jax2d.types import DYNAMIC_FIELDS, Contacts, Joints, SimState, Thrusters
 from jax2d.validation import SceneError, validate
 
 __version__ = "0.1.0"
@@ -24,8 +25,10 @@ __version__ = "0.1.0"
 installation.refuse_other_engine()
 
 __all__ = [
+    "DYNAMIC_FIELDS",
     "Body",
     "Contacts",
+    "FieldSpec",
     "Joint",
     "Joints",
     "Scene",
@@ -38,6 +41,7 @@ __all__ = [
     "connected",
     "contact_pairs",
     "edit",
+    "field_specs",
     "joint_adjacency",
     "num_contacts",
     "step",

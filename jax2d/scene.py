@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jax2d.checks import state_shapes
+from jax2d.fields import host_zeros
 from jax2d.geometry import circle_mass, polygon_mass
-from jax2d.host_arrays import empty_arrays, to_jax
 from jax2d.params import SimSpec
-from jax2d.types import Joints, SimState, Thrusters
+from jax2d.types import SimState
 from jax2d.validation import (
     SceneError,
     body_name,
@@ -71,6 +72,12 @@ def box_vertices(half_width: float, half_height: float) -> np.ndarray:
     return np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [half_width, half_height]
 
 
+def _write(part, slot: int, values: dict) -> None:
+    """Sets one row of the named host arrays of a state or a part of it."""
+    for field, value in values.items():
+        getattr(part, field)[slot] = value
+
+
 def _turn(vector: np.ndarray, angle: float) -> np.ndarray:
     cos, sin = np.cos(angle), np.sin(angle)
     return np.array([[cos, -sin], [sin, cos]]) @ vector
@@ -87,10 +94,9 @@ class Scene:
 
     def __init__(self, spec: SimSpec):
         self.spec = spec
-        self._arrays = empty_arrays(state_shapes(spec))
-        self._arrays["gravity"][:] = (0, -9.81)
-        self._joints = empty_arrays(vars(self._arrays["joints"]))
-        self._thrusters = empty_arrays(vars(self._arrays["thrusters"]))
+        # Writable arrays in double precision until the scene is built.
+        self._state = host_zeros(SimState.shapes(spec), np.float64)
+        self._state.gravity[:] = (0, -9.81)
 
     def add_polygon(
         self,
@@ -169,7 +175,7 @@ class Scene:
         values = motion | self._surface(name, friction, restitution, collision_mode)
         unit_mass, unit_inertia = circle_mass(radius, 1.0, solid_inertia)
         values |= _inverses(name, unit_mass, unit_inertia, density, mass, static)
-        self._arrays["radius"][slot - self.spec.num_polygons] = radius
+        self._state.radius[slot - self.spec.num_polygons] = radius
         return self._set_body(slot, values)
 
     def add_walls(
@@ -266,35 +272,33 @@ class Scene:
           direction: where it pushes to, in the world [rad]; or `direction_local`, in the body's frame.
           power: factor on `SimParams.base_thruster_power`.
         """
-        slot = self._free_row("thruster", self._thrusters["active"])
+        slot = self._free_row("thruster", self._state.thrusters.active)
         name = f"thruster {slot}"
         index = self._body(name, "body", body)
         row = {
             "body": index,
             "anchor": self._anchor(name, "anchor", index, anchor, anchor_local),
-            "direction": check_number(name, "direction", direction) - self._arrays["rotation"][index],
+            "direction": check_number(name, "direction", direction) - self._state.rotation[index],
             "power": check_number(name, "power", power, 0),
             "active": True,
         }
         if direction_local is not None:
             row["direction"] = check_number(name, "direction_local", direction_local)
-        for field, value in row.items():
-            self._thrusters[field][slot] = value
+        _write(self._state.thrusters, slot, row)
         return Thruster(slot, self.spec.num_joints + slot)
 
     def set_gravity(self, gravity: Vector) -> None:
         """Sets the acceleration of all movable bodies [m/s^2]; (0, -9.81) unless set."""
-        self._arrays["gravity"][:] = check_vector("scene", "gravity", gravity)
+        self._state.gravity[:] = check_vector("scene", "gravity", gravity)
 
     def build(self) -> SimState:
         """The scene as a state of JAX arrays, checked once more as a whole."""
-        joints, thrusters = Joints(**self._joints), Thrusters(**self._thrusters)
-        state = SimState(**self._arrays | {"joints": joints, "thrusters": thrusters})
-        validate(state, self.spec)
-        return to_jax(state)
+        validate(self._state, self.spec)
+        to_device = lambda value, leaf: jnp.asarray(value, leaf.dtype)
+        return jax.tree.map(to_device, self._state, SimState.shapes(self.spec))
 
     def _free_slot(self, kind: str, first: int, end: int) -> int:
-        free = np.flatnonzero(~self._arrays["active"][first:end])
+        free = np.flatnonzero(~self._state.active[first:end])
         if not len(free):
             walls = f" beside {self.spec.num_walls} walls" if kind == "polygon" and first else ""
             raise SceneError(f"{kind}: all {end - first} slots{walls} are in use")
@@ -322,20 +326,19 @@ class Scene:
         }
 
     def _add_polygon(self, slot: int, vertices: np.ndarray, values: dict) -> Body:
-        self._arrays["vertices"][slot] = 0
-        self._arrays["vertices"][slot, : len(vertices)] = vertices
-        self._arrays["num_vertices"][slot] = len(vertices)
+        self._state.vertices[slot] = 0
+        self._state.vertices[slot, : len(vertices)] = vertices
+        self._state.num_vertices[slot] = len(vertices)
         return self._set_body(slot, values)
 
     def _set_body(self, slot: int, values: dict) -> Body:
-        for field, value in (values | {"active": True}).items():
-            self._arrays[field][slot] = value
+        _write(self._state, slot, values | {"active": True})
         return Body(slot)
 
     def _body(self, name: str, field: str, body: Body | int) -> int:
         index = body.index if isinstance(body, Body) else body
         index = check_slot(name, field, index, self.spec.num_bodies)
-        if not self._arrays["active"][index]:
+        if not self._state.active[index]:
             raise SceneError(f"{name}: {field} must be a body in use, got {body_name(index, self.spec)}")
         return index
 
@@ -344,15 +347,15 @@ class Scene:
             raise SceneError(f"{name}: {field} is given both in the world and in the body's frame")
         if world is None:
             return check_vector(name, field, (0, 0) if local is None else local)
-        arm = check_vector(name, field, world) - self._arrays["position"][index]
-        return _turn(arm, -self._arrays["rotation"][index])
+        arm = check_vector(name, field, world) - self._state.position[index]
+        return _turn(arm, -self._state.rotation[index])
 
     def _joint(self, a, b, anchor, anchor_a, anchor_b) -> tuple[str, dict]:
         name = f"joint {self._free_row('joint', self._joints['active'])}"
         a, b = self._body(name, "body_a", a), self._body(name, "body_b", b)
         if a == b:
             raise SceneError(f"{name}: must join two bodies, got {body_name(a, self.spec)} twice")
-        rotation = self._arrays["rotation"]
+        rotation = self._state.rotation
         return name, {
             "body_a": a,
             "body_b": b,
@@ -363,9 +366,8 @@ class Scene:
         }
 
     def _set_joint(self, row: dict) -> Joint:
-        slot = self._free_row("joint", self._joints["active"])
-        for field, value in row.items():
-            self._joints[field][slot] = value
+        slot = self._free_row("joint", self._state.joints.active)
+        _write(self._state.joints, slot, row)
         return Joint(slot, slot)
 
 

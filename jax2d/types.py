@@ -1,8 +1,8 @@
-"""The state of a scene: frozen pytrees, with shape and unit on every field.
+"""The state of a scene and its contacts: frozen pytrees whose fields carry dtype, shape and unit.
 
-`N` bodies are `P` polygon slots, then `C` circle slots; `V` vertices, `J` joint slots, `T` thruster
-slots, `K` contact slots (`jax2d.pairs`). Shapes are those of one scene; a batch adds an axis in front
-of all of them (or, for `step_batch(..., batch_axis=-1)`, behind).
+`N` bodies are `P` polygon slots, then `C` circle slots; `V` vertices, `J` joint slots, `T` thruster slots,
+`K` contact slots (`jax2d.contact_pairs`). Shapes are those of one scene; a batch adds an axis in front of
+all of them (or, for `step_batch(..., batch_axis=-1)`, behind).
 """
 
 from __future__ import annotations
@@ -10,72 +10,85 @@ from __future__ import annotations
 import dataclasses
 
 import jax
+import numpy as np
+
+from jax2d.fields import ArrayFields, array, field_specs, part
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Joints:
+class Joints(ArrayFields):
     """Joints between two bodies, in slot order; an inactive slot's contents do not count."""
 
-    body_a: jax.Array  # int32 [J]    body index in 0 .. N-1
-    body_b: jax.Array  # int32 [J]    body index in 0 .. N-1, not body_a
-    anchor_a: jax.Array  # float [J, 2] m, in body a's frame
-    anchor_b: jax.Array  # float [J, 2] m, in body b's frame
-    reference_rotation: jax.Array  # float [J] rad, rotation_b - rotation_a when made
-    active: jax.Array  # bool [J]
-    weld: jax.Array  # bool [J]     weld joint; else revolute
-    motor_on: jax.Array  # bool [J]     revolute only
-    motor_speed: jax.Array  # float [J]    1, times base_motor_speed
-    motor_power: jax.Array  # float [J]    1, times base_motor_power
-    limits_on: jax.Array  # bool [J]     revolute only
-    min_rotation: jax.Array  # float [J]    rad, bound on rotation_b - rotation_a - reference
-    max_rotation: jax.Array  # float [J]    rad
+    body_a: jax.Array = array("J", dtype=np.int32, doc="body index in 0 .. N-1")
+    body_b: jax.Array = array("J", dtype=np.int32, doc="body index in 0 .. N-1, not `body_a`")
+    anchor_a: jax.Array = array("J", 2, unit="m", doc="anchor in the frame of body a")
+    anchor_b: jax.Array = array("J", 2, unit="m", doc="anchor in the frame of body b")
+    reference_rotation: jax.Array = array("J", unit="rad", doc="rotation of b less that of a when made")
+    active: jax.Array = array("J", dtype=bool, doc="slot in use")
+    weld: jax.Array = array("J", dtype=bool, doc="weld joint; else revolute")
+    motor_on: jax.Array = array("J", dtype=bool, doc="has a motor; revolute only")
+    motor_speed: jax.Array = array("J", unit="1", doc="factor on `base_motor_speed`")
+    motor_power: jax.Array = array("J", unit="1", doc="factor on `base_motor_power`")
+    limits_on: jax.Array = array("J", dtype=bool, doc="has limits; revolute only")
+    min_rotation: jax.Array = array("J", unit="rad", doc="lower limit of the relative rotation")
+    max_rotation: jax.Array = array("J", unit="rad", doc="upper limit of the relative rotation")
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Thrusters:
+class Thrusters(ArrayFields):
     """Thrusters on bodies, in slot order; an inactive slot's contents do not count."""
 
-    body: jax.Array  # int32 [T]    body index in 0 .. N-1
-    anchor: jax.Array  # float [T, 2] m, in the body's frame
-    direction: jax.Array  # float [T]    rad, in the body's frame; where it pushes the body to
-    power: jax.Array  # float [T]    1, times base_thruster_power
-    active: jax.Array  # bool [T]
+    body: jax.Array = array("T", dtype=np.int32, doc="body index in 0 .. N-1")
+    anchor: jax.Array = array("T", 2, unit="m", doc="point of action in the body's frame")
+    direction: jax.Array = array("T", unit="rad", doc="direction of the force in the body's frame")
+    power: jax.Array = array("T", unit="1", doc="factor on `base_thruster_power`")
+    active: jax.Array = array("T", dtype=bool, doc="slot in use")
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class SimState:
+class SimState(ArrayFields):
     """A scene and its motion: all that `step` needs and carries."""
 
-    position: jax.Array  # float [N, 2] m, of the center of mass
-    rotation: jax.Array  # float [N]    rad
-    velocity: jax.Array  # float [N, 2] m/s
-    angular_velocity: jax.Array  # float [N]    rad/s
-    inverse_mass: jax.Array  # float [N]    1/kg, 0 when static
-    inverse_inertia: jax.Array  # float [N]    1/(kg m^2), 0 when static
-    friction: jax.Array  # float [N]    1, times base_friction
-    restitution: jax.Array  # float [N]    1, in 0 .. 1
-    collision_mode: jax.Array  # int32 [N]    0, 1 or 2: collide if either is 2 or both are 1
-    active: jax.Array  # bool [N]     slot in use
-    vertices: jax.Array  # float [P, V, 2] m, clockwise, in the body's frame
-    num_vertices: jax.Array  # int32 [P]
-    radius: jax.Array  # float [C]    m
-    gravity: jax.Array  # float [2]    m/s^2
-    joints: Joints
-    thrusters: Thrusters
-    contact_impulse: jax.Array  # float [K, 2] N s, along the normal and the tangent, last step
-    joint_impulse: jax.Array  # float [J, 3] N s (x, y) and N m s, last step
+    position: jax.Array = array("N", 2, unit="m", dynamic=True, doc="center of mass")
+    rotation: jax.Array = array("N", unit="rad", dynamic=True, doc="counter-clockwise angle")
+    velocity: jax.Array = array("N", 2, unit="m/s", dynamic=True, doc="of the center of mass")
+    angular_velocity: jax.Array = array("N", unit="rad/s", dynamic=True, doc="counter-clockwise")
+    inverse_mass: jax.Array = array("N", unit="1/kg", low=0, doc="0 when static")
+    inverse_inertia: jax.Array = array("N", unit="1/(kg m^2)", low=0, doc="0 when static")
+    friction: jax.Array = array("N", unit="1", low=0, doc="factor on `base_friction`")
+    restitution: jax.Array = array("N", unit="1", low=0, high=1, doc="a pair has the smaller one")
+    collision_mode: jax.Array = array(
+        "N", dtype=np.int32, low=0, high=2, doc="two bodies collide if either has 2, or both have 1"
+    )
+    active: jax.Array = array("N", dtype=bool, doc="slot in use")
+    vertices: jax.Array = array("P", "V", 2, unit="m", doc="clockwise, in the body's frame")
+    num_vertices: jax.Array = array("P", dtype=np.int32, doc="vertices in use, 3 .. V")
+    radius: jax.Array = array("C", unit="m", doc="radius of a circle")
+    gravity: jax.Array = array(2, unit="m/s^2", doc="acceleration of every movable body")
+    joints: Joints = part(Joints, doc="joints between bodies")
+    thrusters: Thrusters = part(Thrusters, doc="thrusters on bodies")
+    contact_impulse: jax.Array = array(
+        "K", 2, unit="N s", dynamic=True, doc="normal and tangential impulse of the last step"
+    )
+    joint_impulse: jax.Array = array(
+        "J", 3, unit="N s", dynamic=True, doc="(x, y) and angular [N m s] impulse of the last step"
+    )
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Contacts:
-    """The contacts of one step, found before it was solved; slot `k` belongs to `contact_pairs(spec)[k]`."""
+class Contacts(ArrayFields):
+    """Contacts found at the start of a step; slot `k` belongs to `contact_pairs(spec)[k]`."""
 
-    active: jax.Array  # bool [K]     the pair overlaps (also when a joint links the two)
-    pushing: jax.Array  # bool [K]    active, and the two push each other
-    normal: jax.Array  # float [K, 2] 1, from the first body of the pair to the second
-    point: jax.Array  # float [K, 2] m
-    penetration: jax.Array  # float [K]    m
+    active: jax.Array = array("K", dtype=bool, doc="the pair overlaps (also when a joint links the two)")
+    pushing: jax.Array = array("K", dtype=bool, doc="active, and the two push each other")
+    normal: jax.Array = array("K", 2, unit="1", doc="from the first body of the pair to the second")
+    point: jax.Array = array("K", 2, unit="m", doc="contact point in the world")
+    penetration: jax.Array = array("K", unit="m", doc="depth of the overlap")
+
+
+DYNAMIC_FIELDS = tuple(name for name, spec in field_specs(SimState).items() if spec.dynamic)
+"""Fields of `SimState` that a step changes; it passes on all others untouched."""

@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
+from jax2d.fields import field_specs
 from jax2d.params import SimSpec
 from jax2d.types import SimState
 
@@ -143,67 +145,70 @@ def validate(state: SimState, spec: SimSpec) -> None:
     Raises:
       SceneError: naming the first entity that is wrong, the value and the bound.
     """
-    arrays = {name: np.asarray(value) for name, value in vars(state).items() if name not in PARTS}
-    for axis, value in zip("xy", arrays["gravity"], strict=True):
-        check_number("scene", f"gravity.{axis}", value)
-    for i in np.flatnonzero(arrays["active"]):
-        _validate_body(int(i), arrays, spec)
-    joints = {name: np.asarray(value) for name, value in vars(state.joints).items()}
-    for i in np.flatnonzero(joints["active"]):
-        _validate_joint(f"joint {i}", {k: v[i] for k, v in joints.items()}, arrays["active"], spec)
-    thrusters = {name: np.asarray(value) for name, value in vars(state.thrusters).items()}
-    for i in np.flatnonzero(thrusters["active"]):
+    state = jax.tree.map(np.asarray, state)
+    check_vector("scene", "gravity", state.gravity)
+    for i in np.flatnonzero(state.active):
+        _validate_body(state, int(i), spec)
+    for i in np.flatnonzero(state.joints.active):
+        _validate_joint(state, int(i), spec)
+    for i in np.flatnonzero(state.thrusters.active):
         name = f"thruster {i}"
-        row: dict[str, Any] = {k: v[i] for k, v in thrusters.items()}
-        _check_active(name, "body", row["body"], arrays["active"], spec)
-        check_vector(name, "anchor", row["anchor"])
-        for field in ("direction", "power"):
-            check_number(name, field, row[field])
+        _check_active(state, name, "body", state.thrusters.body[i], spec)
+        _check_row(name, state.thrusters, int(i))
 
 
-PARTS = ("joints", "thrusters")
+def _check_row(name: str, part: Any, slot: int, left_out: tuple[str, ...] = ()) -> None:
+    """Compares one row of the arrays of a state, or of a part of it, with the bounds of their fields."""
+    axis = field_specs(part)["active"].axis
+    for field, spec in field_specs(part, axis=axis).items():
+        value = getattr(part, field)[slot]
+        if field in left_out or spec.dtype == bool:
+            continue
+        if np.issubdtype(spec.dtype, np.integer):
+            if math.isfinite(spec.high):
+                check_choice(name, field, int(value), range(int(spec.low), int(spec.high) + 1))
+        elif value.shape:
+            check_vector(name, field, value)
+        else:
+            check_number(name, field, value, spec.low, spec.high)
 
 
-def _validate_body(i: int, arrays: dict[str, np.ndarray], spec: SimSpec) -> None:
+def _validate_body(state: SimState, i: int, spec: SimSpec) -> None:
     name = body_name(i, spec)
-    for field in ("position", "velocity"):
-        check_vector(name, field, arrays[field][i])
-    for field in ("rotation", "angular_velocity"):
-        check_number(name, field, arrays[field][i])
-    for field in ("inverse_mass", "inverse_inertia", "friction"):
-        check_number(name, field, arrays[field][i], 0)
-    check_number(name, "restitution", arrays["restitution"][i], 0, 1)
-    check_choice(name, "collision_mode", int(arrays["collision_mode"][i]), (0, 1, 2))
+    _check_row(name, state, i)
     if i < spec.num_walls:
-        moves = [arrays["inverse_mass"][i], arrays["inverse_inertia"][i]]
-        moves += [*arrays["velocity"][i], arrays["angular_velocity"][i]]
+        moves = [
+            state.inverse_mass[i],
+            state.inverse_inertia[i],
+            *state.velocity[i],
+            state.angular_velocity[i],
+        ]
         if np.any(moves):
             raise SceneError(f"{name}: is a wall; its inverse mass and velocity must be 0, got {moves}")
     if i < spec.num_polygons:
-        count = int(arrays["num_vertices"][i])
+        count = int(state.num_vertices[i])
         if not 3 <= count <= spec.max_vertices:
             raise SceneError(f"{name}: needs 3 to {spec.max_vertices} vertices, got {count}")
-        check_polygon(name, arrays["vertices"][i, :count], spec.max_vertices)
+        check_polygon(name, state.vertices[i, :count], spec.max_vertices)
     else:
-        check_number(name, "radius", arrays["radius"][i - spec.num_polygons], 0, above=True)
+        check_number(name, "radius", state.radius[i - spec.num_polygons], 0, above=True)
 
 
-def _check_active(name: str, field: str, index: int, active: np.ndarray, spec: SimSpec) -> int:
+def _check_active(state: SimState, name: str, field: str, index: int, spec: SimSpec) -> int:
     index = check_slot(name, field, index, spec.num_bodies)
-    if not active[index]:
+    if not state.active[index]:
         raise SceneError(f"{name}: {field} must be a body in use, got {body_name(index, spec)}")
     return index
 
 
-def _validate_joint(name: str, row: dict[str, Any], active: np.ndarray, spec: SimSpec) -> None:
-    a = _check_active(name, "body_a", row["body_a"], active, spec)
-    b = _check_active(name, "body_b", row["body_b"], active, spec)
+def _validate_joint(state: SimState, i: int, spec: SimSpec) -> None:
+    name, joints = f"joint {i}", state.joints
+    a = _check_active(state, name, "body_a", joints.body_a[i], spec)
+    b = _check_active(state, name, "body_b", joints.body_b[i], spec)
     if a == b:
         raise SceneError(f"{name}: must join two bodies, got {body_name(a, spec)} twice")
-    for field in ("anchor_a", "anchor_b"):
-        check_vector(name, field, row[field])
-    for field in ("reference_rotation", "motor_speed", "motor_power"):
-        check_number(name, field, row[field])
-    if row["limits_on"] and not row["weld"]:
-        low = check_number(name, "min_rotation", row["min_rotation"])
-        check_number(name, "max_rotation", row["max_rotation"], low)
+    # Limits count only where they are on.
+    _check_row(name, joints, i, left_out=("min_rotation", "max_rotation"))
+    if joints.limits_on[i] and not joints.weld[i]:
+        low = check_number(name, "min_rotation", joints.min_rotation[i])
+        check_number(name, "max_rotation", joints.max_rotation[i], low)
