@@ -351,7 +351,7 @@ class Scene:
         return _turn(arm, -self._state.rotation[index])
 
     def _joint(self, a, b, anchor, anchor_a, anchor_b) -> tuple[str, dict]:
-        name = f"joint {self._free_row('joint', self._joints['active'])}"
+        name = f"joint {self._free_row('joint', self._state.joints.active)}"
         a, b = self._body(name, "body_a", a), self._body(name, "body_b", b)
         if a == b:
             raise SceneError(f"{name}: must join two bodies, got {body_name(a, self.spec)} twice")
