@@ -41,8 +41,7 @@ def step(state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) 
     """
     actions = jnp.asarray(actions, jnp.float32)
     check_arrays(state, actions, spec)
-    changed, contacts = _step_scene(spec)(state, actions, params)
-    return dataclasses.replace(state, **changed), contacts
+    return _step_scene(spec)(state, actions, params)
 
 
 def step_batch(
@@ -74,32 +73,32 @@ def step_batch(
     actions = jnp.asarray(actions, jnp.float32)
     batch = actions.shape[batch_axis] if actions.ndim == 2 else None
     check_arrays(states, actions, spec, batch, batch_axis)
+    return _advance(states, actions, params, spec=spec, axis=batch_axis)
+
+
+def _advance(
+    states: SimState, actions: jax.Array, params: SimParams, *, spec: SimSpec, axis: int = 0
+) -> tuple[SimState, Contacts]:
+    """The step of a batch along `axis`, on a CPU in blocks that fit its cache."""
+    rows = num_contacts(spec) + 4 * spec.num_bodies
     args = (states, actions, params)
     has_axis = jax.tree.map(lambda value: jnp.ndim(value) > 0, args)
-    block = CPU_BLOCK_ROWS / _rows(spec)
-    changed, contacts = in_blocks(_step_whole(spec, batch_axis), args, has_axis, block, batch_axis)
+    changed, contacts = in_blocks(
+        functools.partial(_changes, spec=spec, axis=axis), args, has_axis, CPU_BLOCK_ROWS / max(rows, 1), axis
+    )
     return dataclasses.replace(states, **changed), contacts
 
 
-def _rows(spec: SimSpec) -> int:
-    """Rows of arrays that one scene adds to a batch."""
-    return max(num_contacts(spec) + 4 * spec.num_bodies, 1)
-
-
-def _step_whole(spec: SimSpec, axis: int) -> Callable:
-    """The step of a batch along `axis`, as a whole: the fields that it changes, and the contacts."""
-
-    def advance(states, actions, params):
-        to_last = functools.partial(jnp.moveaxis, source=axis, destination=-1)
-        from_last = functools.partial(jnp.moveaxis, source=-1, destination=axis)
-        states, contacts = step_batch_last(*jax.tree.map(to_last, (states, actions)), params, spec)
-        changed = {name: getattr(states, name) for name in DYNAMIC_FIELDS}
-        return jax.tree.map(from_last, (changed, contacts))
-
-    return advance
+def _changes(states: SimState, actions: jax.Array, params: SimParams, *, spec: SimSpec, axis: int):
+    """The fields that the step of a batch changes, and its contacts."""
+    to_last = functools.partial(jnp.moveaxis, source=axis, destination=-1)
+    from_last = functools.partial(jnp.moveaxis, source=-1, destination=axis)
+    states, contacts = step_batch_last(*jax.tree.map(to_last, (states, actions)), params, spec)
+    changed = {name: getattr(states, name) for name in DYNAMIC_FIELDS}
+    return jax.tree.map(from_last, (changed, contacts))
 
 
 @functools.cache
 def _step_scene(spec: SimSpec) -> Callable:
     """The step of one scene; `vmap` of it is the step of a batch."""
-    return natively_batched(_step_whole(spec, 0), shared=(2,), block=CPU_BLOCK_ROWS / _rows(spec))
+    return natively_batched(functools.partial(_advance, spec=spec), shared=(2,))

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.custom_batching import custom_vmap
 
 from jax2d import SimState
+from jax2d.batching import natively_batched
 from jax2d.geometry import rotate
 from kinetix_py.env.types import EnvState
 from kinetix_py.rendering.style import (
@@ -238,25 +238,13 @@ def _paint(parts: _Parts, size: int, bare: bool) -> jax.Array:
 
 @functools.cache
 def _painter(size: int):
-    """Pictures of a batch of parts; a `vmap` of it becomes one larger batch, so that a branch stays one."""
+    """The picture of some parts; in a batch, one branch is taken for all pictures."""
     of_all = lambda bare: jax.vmap(functools.partial(_paint, size=size, bare=bare))
 
-    @custom_vmap
     def paint(parts: _Parts) -> jax.Array:
         return jax.lax.cond(parts.bare.all(), of_all(True), of_all(False), parts)
 
-    @paint.def_vmap
-    def _(count, batched, parts):
-        widen = lambda has, value: value if has else jnp.broadcast_to(value, (count, *value.shape))
-        parts = jax.tree.map(widen, batched[0], parts)
-        lead = parts.bare.shape
-        pictures = paint(jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:]), parts))
-        return pictures.reshape(*lead, *pictures.shape[1:]), True
-
-    # What has a rule of its own under `vmap` has no gradient; that of the whole picture is the same.
-    painter = jax.custom_jvp(paint)
-    painter.defjvp(lambda parts, tangents: jax.jvp(of_all(False), parts, tangents))
-    return painter
+    return natively_batched(paint, derivative_of=of_all(False))
 
 
 def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
@@ -285,4 +273,4 @@ def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
         colors=_colors(state) - OUTLINE,
         bare=_sides_are_outside(state.sim),
     )
-    return _painter(size)(jax.tree.map(lambda value: value[None], parts))[0]
+    return _painter(size)(parts)

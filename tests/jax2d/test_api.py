@@ -115,11 +115,38 @@ def test_a_rollout_is_differentiable():
     np.testing.assert_allclose(slope[0, 0], expected, rtol=1e-4)
 
 
+def test_gradients_of_step_are_finite_differences():
+    """A wheel on an axle, turned by a motor and by a thruster at its rim, alone and in a batch."""
+    spec = jax2d.SimSpec(1, 1, 1, 1, num_walls=0)
+    scene = jax2d.Scene(spec)
+    hook = scene.add_box((2, 3), 0.2, 0.2, static=True, collision_mode=0)
+    wheel = scene.add_circle((2, 3), 0.3, collision_mode=0)
+    scene.add_revolute_joint(hook, wheel, (2, 3), motor=True)
+    scene.add_thruster(wheel, anchor_local=(0.3, 0), direction=1.0, power=0.1)
+    state = scene.build()
+
+    def end(actions):
+        advance = lambda state, _: (jax2d.step(state, actions, PARAMS, spec)[0], None)
+        return jax.lax.scan(advance, state, length=10)[0].rotation[wheel.index]
+
+    actions = jnp.array([[0.5, 0.4], [-0.3, 0.8]])
+    both = jax.jit(jax.vmap(end))
+    shifts = 0.02 * jnp.eye(2)[:, None]
+    differences = jnp.stack([both(actions + shift) - both(actions - shift) for shift in shifts], 1) / 0.04
+    inside = jax.jit(jax.vmap(jax.grad(end)))(actions)
+    outside = jax.jit(jax.grad(lambda actions: both(actions).sum()))(actions)
+    assert jnp.abs(differences).min() > 1e-3
+    np.testing.assert_allclose(inside, differences, rtol=5e-3)
+    np.testing.assert_allclose(outside, inside, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"actions": jnp.zeros(7)}, r"actions has shape \(7,\).*needs \(2,\)"),
         ({"rotation": jnp.zeros(3)}, r"state\.rotation has shape \(3,\).*needs \(7,\)"),
+        ({"active": jnp.ones(7)}, r"state\.active has dtype float32; it must be bool"),
+        ({"num_vertices": jnp.ones(5)}, r"state\.num_vertices has dtype float32; it must be int32"),
     ],
 )
 def test_wrong_shapes_are_refused_before_compiling(change, message):
