@@ -11,6 +11,7 @@ import pytest
 
 import kinetix_py as kx
 from kinetix_py.actions import ACTION_TYPES, ActionAdapter, actuator_controls
+from kinetix_py.observations.entity import JOINT_FEATURES, SHAPE_FEATURES, THRUSTER_FEATURES
 from kinetix_py.observations.registry import OBSERVATIONS
 from kinetix_py.rendering.pixels import render_pixels
 from tests.kinetix_py.small_levels import TINY, batch, car, falling, play, rocket
@@ -26,10 +27,18 @@ def observe(level, name="entity", size=TINY):
     return kx.make(size, observation_type=name).reset_to_level(level)
 
 
-# Each observation and each action type in the default run; all pairs in the slow one, as each is a program.
-USUAL = {*((name, "multi_discrete") for name in OBSERVATIONS), ("flat", "continuous"), ("blind", "discrete")}
+@pytest.fixture(scope="module")
+def episodes():
+    """States `[17, 3]` of three levels under random actions, whose episodes are cut after 8 steps."""
+    env = kx.make(TINY, observation_type="blind", auto_reset=True)
+    levels = kx.stack_levels([falling(), car(), rocket()])
+    return play(env, levels, 17, kx.EnvParams(max_timesteps=8), env.sample_action)
+
+
+# The actions are played in the default run, the observations made of what was played; every pair of them is
+# a program of its own, in the slow run.
 PAIRS = [
-    pytest.param(*pair, marks=() if pair in USUAL else pytest.mark.slow)
+    pytest.param(*pair, marks=() if pair[0] == "blind" else pytest.mark.slow)
     for pair in itertools.product(OBSERVATIONS, ACTION_TYPES)
 ]
 
@@ -47,14 +56,39 @@ def test_every_combination_runs_a_whole_episode(observation, action):
     obs, state, reward, done, info = play(env, levels, 17, params, policy)
     assert len(traces) == 1
     assert done.sum(axis=0).tolist() == [2, 2, 2] and info["truncated"].sum() == 6
-    for leaf, space in zip(jax.tree.leaves(obs), env.observation_space.leaves, strict=True):
-        assert leaf.shape == (17, 3, *space.shape) and leaf.dtype == space.dtype
-        assert np.isfinite(leaf).all()
     assert np.isfinite(reward).all()
+    check_observations(env, obs)
     one = jax.tree.map(lambda value: value[0, 0], (obs, state))
     assert env.observation_space.contains(one[0])
     assert env.action_mask(one[1]).dtype == bool
     assert env.action_space.contains(env.sample_action(KEY)) and env.action_space.contains(env.noop_action)
+
+
+def check_observations(env, obs):
+    for leaf, space in zip(jax.tree.leaves(obs), env.observation_space.leaves, strict=True):
+        assert leaf.shape == (17, 3, *space.shape) and leaf.dtype == space.dtype
+        assert np.isfinite(leaf).all()
+
+
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+def test_observations_of_whole_episodes_are_in_their_space(observation, episodes):
+    env = kx.make(TINY, observation_type=observation)
+    check_observations(env, jax.jit(jax.vmap(jax.vmap(env.observe)))(episodes[1]))
+
+
+def test_feature_columns_have_names():
+    """The slices lie side by side and cover the table; what they name is worked by hand below."""
+    obs, state = observe(car())
+    tables = {"shapes": SHAPE_FEATURES, "joints": JOINT_FEATURES, "thrusters": THRUSTER_FEATURES}
+    for name, features in tables.items():
+        places = list(features.values())
+        assert places[0].start == 0 and places[-1].stop is None
+        assert all(a.stop == b.start for a, b in itertools.pairwise(places))
+        assert places[-1].start < getattr(obs, name).shape[1]
+    role = obs.shapes[:, SHAPE_FEATURES["role"]]
+    np.testing.assert_array_equal(role.argmax(1)[obs.shape_mask], state.labels.role[obs.shape_mask])
+    np.testing.assert_array_equal(obs.shapes[BALL, SHAPE_FEATURES["kind"]], [0, 1])
+    np.testing.assert_array_equal(obs.joints[0, JOINT_FEATURES["binding"]], [1, 0, 0, 0])
 
 
 def test_entity_features_are_the_levels():
@@ -91,7 +125,9 @@ def test_attention_masks():
     linked[4, BALL] = linked[BALL, 4] = True
     np.testing.assert_array_equal(component, linked)
     assert not contact.any()
-    later = jax.tree.map(lambda value: value[-1, 0], play(env, batch(car()), 12)[0])
+    blind = kx.make(TINY, observation_type="blind", auto_reset=True)
+    state = jax.tree.map(lambda value: value[11, 0], play(blind, batch(car()), 12)[1])
+    later = env.observe(state)
     assert later.attention[3, 0, BALL] and later.attention[3, BALL, 0]  # the wheel has met the floor
     assert not later.attention[3, 4, 0]
 

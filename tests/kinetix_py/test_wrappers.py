@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -11,96 +13,121 @@ from gymnasium.utils.env_checker import check_env
 
 import kinetix_py as kx
 from kinetix_py import wrappers
-from kinetix_py.wrappers.gymnasium import GymnasiumEnv, GymnasiumVectorEnv
+from kinetix_py.wrappers.gymnasium import GymnasiumEnv, GymnasiumVectorEnv, action_space
 from tests.kinetix_py.small_levels import TINY, batch, falling, play, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
-# The action an environment gets, as far as an observation can tell: the thruster's work on the ball.
-speed = lambda state, params: state.sim.velocity[TINY.num_polygons, 0]
-ON = jnp.array([0, 0, 0, 0, 1, 0])
+KEY = jax.random.key(0)
+LENGTH = 4  # of an episode of Echo
+THRUSTER = 4  # place in an action
 
 
-@pytest.fixture(scope="module")
-def env():
-    return kx.make(TINY, observation_type=speed, auto_reset=True)
+@dataclasses.dataclass(frozen=True)
+class Echo:
+    """An environment without physics: it observes the step count and the first thruster's action."""
+
+    action_type: str = "multi_discrete"
+    auto_reset: bool = True
+
+    @property
+    def action_adapter(self):
+        return kx.ActionAdapter(self.action_type, TINY)
+
+    @property
+    def noop_action(self):
+        return self.action_adapter.noop
+
+    def reset_to_level(self, level, params=None):
+        return jnp.zeros(2), jnp.int32(0)
+
+    def step(self, key, count, action, params=None, levels=None):
+        count = count + 1
+        obs, done = jnp.stack([count, action[THRUSTER]]).astype(jnp.float32), count == LENGTH
+        info = {"episode_return": 0.5 * count, "episode_length": count, "solved": done}
+        if self.auto_reset:
+            info["final_observation"] = obs
+            obs, count = jnp.where(done, 0, obs), jnp.where(done, 0, count)
+        return obs, count, jnp.float32(0.5), done, info
 
 
-def speeds(env, steps, limit=256, action=ON):
-    params = kx.EnvParams(max_timesteps=limit)
-    return play(env, batch(rocket(), 2), steps, params, action=action)
+def run(env, steps, copies=1, value=1):
+    """Plays the same value of the thruster all the time: observations, and so on, `[steps, copies]`."""
+    noop = env.noop_action
+    action = noop.at[THRUSTER].set(jnp.asarray(value, noop.dtype))
+    _, state = jax.vmap(lambda _: env.reset_to_level(None))(jnp.arange(copies))
+
+    def step(state, key):
+        keys = jax.random.split(key, copies)
+        out = jax.vmap(env.step, (0, 0, None))(keys, state, action)
+        return out[1], out
+
+    return jax.jit(lambda state: jax.lax.scan(step, state, jax.random.split(KEY, steps))[1])(state)
 
 
-def gained(obs):
-    """In which steps the thruster was on."""
-    return (np.diff(np.asarray(obs)[:, 0], prepend=0) > 1e-6).tolist()
+def executed(env, steps, copies=1):
+    """The thruster's actions that reach the environment; 0 where an episode begins anew."""
+    return np.asarray(run(env, steps, copies)[0])[:, 0, 1].tolist()
 
 
-def test_delayed_actions_come_late_in_every_episode(env):
-    obs, *_ = speeds(wrappers.ActionDelay(env, 2), 6, limit=4)
-    # Steps 0 .. 3 are an episode (two late), after which the speed is 0 again.
-    assert gained(obs[:3]) == [False, False, True]
-    assert obs[3, 0] == 0 and gained(obs[3:]) == [False, False, False]
+def test_delayed_actions_come_late_in_every_episode():
+    # Steps 0 .. 3 are an episode (two actions late), and the fourth observation is of the next one's start.
+    assert executed(wrappers.ActionDelay(Echo(), 2), 8) == [0, 0, 1, 0, 0, 0, 1, 0]
 
 
-def test_sticky_actions_repeat_what_was_done(env):
-    assert not any(gained(speeds(wrappers.StickyActions(env, 1.0), 4)[0]))
-    many = play(wrappers.StickyActions(env, 0.25), batch(rocket(), 400), 2, action=ON)[0]
-    assert (np.asarray(many[0]) > 1e-6).mean() == pytest.approx(0.75, abs=0.07)
+def test_sticky_actions_repeat_what_was_done():
+    assert executed(wrappers.StickyActions(Echo(), 1.0), 3) == [0, 0, 0]
+    first = np.asarray(run(wrappers.StickyActions(Echo(), 0.25), 1, copies=2000)[0])[0, :, 1]
+    assert first.mean() == pytest.approx(0.75, abs=0.03)
 
 
-def test_observation_history_fills_with_the_first(env):
-    plain = np.asarray(speeds(env, 6, limit=4)[0])[:, 0]
-    history = np.asarray(speeds(wrappers.ObservationHistory(env, 3), 6, limit=4)[0])[:, 0]
-    np.testing.assert_array_equal(history[:3], [[0, 0, plain[0]], [0, *plain[:2]], plain[:3]])
-    np.testing.assert_array_equal(history[3], [0, 0, 0])  # the next episode
-    np.testing.assert_array_equal(history[4], [0, 0, plain[4]])
+def test_observation_history_fills_with_the_first_and_is_whole_at_the_end():
+    obs, *_, info = run(wrappers.ObservationHistory(Echo(), 3), 5)
+    counts = np.asarray(obs)[:, 0, :, 0]
+    assert counts.tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 3], [0, 0, 0], [0, 0, 1]]
+    assert np.asarray(info["final_observation"])[3, 0, :, 0].tolist() == [2, 3, 4]
 
 
-def test_the_last_history_before_a_reset_is_whole(env):
-    *_, info = speeds(wrappers.ObservationHistory(env, 3), 4, limit=4)
-    last = np.asarray(info["final_observation"])[3, 0]
-    assert (np.diff(last) > 0).all() and last[0] > 0
+def test_observation_history_without_auto_reset():
+    obs, *_ = run(wrappers.ObservationHistory(Echo(auto_reset=False), 2), 3)
+    assert np.asarray(obs)[:, 0, :, 0].tolist() == [[0, 1], [1, 2], [2, 3]]
 
 
-def test_action_history(env):
-    (obs, actions), *_ = speeds(wrappers.ActionHistory(env, 2), 5, limit=4)
-    assert actions.shape == (5, 2, 2, 6)
-    used = np.asarray(actions)[:, 0, :, 4]
-    assert used.tolist() == [[0, 1], [1, 1], [1, 1], [0, 0], [0, 1]]
-    assert obs.shape == (5, 2)
+def test_action_history():
+    (obs, actions), *_ = run(wrappers.ActionHistory(Echo(), 2), 5)
+    assert actions.shape == (5, 1, 2, 6) and obs.shape == (5, 1, 2)
+    assert np.asarray(actions)[:, 0, :, THRUSTER].tolist() == [[0, 1], [1, 1], [1, 1], [0, 0], [0, 1]]
 
 
 def test_action_noise_has_its_scale():
-    still = kx.make(TINY, observation_type=speed, action_type="continuous")
-    half = jnp.array([0, 0, 0, 0, 0.5, 0])
-    obs = play(wrappers.ActionNoise(still, 0.1), batch(rocket(), 2000), 1, action=half)[0][0]
-    exact = play(still, batch(rocket(), 1), 1, action=half)[0][0, 0]
-    ratio = np.asarray(obs) / float(exact)
-    assert ratio.mean() == pytest.approx(1, abs=0.02) and ratio.std() == pytest.approx(0.2, rel=0.1)
+    noisy = wrappers.ActionNoise(Echo("continuous"), 0.1)
+    values = np.asarray(run(noisy, 1, copies=2000, value=0.5)[0])[0, :, 1]
+    assert values.mean() == pytest.approx(0.5, abs=0.01) and values.std() == pytest.approx(0.1, rel=0.1)
 
 
 def test_episode_statistics_are_kept_until_the_next_end():
-    env = wrappers.EpisodeStatistics(kx.make(TINY, observation_type="blind", auto_reset=True))
-    _, _, reward, done, info = play(env, batch(falling(), 1), 40)
-    end = int(np.argmax(done[:, 0]))
-    length, total = info["returned_episode_length"][:, 0], info["returned_episode_return"][:, 0]
-    assert (length[:end] == 0).all() and (length[end : 2 * end + 1] == end + 1).all()
-    np.testing.assert_allclose(total[end], reward[: end + 1, 0].sum(), rtol=1e-5)
-    assert info["returned_episode_solved"][end:].all() and not info["returned_episode_solved"][:end].any()
+    *_, done, info = run(wrappers.EpisodeStatistics(Echo()), 9)
+    assert np.asarray(done)[:, 0].nonzero()[0].tolist() == [3, 7]
+    assert info["returned_episode_length"][:, 0].tolist() == [0] * 3 + [4] * 6
+    assert info["returned_episode_return"][:, 0].tolist() == [0] * 3 + [2] * 6
+    assert info["returned_episode_solved"][:, 0].tolist() == [False] * 3 + [True] * 6
     np.testing.assert_array_equal(info["returned_episode"], done)
 
 
-def test_wrappers_stack_and_show_the_environment_inside(env):
+def test_wrappers_stack_and_show_the_environment_inside():
+    """On the game itself: the thruster moves the ball one step later, and the history shows it."""
+    speed = lambda state, params: state.sim.velocity[TINY.num_polygons, 0]
+    env = kx.make(TINY, observation_type=speed, auto_reset=True)
     stacked = wrappers.EpisodeStatistics(wrappers.ObservationHistory(wrappers.ActionDelay(env, 1), 2))
-    obs, state, *_ = speeds(stacked, 3)
+    obs, state, *_ = play(stacked, batch(rocket(), 2), 3, action=env.noop_action.at[THRUSTER].set(1))
     assert obs.shape == (3, 2, 2) and obs[0, 0, 1] == 0 and obs[1, 0, 1] > 0
     assert state.unwrapped.step_count[-1, 0] == 3 and stacked.size == TINY
     one = jax.tree.map(lambda value: value[-1, 0], state)
     np.testing.assert_array_equal(stacked.action_mask(one), env.action_mask(one.unwrapped))
 
 
-def test_wrong_numbers_are_refused(env):
+def test_wrong_numbers_are_refused():
+    env = Echo()
     for make, match in (
         (lambda: wrappers.ActionDelay(env, 0), "at least 1, got 0"),
         (lambda: wrappers.ObservationHistory(env, 0), "at least 1, got 0"),
@@ -112,10 +139,19 @@ def test_wrong_numbers_are_refused(env):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # infinite bounds, and no registered name
-@pytest.mark.parametrize("observation, action", [("entity", "multi_discrete"), ("flat", "continuous")])
+@pytest.mark.parametrize(
+    "observation, action",
+    [("entity", "multi_discrete"), pytest.param("flat", "continuous", marks=pytest.mark.slow)],
+)
 def test_gymnasiums_own_checker(observation, action):
     env = kx.make(TINY, observation_type=observation, action_type=action)
     check_env(GymnasiumEnv(env, batch(falling()), render_mode="rgb_array"), skip_render_check=False)
+
+
+def test_gymnasiums_action_spaces():
+    space = action_space(kx.make(TINY, action_type="continuous"))
+    assert space == gymnasium.spaces.Box(np.float32([-1] * 4 + [0] * 2), np.ones(6, np.float32))
+    assert action_space(kx.make(TINY, action_type="discrete")) == gymnasium.spaces.Discrete(11)
 
 
 def test_a_gymnasium_vector_resets_in_the_same_step():
