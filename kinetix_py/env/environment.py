@@ -14,7 +14,7 @@ import jax2d
 from jax2d.params import ContactOrder
 from kinetix_py.actions import ActionAdapter, actuator_controls, bindings_in_use
 from kinetix_py.env.game import goal_distance, motion_is_finite, outcome, slot_outcomes
-from kinetix_py.env.types import MOTION_FIELDS, EnvParams, EnvState, body_motion
+from kinetix_py.env.types import EnvParams, EnvState, body_motion
 from kinetix_py.levels.distributions import LevelDistribution, LevelList, RandomLevels, draw_level
 from kinetix_py.levels.level import Level, empty_level, pad_level
 from kinetix_py.observations.registry import OBSERVATIONS, ObservationFn
@@ -22,9 +22,6 @@ from kinetix_py.rewards import REWARDS, RewardFn
 from kinetix_py.sizes import LevelSize, as_size
 from kinetix_py.spaces import Box, Discrete, MultiDiscrete, PyTreeSpace
 from kinetix_py.validation import check_integer
-
-# Fields of a scene that physics changes.
-DYNAMIC_FIELDS = (*MOTION_FIELDS, "contact_impulse", "joint_impulse")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,7 +282,7 @@ class Environment:
         result = jnp.where(finite, result, 0)  # contacts of a state that is not finite are meaningless
         touching = jnp.where(finite, touching, state.touching_slots)
         keep = lambda name: jnp.where(finite, getattr(sim, name), getattr(state.sim, name))
-        kept: dict[str, Any] = {name: keep(name) for name in DYNAMIC_FIELDS}
+        kept: dict[str, Any] = {name: keep(name) for name in jax2d.DYNAMIC_FIELDS}
         sim = dataclasses.replace(state.sim, **kept)
         next_state = dataclasses.replace(
             state,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jax2d
+from jax2d.fields import ArrayFields, array, dimensions, field_specs
 from kinetix_py.roles import NUM_ROLES
 from kinetix_py.sizes import LevelSize, as_size, largest
 
@@ -18,31 +19,17 @@ if TYPE_CHECKING:
     from kinetix_py.env.types import EnvState
     from kinetix_py.rendering.svg import Drawing
 
-# Arrays of a scene with one row per body slot.
-BODY_FIELDS = (
-    "position",
-    "rotation",
-    "velocity",
-    "angular_velocity",
-    "inverse_mass",
-    "inverse_inertia",
-    "friction",
-    "restitution",
-    "collision_mode",
-    "active",
-)
-
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class LevelLabels:
+class LevelLabels(ArrayFields):
     """Labels that the game adds to a scene: roles and densities of bodies, bindings of actuators."""
 
-    role: jax.Array  # int32 [N]   0 none, 1 green, 2 blue, 3 red
-    density: jax.Array  # float [N]   kg/m^2
-    motor_binding: jax.Array  # int32 [J]   0 .. num_motor_bindings - 1
-    motor_auto: jax.Array  # bool [J]    the motor runs by itself, its action is always 1
-    thruster_binding: jax.Array  # int32 [T]   0 .. num_thruster_bindings - 1
+    role: jax.Array = array("N", dtype=np.int32, low=0, high=3, doc="0 none, 1 green, 2 blue, 3 red")
+    density: jax.Array = array("N", unit="kg/m^2", low=0, doc="mass over area; 1 for static bodies")
+    motor_binding: jax.Array = array("J", dtype=np.int32, low=0, doc="binding that drives the motor")
+    motor_auto: jax.Array = array("J", dtype=bool, doc="the motor runs by itself, its action is always 1")
+    thruster_binding: jax.Array = array("T", dtype=np.int32, low=0, doc="binding that fires the thruster")
 
 
 @jax.tree_util.register_dataclass
@@ -152,23 +139,20 @@ def check_arrays(scene: Level | EnvState) -> None:
     Raises:
       ValueError: naming the array, its shape and the size's.
     """
-    sim, labels, size = scene.sim, scene.labels, scene.size
-    shapes = {
-        "sim.position": (sim.position, (size.num_bodies, 2)),
-        "sim.vertices": (sim.vertices, (size.num_polygons, size.max_vertices, 2)),
-        "sim.radius": (sim.radius, (size.num_circles,)),
-        "sim.joints.active": (sim.joints.active, (size.num_joints,)),
-        "sim.thrusters.active": (sim.thrusters.active, (size.num_thrusters,)),
-        "sim.contact_impulse": (sim.contact_impulse, (jax2d.num_contacts(size.sim_spec()), 2)),
-        "labels.role": (labels.role, (size.num_bodies,)),
-        "labels.density": (labels.density, (size.num_bodies,)),
-        "labels.motor_binding": (labels.motor_binding, (size.num_joints,)),
-        "labels.motor_auto": (labels.motor_auto, (size.num_joints,)),
-        "labels.thruster_binding": (labels.thruster_binding, (size.num_thrusters,)),
+    sizes = dimensions(scene.size.sim_spec())
+    parts = {
+        "sim": scene.sim,
+        "sim.joints": scene.sim.joints,
+        "sim.thrusters": scene.sim.thrusters,
+        "labels": scene.labels,
     }
-    for name, (array, own) in shapes.items():
-        if tuple(array.shape) != (*scene.batch_shape, *own):
-            raise ValueError(f"level: {name} has shape {array.shape}, but its size says {own}: {size}")
+    for path, owner in parts.items():
+        for name, spec in field_specs(owner).items():
+            shape, own = tuple(getattr(owner, name).shape), spec.shape(sizes)
+            if shape != (*scene.batch_shape, *own):
+                raise ValueError(
+                    f"level: {path}.{name} has shape {shape}, but its size says {own}: {scene.size}"
+                )
 
 
 def check_fits(level: Level, size: LevelSize) -> None:
@@ -203,43 +187,30 @@ def pad_level(level: Level, size: str | LevelSize) -> Level:
         return level
     check_fits(level, size)
     check_arrays(level)
-    old, labels = level.sim, level.labels
-    more_polygons = size.num_polygons - own.num_polygons
+    sizes, free = dimensions(size.sim_spec()), size.num_polygons
 
-    def rows(value: jax.Array, count: int, axis: int = 0) -> jax.Array:
-        widths = [(0, count - value.shape[i] if i == axis else 0) for i in range(value.ndim)]
-        return jnp.pad(value, widths)
+    def field(value: jax.Array, spec: jax2d.FieldSpec, fill: float = 0) -> jax.Array:
+        shape = spec.shape(sizes)
+        if spec.axis == "K":  # its slots are laid out anew, and a level carries no impulses
+            return jnp.zeros(shape, spec.dtype)
+        if spec.axis != "N":
+            return jnp.pad(value, [(0, new - old) for new, old in zip(shape, value.shape, strict=True)])
+        padded = jnp.full(shape, fill, value.dtype).at[: own.num_polygons].set(value[: own.num_polygons])
+        return padded.at[free : free + own.num_circles].set(value[own.num_polygons :])
 
-    def bodies(value: jax.Array, fill: float = 0) -> jax.Array:
-        new = jnp.full((size.num_bodies, *value.shape[1:]), fill, value.dtype)
-        new = new.at[: own.num_polygons].set(value[: own.num_polygons])
-        first = size.num_polygons
-        return new.at[first : first + own.num_circles].set(value[own.num_polygons :])
+    def fields(owner: Any, **fills: float) -> dict[str, Any]:
+        specs = field_specs(owner).items()
+        return {name: field(getattr(owner, name), spec, fills.get(name, 0)) for name, spec in specs}
 
-    moved = lambda index: jnp.where(index >= own.num_polygons, index + more_polygons, index)
-    joints = jax.tree.map(lambda value: rows(value, size.num_joints), old.joints)
+    def moved(index: jax.Array) -> jax.Array:
+        return jnp.where(index >= own.num_polygons, index + free - own.num_polygons, index)
+
+    joints = jax2d.Joints(**fields(level.sim.joints))
     joints = dataclasses.replace(joints, body_a=moved(joints.body_a), body_b=moved(joints.body_b))
-    thrusters = jax.tree.map(lambda value: rows(value, size.num_thrusters), old.thrusters)
+    thrusters = jax2d.Thrusters(**fields(level.sim.thrusters))
     thrusters = dataclasses.replace(thrusters, body=moved(thrusters.body))
-    sim = dataclasses.replace(
-        old,
-        **{name: bodies(getattr(old, name)) for name in BODY_FIELDS},
-        vertices=rows(rows(old.vertices, size.num_polygons), size.max_vertices, 1),
-        num_vertices=rows(old.num_vertices, size.num_polygons),
-        radius=rows(old.radius, size.num_circles),
-        joints=joints,
-        thrusters=thrusters,
-        contact_impulse=jnp.zeros((jax2d.num_contacts(size.sim_spec()), 2), jnp.float32),
-        joint_impulse=jnp.zeros((size.num_joints, 3), jnp.float32),
-    )
-    padded = LevelLabels(
-        role=bodies(labels.role),
-        density=bodies(labels.density, 1),
-        motor_binding=rows(labels.motor_binding, size.num_joints),
-        motor_auto=rows(labels.motor_auto, size.num_joints),
-        thruster_binding=rows(labels.thruster_binding, size.num_thrusters),
-    )
-    return Level(sim=sim, labels=padded, size=size)
+    sim = jax2d.SimState(**fields(level.sim), joints=joints, thrusters=thrusters)
+    return Level(sim=sim, labels=LevelLabels(**fields(level.labels, density=1)), size=size)
 
 
 def stack_levels(levels: Sequence[Level], size: str | LevelSize | None = None) -> Level:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jax2d
+from jax2d.fields import FieldSpec, dimensions, field_specs
 from jax2d.validation import SceneError, check_polygon
 from kinetix_py.levels.difficulty import Difficulty
 from kinetix_py.levels.json_node import JsonNode, LevelError
@@ -18,49 +19,15 @@ from kinetix_py.sizes import LevelSize
 
 MAX_SLOTS = 256  # of any kind: a wrong count must not exhaust the memory
 
-FLAT: tuple[int, ...] = ()
-PAIR = (2,)
-# Columns of each kind of entity: type, and shape of one entry.
-BODY_COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
-    "position": (np.float32, PAIR),
-    "rotation": (np.float32, FLAT),
-    "velocity": (np.float32, PAIR),
-    "angular_velocity": (np.float32, FLAT),
-    "inverse_mass": (np.float32, FLAT),
-    "inverse_inertia": (np.float32, FLAT),
-    "friction": (np.float32, FLAT),
-    "restitution": (np.float32, FLAT),
-    "collision_mode": (np.int32, FLAT),
-    "active": (bool, FLAT),
-    "role": (np.int32, FLAT),
-    "density": (np.float32, FLAT),
+# Columns of each kind of entity: those of the scene, then those of the labels.
+BODY_COLUMNS = field_specs(jax2d.SimState, axis="N") | field_specs(LevelLabels, axis="N")
+JOINT_COLUMNS = field_specs(jax2d.Joints) | field_specs(LevelLabels, axis="J")
+THRUSTER_COLUMNS = field_specs(jax2d.Thrusters) | field_specs(LevelLabels, axis="T")
+LABEL_FIELDS = tuple(field_specs(LevelLabels))
+# Arrays of a scene that are no column of one kind of entity.
+SHARED_COLUMNS = {
+    name: field_specs(jax2d.SimState)[name] for name in ("vertices", "num_vertices", "radius", "gravity")
 }
-JOINT_COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
-    "body_a": (np.int32, FLAT),
-    "body_b": (np.int32, FLAT),
-    "anchor_a": (np.float32, PAIR),
-    "anchor_b": (np.float32, PAIR),
-    "reference_rotation": (np.float32, FLAT),
-    "active": (bool, FLAT),
-    "weld": (bool, FLAT),
-    "motor_on": (bool, FLAT),
-    "motor_speed": (np.float32, FLAT),
-    "motor_power": (np.float32, FLAT),
-    "limits_on": (bool, FLAT),
-    "min_rotation": (np.float32, FLAT),
-    "max_rotation": (np.float32, FLAT),
-    "motor_binding": (np.int32, FLAT),
-    "motor_auto": (bool, FLAT),
-}
-THRUSTER_COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
-    "body": (np.int32, FLAT),
-    "anchor": (np.float32, PAIR),
-    "direction": (np.float32, FLAT),
-    "power": (np.float32, FLAT),
-    "active": (bool, FLAT),
-    "thruster_binding": (np.int32, FLAT),
-}
-LABEL_FIELDS = tuple(field.name for field in dataclasses.fields(LevelLabels))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,19 +67,15 @@ class LevelArrays:
 def empty_arrays(size: LevelSize) -> LevelArrays:
     """Returns the arrays of a level without entities: zeros, and density 1."""
 
-    def zeros(columns: dict[str, tuple[Any, tuple[int, ...]]], count: int) -> dict[str, np.ndarray]:
-        return {name: np.zeros((count, *shape), dtype) for name, (dtype, shape) in columns.items()}
+    sizes = dimensions(size.sim_spec())
 
-    bodies = zeros(BODY_COLUMNS, size.num_bodies)
+    def zeros(columns: dict[str, FieldSpec]) -> dict[str, np.ndarray]:
+        return {name: np.zeros(spec.shape(sizes), spec.dtype) for name, spec in columns.items()}
+
+    bodies, others = zeros(BODY_COLUMNS), zeros(SHARED_COLUMNS)
     bodies["density"][:] = 1
     return LevelArrays(
-        bodies=bodies,
-        joints=zeros(JOINT_COLUMNS, size.num_joints),
-        thrusters=zeros(THRUSTER_COLUMNS, size.num_thrusters),
-        vertices=np.zeros((size.num_polygons, size.max_vertices, 2), np.float32),
-        num_vertices=np.zeros(size.num_polygons, np.int32),
-        radius=np.zeros(size.num_circles, np.float32),
-        gravity=np.zeros(2, np.float32),
+        bodies=bodies, joints=zeros(JOINT_COLUMNS), thrusters=zeros(THRUSTER_COLUMNS), **others
     )
 
 
@@ -121,17 +84,14 @@ def from_level(level: Level) -> LevelArrays:
     level = jax.tree.map(np.asarray, level)
     sim, labels = level.sim, level.labels
 
-    def take(source: Any, columns: dict[str, Any]) -> dict[str, np.ndarray]:
+    def take(source: Any, columns: dict[str, FieldSpec]) -> dict[str, np.ndarray]:
         return {name: getattr(labels if name in LABEL_FIELDS else source, name) for name in columns}
 
     return LevelArrays(
         bodies=take(sim, BODY_COLUMNS),
         joints=take(sim.joints, JOINT_COLUMNS),
         thrusters=take(sim.thrusters, THRUSTER_COLUMNS),
-        vertices=np.asarray(sim.vertices),
-        num_vertices=np.asarray(sim.num_vertices),
-        radius=np.asarray(sim.radius),
-        gravity=np.asarray(sim.gravity),
+        **{name: getattr(sim, name) for name in SHARED_COLUMNS},
     )
 
 
@@ -144,10 +104,7 @@ def to_level(arrays: LevelArrays, size: LevelSize, file: str) -> Level:
     inside = lambda table: {k: jnp.asarray(v) for k, v in table.items() if k not in LABEL_FIELDS}
     sim = jax2d.SimState(
         **inside(arrays.bodies),
-        vertices=jnp.asarray(arrays.vertices),
-        num_vertices=jnp.asarray(arrays.num_vertices),
-        radius=jnp.asarray(arrays.radius),
-        gravity=jnp.asarray(arrays.gravity),
+        **{name: jnp.asarray(getattr(arrays, name)) for name in SHARED_COLUMNS},
         joints=jax2d.Joints(**inside(arrays.joints)),
         thrusters=jax2d.Thrusters(**inside(arrays.thrusters)),
         contact_impulse=jnp.asarray(np.zeros((jax2d.num_contacts(size.sim_spec()), 2), np.float32)),
