@@ -18,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("compiled_fast")
 
 SIZE = kx.SIZES["m"]
 PARAMS = GeneratorParams()
+KEYS = 24  # of every call, so that an edit is compiled once
 
 
 def full():
@@ -59,8 +60,8 @@ def same(a, b):
 @pytest.mark.parametrize("name", EDITS)
 def test_edited_levels_stay_valid(name, levels, edit_many):
     for level in levels.values():
-        edited = edit_many[name](jax.random.split(jax.random.key(1), 24), level)
-        for i in range(24):
+        edited = edit_many[name](jax.random.split(jax.random.key(1), KEYS), level)
+        for i in range(KEYS):
             kx.validate_level(one(edited, i))
         for which in (1, 2):
             before, after = (
@@ -73,23 +74,23 @@ def test_edited_levels_stay_valid(name, levels, edit_many):
 def test_a_full_level_takes_nothing_more(levels, edit_many):
     level = levels["full"]
     assert level.sim.active.all() and level.sim.thrusters.active.all() and level.sim.joints.active.all()
-    keys = jax.random.split(jax.random.key(2), 8)
+    keys = jax.random.split(jax.random.key(2), KEYS)
     for name in ("add_shape", "add_joint", "add_thruster"):
         edited = edit_many[name](keys, level)
-        assert all(same(one(edited, i), level) for i in range(8)), name
+        assert all(same(one(edited, i), level) for i in range(KEYS)), name
 
 
 def test_an_empty_level_is_left_alone(edit_many):
     level = kx.empty_level(SIZE)
-    keys = jax.random.split(jax.random.key(3), 8)
+    keys = jax.random.split(jax.random.key(3), KEYS)
     for name in EDITS:
         if name not in ("add_shape", "change_gravity"):
             edited = edit_many[name](keys, level)
-            assert all(same(one(edited, i), level) for i in range(8)), name
+            assert all(same(one(edited, i), level) for i in range(KEYS)), name
 
 
 def test_each_edit_does_what_it_says(levels, edit_many):
-    keys, level = jax.random.split(jax.random.key(4), 32), levels["car"]
+    keys, level = jax.random.split(jax.random.key(4), KEYS), levels["car"]
     done = {name: edit_many[name](keys, level) for name in EDITS}
     count = lambda edited: np.asarray(edited.sim.active).sum(1)
     assert (count(done["add_shape"]) == 7).all()
@@ -105,10 +106,10 @@ def test_each_edit_does_what_it_says(levels, edit_many):
 
 
 def test_what_is_joined_moves_and_turns_as_one(levels, edit_many):
-    keys, level = jax.random.split(jax.random.key(5), 32), levels["car"]
+    keys, level = jax.random.split(jax.random.key(5), KEYS), levels["car"]
     arm = lambda sim: np.asarray(sim.position[..., SIZE.num_polygons, :] - sim.position[..., 4, :])
     moved = edit_many["move_shape"](keys, level).sim
-    np.testing.assert_allclose(arm(moved), np.tile(arm(level.sim), (32, 1)), atol=1e-5)
+    np.testing.assert_allclose(arm(moved), np.tile(arm(level.sim), (KEYS, 1)), atol=1e-5)
     assert np.ptp(np.asarray(moved.position)[:, 4, 0]) > 0.5
     turned = edit_many["rotate_shape"](keys, level).sim
     np.testing.assert_allclose(np.linalg.norm(arm(turned), axis=1), 0.4, atol=1e-5)
@@ -117,7 +118,7 @@ def test_what_is_joined_moves_and_turns_as_one(levels, edit_many):
 
 
 def test_a_resized_shape_keeps_its_density(levels, edit_many):
-    edited = edit_many["resize_shape"](jax.random.split(jax.random.key(6), 32), levels["rocket"])
+    edited = edit_many["resize_shape"](jax.random.split(jax.random.key(6), KEYS), levels["rocket"])
     for i in range(4):
         sim = one(edited, i).sim
         mass = 1 / np.asarray(sim.inverse_mass)[SIZE.num_polygons : SIZE.num_polygons + 2]
@@ -127,7 +128,7 @@ def test_a_resized_shape_keeps_its_density(levels, edit_many):
 
 def test_fixing_and_freeing_gives_the_mass_back(edit_many):
     level = kx.pad_level(falling(), SIZE)  # an static blue box and a green ball, the only movable actor
-    freed = one(edit_many["toggle_static"](jax.random.split(jax.random.key(7), 4), level), 0)
+    freed = one(edit_many["toggle_static"](jax.random.split(jax.random.key(7), KEYS), level), 0)
     assert freed.sim.inverse_mass[4] == pytest.approx(1 / (0.8 * 0.4), rel=1e-5)
     assert freed.sim.inverse_inertia[4] == pytest.approx(12 / (0.32 * (0.8**2 + 0.4**2)), rel=1e-5)
 
