@@ -1,1 +1,58 @@
-"""Agents that learn to play: networks, proximal policy optimization, curricula, training."""
+"""Agents that learn to play: networks, proximal policy optimization, curricula, training, evaluation."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agents.config import ConfigError, TrainConfig
+    from agents.curricula import SFL, Curriculum, DomainRandomization, FixedLevels, LevelBatch
+    from agents.evaluation.evaluation import Evaluation, evaluate
+    from agents.io.run_folder import new_run
+    from agents.loading import LoadedPolicy, load_policy
+    from agents.networks.config import NetworkConfig
+    from agents.networks.factory import make_network
+    from agents.policy import Policy, PolicyOutput, UniformPolicy
+    from agents.ppo.config import PPOConfig
+    from agents.ppo.ppo import make_optimizer
+    from agents.training.loop import train
+    from agents.training.trainer import Trainer
+
+# Modules are imported when a name is first used, so that `import agents` itself needs no library.
+_MODULES = {
+    "ConfigError": "agents.config",
+    "Curriculum": "agents.curricula",
+    "DomainRandomization": "agents.curricula",
+    "Evaluation": "agents.evaluation.evaluation",
+    "FixedLevels": "agents.curricula",
+    "LevelBatch": "agents.curricula",
+    "LoadedPolicy": "agents.loading",
+    "NetworkConfig": "agents.networks.config",
+    "PPOConfig": "agents.ppo.config",
+    "Policy": "agents.policy",
+    "PolicyOutput": "agents.policy",
+    "SFL": "agents.curricula",
+    "TrainConfig": "agents.config",
+    "Trainer": "agents.training.trainer",
+    "UniformPolicy": "agents.policy",
+    "evaluate": "agents.evaluation.evaluation",
+    "load_policy": "agents.loading",
+    "make_network": "agents.networks.factory",
+    "make_optimizer": "agents.ppo.ppo",
+    "new_run": "agents.io.run_folder",
+    "train": "agents.training.loop",
+}
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""What a training run is told: typed, frozen, checked before anything is compiled."""
+"""Config of a training run: typed, frozen, checked before anything is compiled."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from omegaconf.errors import OmegaConfBaseException
 
 import kinetix_py as kx
 from agents.networks.config import NetworkConfig
-from agents.ppo.update import PPOConfig
+from agents.ppo.config import PPOConfig
 
 CURRICULA = ("sfl", "domain_randomization", "levels")
 
 
 class ConfigError(ValueError):
-    """A config that cannot be run; the message is for the person who wrote it."""
+    """A config that cannot be run; the message addresses its author."""
 
 
 def at_least(config: Any, least: float, *names: str) -> None:
-    """Checks fields against a lower bound.
+    """Checks fields of a config against a lower bound.
+
+    Args:
+      config: dataclass.
+      least: lower bound, inclusive.
+      names: names of the fields.
 
     Raises:
       ValueError: naming the field, its value and the bound.
@@ -34,11 +39,11 @@ def at_least(config: Any, least: float, *names: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class EnvConfig:
-    """The environment, as `kinetix_py.make` and `kinetix_py.EnvParams` take it."""
+    """Arguments of `kinetix_py.make`, and fields of `kinetix_py.EnvParams`."""
 
     size: str = "s"
-    observation: str = "entity"
-    action: str = "multi_discrete"
+    observation_type: str = "entity"
+    action_type: str = "multi_discrete"
     frame_skip: int = 2
     contact_order: str = "parallel"
     dense_reward_scale: float = 0.2  # 1/m
@@ -49,11 +54,11 @@ class EnvConfig:
         _ = self.make()
 
     def make(self, auto_reset: bool = False) -> kx.Environment:
-        """The environment."""
+        """Makes the environment."""
         return kx.make(
             self.size,
-            observation_type=self.observation,
-            action_type=self.action,
+            observation_type=self.observation_type,
+            action_type=self.action_type,
             frame_skip=self.frame_skip,
             auto_reset=auto_reset,
             contact_order=self.contact_order,
@@ -61,18 +66,18 @@ class EnvConfig:
 
     @property
     def params(self) -> kx.EnvParams:
-        """The numbers of the game."""
+        """Numbers of the game."""
         return kx.EnvParams(dense_reward_scale=self.dense_reward_scale, max_timesteps=self.max_timesteps)
 
 
 @dataclasses.dataclass(frozen=True)
 class CurriculumConfig:
-    """Which levels are trained on; the numbers of SFL are used by `kind: sfl` only.
+    """Curriculum, by kind; the numbers of SFL are used by `kind: sfl` only.
 
     Attributes:
       kind: `"sfl"`, `"domain_randomization"`, or `"levels"`, which plays the files under `levels`.
       levels: level files, folders of them, or names of the library or of its sets, such as `library/s`.
-      num_candidates, attempts, buffer_size, refresh_every, buffer_share: as in `agents.curricula.SFL`.
+      num_candidates, attempts, buffer_size, refresh_every, buffer_share: fields of `agents.curricula.SFL`.
     """
 
     kind: str = "sfl"
@@ -95,13 +100,13 @@ class CurriculumConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """How long, and how much at once.
+    """Length of a run, and size of its updates.
 
     Attributes:
       total_steps: environment steps of the whole run, rounded up to whole calls.
       num_envs, rollout_length: environments, and steps that each plays in an update.
       updates_per_call: updates in one call of the compiled program; metrics and Ctrl-C wait for its end.
-      seed: of everything that is drawn at random.
+      seed: seed of all random numbers.
       normalize_observations: subtract a running mean of the observations, divide by a running deviation.
     """
 
@@ -133,12 +138,12 @@ class TrainingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
-    """How the agent is judged, at the start and at the end, beside a uniformly random one.
+    """Evaluation of the agent at the start and at the end, beside a uniformly random policy.
 
     Attributes:
-      num_levels: random levels that are in no rollout; may be 0.
-      attempts: episodes of each.
-      levels: more to be judged on: as in `CurriculumConfig`.
+      num_levels: number of random levels that are in no rollout; may be 0.
+      attempts: episodes of each level.
+      levels: further levels, named as in `CurriculumConfig`.
     """
 
     num_levels: int = 512
@@ -152,14 +157,14 @@ class EvaluationConfig:
 
 @dataclasses.dataclass(frozen=True)
 class OutputConfig:
-    """What is written, and where.
+    """Files that a run writes.
 
     Attributes:
-      folder: of all runs.
-      name: of this run's folder in it; from date and time if null.
+      folder: folder of all runs.
+      name: name of this run's folder in it; made of date and time if null.
       checkpoint_every: calls between checkpoints; there is one at the end anyway.
-      keep_checkpoints: older ones are deleted.
-      num_animations: solved levels in the picture at the end.
+      keep_checkpoints: number of newest checkpoints to keep; older ones are deleted.
+      num_animations: number of solved levels in the film at the end.
       wandb: also log to Weights & Biases, which must be installed.
     """
 
@@ -180,7 +185,10 @@ class TrainConfig:
     """A whole training run.
 
     Attributes:
-      init_from: a run folder or checkpoint whose parameters the run starts from; null starts anew.
+      init_from: run folder or checkpoint whose parameters the run starts from; null starts anew.
+
+    Raises:
+      ValueError: values that do not fit together.
     """
 
     env: EnvConfig = dataclasses.field(default_factory=EnvConfig)
@@ -193,21 +201,31 @@ class TrainConfig:
     init_from: str | None = None
 
     def __post_init__(self) -> None:
-        if self.network.recurrent != self.ppo.recurrent:
-            raise ValueError(
-                f"NetworkConfig.recurrent and PPOConfig.recurrent must agree, got {self.network.recurrent} "
-                f"and {self.ppo.recurrent}: a network with memory learns from whole sequences"
-            )
         if self.training.rollout_length > self.env.max_timesteps:
             raise ValueError(
                 f"TrainingConfig.rollout_length must be at most EnvConfig.max_timesteps "
                 f"{self.env.max_timesteps}, got {self.training.rollout_length}"
             )
-        self.ppo.check_rollout(self.training.rollout_length, self.training.num_envs)
+        self.ppo.check_rollout(self.training.num_envs, self.training.rollout_length, self.network.recurrent)
+
+    @classmethod
+    def preset(cls, hardware: str, *overrides: str) -> TrainConfig:
+        """Makes the config of a preset, as `kinetix train hardware=HARDWARE OVERRIDES` does.
+
+        Args:
+          hardware: name of a preset, `"cpu"` or `"gpu"`.
+          overrides: choices and fields, such as `"size=m"`, `"training.seed=1"`.
+
+        Raises:
+          ConfigError: an unknown name, or values that cannot be run.
+        """
+        from agents.presets import compose_config
+
+        return compose_config(f"hardware={hardware}", *overrides)
 
 
 def _writable(node: DictConfig) -> DictConfig:
-    """OmegaConf makes frozen dataclasses read-only, also for the merge that fills them."""
+    """Lifts the read-only flag that OmegaConf gives frozen dataclasses, also in the merge that fills them."""
     OmegaConf.set_readonly(node, None)
     for name in node:
         child = node._get_node(name)
@@ -217,12 +235,12 @@ def _writable(node: DictConfig) -> DictConfig:
 
 
 def _unknown(key: str) -> str:
-    """What to say of a key that does not exist."""
+    """Error message for a key that does not exist."""
     *path, last = key.split(".")
-    known: Any = TrainConfig()
+    config: Any = TrainConfig()
     for name in path:
-        known = getattr(known, name)
-    names = [field.name for field in dataclasses.fields(known)]
+        config = getattr(config, name)
+    names = [field.name for field in dataclasses.fields(config)]
     near = difflib.get_close_matches(last, names, 1)
     return f"there is no {key!r}" + (f"; did you mean {near[0]!r}?" if near else f": there are {names}")
 
@@ -231,7 +249,7 @@ def read_config(given: Any) -> TrainConfig:
     """Checks a config and makes it typed; fields that are not given keep their defaults.
 
     Args:
-      given: a nested dict, or what Hydra composed.
+      given: nested dict, or a config of OmegaConf or Hydra.
 
     Raises:
       ConfigError: an unknown key, a wrong type, a number out of its bounds, or an impossible combination.
@@ -251,12 +269,12 @@ def read_config(given: Any) -> TrainConfig:
 
 
 def defaults() -> dict[str, Any]:
-    """Every field with its default, nested."""
+    """All fields with their defaults, as a nested dict."""
     result = OmegaConf.to_container(OmegaConf.structured(TrainConfig))
     assert isinstance(result, dict)
     return {str(name): value for name, value in result.items()}
 
 
 def as_yaml(config: TrainConfig) -> str:
-    """The text that `read_config` reads back."""
+    """Converts a config to text that `read_config` reads back, once parsed."""
     return OmegaConf.to_yaml(OmegaConf.structured(config))

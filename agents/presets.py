@@ -1,14 +1,23 @@
-"""Configs by the names of `configs/`, for Hydra and for programs that are not started by it."""
+"""Configs by the names of the files under `configs/`, for Hydra and for other programs."""
 
 from __future__ import annotations
 
 import pathlib
 
-from agents.config import TrainConfig, defaults, read_config
+from agents.config import ConfigError, TrainConfig, defaults, read_config
 
-_PACKAGED = pathlib.Path(__file__).resolve().parent / "configs"
-# In a checkout, the folder lies beside the packages.
-CONFIGS = _PACKAGED if _PACKAGED.is_dir() else _PACKAGED.parent.parent / "configs"
+
+def config_folder() -> pathlib.Path:
+    """Finds the folder of configs: in the installed package, or at the root of the checkout.
+
+    Raises:
+      ConfigError: there is neither.
+    """
+    package = pathlib.Path(__file__).resolve().parent
+    for folder in (package / "configs", package.parent / "configs"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise ConfigError(f"{package}: was installed without its folder of configs")
 
 
 def register_defaults() -> None:
@@ -19,13 +28,20 @@ def register_defaults() -> None:
 
 
 def compose_config(*overrides: str) -> TrainConfig:
-    """Returns the config that `kinetix train` makes of its arguments.
+    """Makes a config of overrides, as `kinetix train` does of its arguments.
+
+    Args:
+      overrides: choices and fields, such as `"size=m"`, `"training.seed=1"`.
 
     Raises:
-      ConfigError, or Hydra's own errors: an argument is wrong.
+      ConfigError: an unknown name, or values that cannot be run.
     """
     from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
 
     register_defaults()
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        return read_config(compose("train", list(overrides)))
+    try:
+        with initialize_config_dir(str(config_folder()), version_base=None):
+            return read_config(compose("train", list(overrides)))
+    except HydraException as error:
+        raise ConfigError(f"config: {error}") from None

@@ -11,12 +11,12 @@ import jax
 import numpy as np
 
 from agents.benchmark import measure
-from agents.build import initial_params, make_trainer
-from agents.ppo.rollout import rollout, start
-from agents.ppo.update import learn
+from agents.build import make_trainer
+from agents.policy import UniformPolicy
+from agents.ppo.ppo import ppo_update
+from agents.ppo.rollout import rollout, start_runner
 from agents.presets import compose_config
-from agents.training.judge import UniformPolicy
-from agents.training.update import Trainer
+from agents.training.trainer import Trainer
 
 
 def _seconds(function, *arguments, repeats: int = 3) -> tuple[float, Any]:
@@ -32,31 +32,32 @@ def _seconds(function, *arguments, repeats: int = 3) -> tuple[float, Any]:
 
 def _parts(trainer, state, env_params, levels) -> dict[str, float]:
     """Seconds of the parts of an update: playing without and with the network, and learning."""
-    env, length, carry = trainer.env, trainer.rollout_length, trainer.initial_carry(trainer.num_envs)
+    env, length = trainer.env, trainer.rollout_length
 
-    def play(policy, carry):
+    def play(policy):
         def run(params, levels):
-            actors = start(env, levels, env_params, carry)
-            return rollout(jax.random.key(1), policy, params, actors, env, env_params, length)[1]
+            runner = start_runner(env, levels, env_params, policy)
+            return rollout(jax.random.key(1), policy, params, runner, env, env_params, length)[1]
 
         return jax.jit(run)
 
-    random = jax.jit(lambda levels: play(UniformPolicy(env), ())((), levels).reward)
+    random = jax.jit(lambda levels: play(UniformPolicy(env))((), levels).reward)
     physics, _ = _seconds(random, levels)
-    playing, seen = _seconds(play(trainer.policy, carry), state.params, levels)
+    playing, transitions = _seconds(play(trainer.policy), state.params, levels)
     learning = jax.jit(
-        lambda state, seen: learn(
+        lambda state, transitions: ppo_update(
             jax.random.key(2),
             trainer.policy,
             state.params,
             state.opt_state,
             trainer.optimizer,
-            seen,
-            carry,
+            transitions,
+            trainer.policy.initial_carry(trainer.num_envs),
             trainer.ppo,
         )[0]
     )
-    return {"physics": physics, "network": playing - physics, "update": _seconds(learning, state, seen)[0]}
+    update, _ = _seconds(learning, state, transitions)
+    return {"physics": physics, "network": playing - physics, "update": update}
 
 
 def _whole(program, state, env_params, refresh_every: int) -> tuple[float, Any]:
@@ -105,8 +106,8 @@ def benchmark_training(
     trainer, env_params = make_trainer(config), config.env.params
     key = jax.random.key(seed)
     begin = time.perf_counter()
-    state = jax.eval_shape(lambda key: trainer.init(key, initial_params(config, key)), key)
-    lowered = Trainer.updates.lower(trainer, state, env_params, 1)
+    state = jax.eval_shape(trainer.init, key)
+    lowered = Trainer.train_steps.lower(trainer, state, env_params, 1)
     traced = time.perf_counter()
     program = lowered.compile()
     done = time.perf_counter()
@@ -126,7 +127,7 @@ def benchmark_training(
         "program_bytes": memory.temp_size_in_bytes + memory.argument_size_in_bytes,
     }
     if not compile_only:
-        state = trainer.init(key, initial_params(config, key))
+        state = trainer.init(key)
         refresh = config.curriculum.refresh_every if config.curriculum.kind == "sfl" else 1
         whole, state = _whole(program, state, env_params, refresh)
         _, batch = jax.jit(

@@ -37,13 +37,12 @@ def main(arguments: Sequence[str]) -> None:
     """Prints the table and writes the picture."""
     options = parse(arguments)
     from agents.config import ConfigError
-    from agents.io.plots import plot_profiles
-    from agents.training.compare import comparison_table, read_results
+    from agents.evaluation.report import solve_rate_table
+    from agents.evaluation.run import compare_runs
 
     try:
-        results = [result for path in options.runs for result in read_results(path)]
+        evaluations = compare_runs(options.runs, options.out)
     except ConfigError as error:
         raise CommandError(str(error)) from None
-    print(comparison_table(results))
-    plot_profiles(results, options.out)
+    print(solve_rate_table(evaluations))
     print(options.out)

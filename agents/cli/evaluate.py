@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import pathlib
 from collections.abc import Sequence
 
@@ -16,6 +14,9 @@ EXAMPLES = """examples:
   kinetix evaluate runs/NAME                           512 unseen random levels
   kinetix evaluate runs/NAME --levels library/held-out --attempts 50
   kinetix evaluate runs/NAME/checkpoints/52 --levels my_levels/ level.json --random 512 --out here"""
+
+# Sets of more levels are shown without a table of their levels.
+LONGEST_TABLE = 100
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -69,47 +70,20 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from agents.build import given_sets, initial_params, make_policy
-    from agents.io.plots import plot_judgements, plot_levels
-    from agents.io.run_folder import find_checkpoint, open_checkpoints, write_whole
-    from agents.training.judge import UniformPolicy, judge, level_table, random_levels, table
-    from agents.training.loop import AGENT, RANDOM, Keys, no_carry
+    from agents.evaluation.report import level_table, solve_rate_table
+    from agents.evaluation.run import AGENT, evaluate_run
 
-    run, step = find_checkpoint(options.run)
-    config = run.config()
-    seed = config.training.seed if options.seed is None else options.seed
-    if options.size is not None:
-        config = dataclasses.replace(config, env=dataclasses.replace(config.env, size=options.size))
-    keys, env = Keys.of(seed), config.env.make()
-    sets = []
-    if options.levels:
-        sets += given_sets(options.levels, env.size)
-    checkpoints = open_checkpoints(run)
-    step = checkpoints.latest if step is None else step
-    params = checkpoints.restore_params(initial_params(config, keys.network), step)
-    checkpoints.close()
-    if options.random:
-        sets.append(random_levels(keys.levels, options.random, env.size))
-    network, normalized = make_policy(config)
-    policy = network.apply if normalized is None else normalized
-    agents = ((AGENT, policy, params, network.initial_carry), (RANDOM, UniformPolicy(env), (), no_carry))
-    rest = (options.attempts, config.env.max_timesteps)
-    judgements = [
-        judge(keys.attempts, name, policy, values, env, config.env.params, levels, *rest, carry)
-        for levels in sets
-        for name, policy, values, carry in agents
-    ]
-    out = options.out or run.path / "evaluation"
-    out.mkdir(parents=True, exist_ok=True)
-    title = f"{run.path.name}, update {step}"
-    for judgement in judgements:
-        if judgement.policy == AGENT:
-            if len(judgement.names) <= 100:
-                print(level_table(judgement) + "\n")
-            plot_levels(
-                judgement, out / f"{judgement.level_set.replace(' ', '_').replace('/', '_')}.png", title
-            )
-    print(table(judgements))
-    write_whole(out / "evaluation.json", json.dumps([j.as_dict() for j in judgements], indent=1))
-    plot_judgements(judgements, out / "evaluation.png", title)
-    print(f"results: {out}")
+    results = evaluate_run(
+        options.run,
+        levels=options.levels,
+        num_random=options.random,
+        attempts=options.attempts,
+        size=options.size,
+        seed=options.seed,
+        folder=options.out,
+    )
+    for evaluation in results.evaluations:
+        if evaluation.policy == AGENT and evaluation.num_levels <= LONGEST_TABLE:
+            print(level_table(evaluation) + "\n")
+    print(solve_rate_table(results.evaluations))
+    print(f"results: {results.folder}")

@@ -86,28 +86,28 @@ def _server(session: Session, port: int) -> PlayServer:
         raise CommandError(f"port {port}: {reason}; choose another with --port, or --port 0") from None
 
 
-def _pilot(options: argparse.Namespace) -> Any:
+def _player(options: argparse.Namespace) -> Any:
     """The checkpoint's policy, if one is asked for."""
     if options.checkpoint is None:
         return None
     from agents.config import ConfigError
     from agents.io.checkpoint import CheckpointError
-    from agents.pilot import load_pilot
+    from agents.play import CheckpointPlayer
 
     try:
-        return load_pilot(options.checkpoint, options.size, options.seed)
+        return CheckpointPlayer.load(options.checkpoint, options.size, options.seed)
     except (ConfigError, CheckpointError) as error:
         raise CommandError(str(error)) from None
 
 
-def _params(options: argparse.Namespace, pilot: Any) -> Any:
+def _params(options: argparse.Namespace, player: Any) -> Any:
     """Numbers of the game; the time limit in frames."""
     import kinetix_py as kx
     from kinetix_py.play.game import NO_LIMIT
 
     params, frame_skip = kx.EnvParams(), 2
-    if pilot is not None:
-        params, frame_skip = pilot.env_params, pilot.frame_skip
+    if player is not None:
+        params, frame_skip = player.env_params, player.frame_skip
     frames = int(params.max_timesteps) * frame_skip
     if options.time_limit is not None:
         frames = round(options.time_limit / float(params.sim.dt)) or NO_LIMIT
@@ -122,9 +122,9 @@ def _play(options: argparse.Namespace, session: Session) -> None:
 
     server = _server(session, options.port)
     try:
-        pilot = _pilot(options)
+        player = _player(options)
         size = kx.SIZES[options.size] if options.size else None
-        size = pilot.env.size if pilot else size
+        size = player.env.size if player else size
         if options.levels:
             try:
                 found, size = read_levels(options.levels, size)
@@ -135,7 +135,7 @@ def _play(options: argparse.Namespace, session: Session) -> None:
             size = size or kx.SIZES["s"]
             levels = random_levels(options.seed, size)
         print("compiling ...", flush=True)
-        loop = GameLoop(Game(size, levels, _params(options, pilot), pilot, options.watch), session)
+        loop = GameLoop(Game(size, levels, _params(options, player), player, options.watch), session)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"play at {server.address} (Ctrl-C ends)", flush=True)
         if options.open:

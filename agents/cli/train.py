@@ -19,8 +19,8 @@ from agents.cli.common import CommandError, use_compilation_cache
 from agents.config import ConfigError, TrainConfig, read_config
 from agents.io.checkpoint import CheckpointError
 from agents.io.run_folder import RunFolder, new_run
-from agents.presets import CONFIGS, register_defaults
-from agents.training.loop import NotFiniteError, check, train
+from agents.presets import config_folder, register_defaults
+from agents.training.loop import NotFiniteError, train, validate_run
 
 USER_ERRORS = (ConfigError, CheckpointError, NotFiniteError)
 
@@ -54,7 +54,7 @@ def run_job(given: DictConfig) -> None:
     try:
         config = read_config(given)
         config = _numbered(config) if many else config
-        check(config)
+        validate_run(config)
         done = _train(new_run(config), resume=False)
     except USER_ERRORS as error:
         message = f"kinetix train: {error}"
@@ -87,4 +87,4 @@ def main(arguments: Sequence[str]) -> None:
         return
     register_defaults()
     with _command_line(arguments):
-        hydra.main(version_base=None, config_path=str(CONFIGS), config_name="train")(run_job)()
+        hydra.main(version_base=None, config_path=str(config_folder()), config_name="train")(run_job)()

@@ -1,30 +1,28 @@
-"""Sampling for learnability: train on the random levels that are neither too easy nor too hard."""
+"""Sampling for learnability: training on the random levels that are neither too easy nor too hard."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 import kinetix_py as kx
-from agents.curricula.protocol import LevelBatch, all_ended, learnability, solve_rates
-from agents.ppo.rollout import Policy, Transitions
-from agents.training.evaluate import attempt
-from kinetix_py.generator.filters import sample_filtered_levels
-from kinetix_py.generator.params import GeneratorParams
-from kinetix_py.generator.sample import sample_levels
+from agents.curricula.protocol import LevelBatch, Metrics, episode_metrics, learnability, solve_rates
+from agents.evaluation.episodes import attempt_levels
+from agents.policy import Params, Policy
+from agents.ppo.rollout import Transitions
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class SFLState:
-    """The buffer of learnable levels."""
+    """Buffer of learnable levels."""
 
     levels: kx.Level  # leading axis [buffer_size]
-    score: jax.Array  # float [buffer_size], learnability when they were chosen
-    update: jax.Array  # int32 [], rollouts so far
+    score: jax.Array  # float [buffer_size], learnability when the levels were chosen
+    num_updates: jax.Array  # int32 [], rollouts so far
+    unfiltered: jax.Array  # int32 [], levels of the last draw that the no-op policy may solve
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +35,16 @@ class SFL:
     fresh ones in the others.
 
     Attributes:
-      env: with auto-reset.
+      env: environment; its auto-reset does not matter.
       env_params: numbers of the game.
       num_envs: levels of a rollout.
-      initial_carry: `batch size -> carry` of a policy that remembers nothing.
+      num_candidates, attempts, num_steps: candidates of a refresh, and episodes of each and their length.
+      buffer_size: levels that a refresh keeps.
+      refresh_every: rollouts between two refreshes.
+      buffer_share: share of levels from the buffer in a rollout, in 0 .. 1.
+      generator: parameters of the distribution of fresh levels.
+      max_rounds: bound on the rounds of drawing and filtering; where it is reached, unfiltered levels take
+        the missing places, and the metric `unfiltered_levels` counts them.
 
     Raises:
       ValueError: a number is out of its bounds, naming it.
@@ -49,17 +53,18 @@ class SFL:
     env: kx.Environment
     env_params: kx.EnvParams
     num_envs: int
-    initial_carry: Any = lambda batch: ()
     num_candidates: int = 512
     attempts: int = 8
     buffer_size: int = 128
     num_steps: int = 256
     refresh_every: int = 20
     buffer_share: float = 0.5
-    generator: GeneratorParams = dataclasses.field(default_factory=GeneratorParams)
+    generator: kx.GeneratorParams = dataclasses.field(default_factory=kx.GeneratorParams)
+    max_rounds: int = 256
 
     def __post_init__(self) -> None:
-        for name in ("num_envs", "num_candidates", "attempts", "buffer_size", "num_steps", "refresh_every"):
+        counts = ("num_envs", "num_candidates", "attempts", "buffer_size", "num_steps", "refresh_every")
+        for name in (*counts, "max_rounds"):
             if getattr(self, name) < 1:
                 raise ValueError(f"SFL.{name} must be at least 1, got {getattr(self, name)!r}")
         if self.buffer_size > self.num_candidates:
@@ -74,49 +79,61 @@ class SFL:
         return round(self.buffer_share * self.num_envs)
 
     def init(self, key: jax.Array) -> SFLState:
-        """A buffer that the first proposal fills."""
-        shapes = jax.eval_shape(lambda key: sample_levels(key, self.buffer_size, self.env.size), key)
+        """Returns an empty buffer, which the first proposal fills."""
+        shapes = jax.eval_shape(lambda key: kx.sample_levels(key, self.buffer_size, self.env.size), key)
         levels = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
-        return SFLState(levels, jnp.zeros(self.buffer_size), jnp.int32(0))
+        return SFLState(levels, jnp.zeros(self.buffer_size), jnp.int32(0), jnp.int32(0))
 
-    def draw(self, key: jax.Array, wanted: jax.Array | int) -> kx.Level:
-        """Fresh levels in the first `wanted` rows of as many as a refresh needs: `[fresh + candidates]`.
+    def draw(self, key: jax.Array, wanted: jax.Array | int) -> tuple[kx.Level, jax.Array]:
+        """Draws fresh levels in the first `wanted` of the rows `[fresh + candidates]` that a refresh needs.
 
         One program for both amounts, because compiling the generator and its filter takes long.
+
+        Returns:
+          levels, and the number of unfiltered ones among the wanted: int32 `[]`.
         """
         fresh = self.num_envs - self.num_replayed
         rows = fresh + self.num_candidates
-        size = max(-(-fresh // 2), -(-rows // 8))
-        levels, _ = sample_filtered_levels(
+        levels, passed = kx.sample_filtered_levels(
             key,
             rows,
             self.env.size,
             self.generator,
             env=self.env,
             env_params=self.env_params,
-            round_size=size,
+            round_size=max(-(-fresh // 2), -(-rows // 8)),
+            max_rounds=self.max_rounds,
             wanted=wanted,
         )
-        return levels
+        return levels, (~passed & (jnp.arange(rows) < wanted)).sum(dtype=jnp.int32)
 
     def refresh(
-        self, key: jax.Array, policy: Policy, params: Any, state: SFLState, candidates: kx.Level
+        self, key: jax.Array, policy: Policy, params: Params, state: SFLState, candidates: kx.Level
     ) -> SFLState:
         """Attempts candidates `[num_candidates]` and keeps the most learnable."""
-        env = dataclasses.replace(self.env, auto_reset=False)
-        numbers = (self.env_params, self.attempts, self.num_steps, self.initial_carry)
-        solved, _ = attempt(key, policy, params, env, candidates, *numbers)
-        score, best = jax.lax.top_k(learnability(solved.mean(axis=1)), self.buffer_size)
-        return SFLState(jax.tree.map(lambda value: value[best], candidates), score, state.update)
+        results = attempt_levels(
+            key,
+            policy,
+            params,
+            dataclasses.replace(self.env, auto_reset=False),
+            candidates,
+            self.env_params,
+            attempts=self.attempts,
+            max_steps=self.num_steps,
+        )
+        score, best = jax.lax.top_k(learnability(results.solved.mean(axis=1)), self.buffer_size)
+        levels = jax.tree.map(lambda value: value[best], candidates)
+        return dataclasses.replace(state, levels=levels, score=score)
 
     def propose(
-        self, key: jax.Array, policy: Policy, params: Any, state: SFLState
+        self, key: jax.Array, policy: Policy, params: Params, state: SFLState
     ) -> tuple[SFLState, LevelBatch]:
-        """Levels of the buffer, each equally likely, and fresh ones; refreshes the buffer when it is time."""
+        """Mixes levels of the buffer, each equally likely, with fresh ones; refreshes the buffer if due."""
         draw_key, refresh_key, index_key = jax.random.split(key, 3)
         replayed, fresh = self.num_replayed, self.num_envs - self.num_replayed
-        due = state.update % self.refresh_every == 0
-        drawn = self.draw(draw_key, jnp.where(due, fresh + self.num_candidates, fresh))
+        due = state.num_updates % self.refresh_every == 0
+        drawn, unfiltered = self.draw(draw_key, jnp.where(due, fresh + self.num_candidates, fresh))
+        state = dataclasses.replace(state, unfiltered=unfiltered)
         candidates = jax.tree.map(lambda value: value[fresh:], drawn)
         state = jax.lax.cond(
             due,
@@ -129,15 +146,16 @@ class SFL:
         return state, LevelBatch(levels, jnp.concatenate([index, jnp.full(fresh, -1, index.dtype)]))
 
     def observe(
-        self, state: SFLState, batch: LevelBatch, seen: Transitions
-    ) -> tuple[SFLState, dict[str, jax.Array]]:
-        """Solve rates of replayed and of fresh levels apart, and how learnable the buffer was."""
-        rate, _ = solve_rates(seen)
-        mean = lambda which: jnp.where(which, rate, 0).sum() / jnp.maximum(which.sum(), 1)
+        self, state: SFLState, batch: LevelBatch, transitions: Transitions
+    ) -> tuple[SFLState, Metrics]:
+        """Averages over replayed and over fresh levels apart, and over the buffer's learnability."""
+        rate, _ = solve_rates(transitions)
+        mean = lambda chosen: jnp.where(chosen, rate, 0).sum() / jnp.maximum(chosen.sum(), 1)
         fresh = batch.source < 0
-        metrics = all_ended(seen) | {
+        metrics = episode_metrics(transitions) | {
             "solve_rate_fresh": mean(fresh),
             "solve_rate_replayed": mean(~fresh),
             "buffer_learnability": state.score.mean(),
+            "unfiltered_levels": state.unfiltered,
         }
-        return dataclasses.replace(state, update=state.update + 1), metrics
+        return dataclasses.replace(state, num_updates=state.num_updates + 1), metrics

@@ -1,1 +1,1 @@
-"""What a run writes and reads: folders, checkpoints, metrics, pictures."""
+"""Files of a run: folder, checkpoints, metrics, figures."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: everything that the next update needs, each written whole or not at all."""
+"""Checkpoints of a run: all that the next update needs, each written whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from agents.training.update import TrainState
+from agents.training.trainer import TrainState
 
 
 class CheckpointError(ValueError):
@@ -20,30 +20,40 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _plain(tree: Any) -> Any:
-    """A tree whose random keys are plain numbers."""
+    """Converts random keys in a tree to plain numbers."""
     return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
 
 
 def _typed(tree: Any, like: Any) -> Any:
-    """The opposite of `_plain`."""
+    """Reverses `_plain`."""
     return jax.tree.map(
         lambda leaf, model: jax.random.wrap_key_data(leaf) if _is_key(model) else leaf, tree, like
     )
 
 
 def _named(tree: Any) -> dict[str, Any]:
-    """Leaves by their path: what is written does not depend on classes."""
+    """Leaves by their path, so that files do not depend on classes."""
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
 
 
+def _without_params(state: TrainState) -> dict[str, Any]:
+    """All fields of a state but the parameters."""
+    return {name: value for name, value in vars(state).items() if name != "params"}
+
+
 class Checkpoints:
-    """The checkpoints in a folder, by the update after which they were taken.
+    """The checkpoints in a folder, by the number of updates after which they were taken.
 
     Parameters are an item of their own, so that evaluation can read them without knowing the rest.
     """
 
     def __init__(self, folder: pathlib.Path, keep: int | None = None, create: bool = False):
         """Opens a folder.
+
+        Args:
+          folder: folder of checkpoints.
+          keep: number of newest checkpoints to keep; all if None.
+          create: make the folder if there is none.
 
         Raises:
           CheckpointError: there is none, and `create` is False.
@@ -60,7 +70,7 @@ class Checkpoints:
 
     @property
     def latest(self) -> int:
-        """The newest one.
+        """Number of updates of the newest checkpoint.
 
         Raises:
           CheckpointError: there is none.
@@ -72,11 +82,10 @@ class Checkpoints:
 
     def save(self, state: TrainState) -> None:
         """Writes the state of a run; a kill in between leaves the older checkpoints as they were."""
-        step = int(state.update)
+        step = int(state.num_updates)
         if step in self._manager.all_steps():
             return
-        rest = (state.opt_state, state.curriculum, state.key, state.update)
-        items = {"params": _named(_plain(state.params)), "rest": _named(_plain(rest))}
+        items = {"params": _named(_plain(state.params)), "rest": _named(_plain(_without_params(state)))}
         shapes = {name: {k: list(v.shape) for k, v in item.items()} for name, item in items.items()}
         self._manager.save(
             step,
@@ -89,7 +98,7 @@ class Checkpoints:
         self._manager.wait_until_finished()
 
     def _restore(self, step: int, item: str, like: Any) -> Any:
-        """One item of a checkpoint, in the structure of `like` (arrays or their shapes)."""
+        """Reads one item of a checkpoint, in the structure of `like` (arrays or their shapes)."""
         plain = jax.eval_shape(_plain, like)
         wanted = _named(plain)
         shapes = self._manager.restore(step, args=ocp.args.Composite(shapes=ocp.args.JsonRestore()))["shapes"]
@@ -114,11 +123,11 @@ class Checkpoints:
                 )
 
     def restore_params(self, like: Any, step: int | None = None) -> Any:
-        """Parameters alone.
+        """Reads parameters alone.
 
         Args:
           like: parameters of the same structure, or their shapes.
-          step: the newest checkpoint if None.
+          step: number of updates of the checkpoint; the newest if None.
 
         Raises:
           CheckpointError: there is no such checkpoint, or it does not fit.
@@ -126,11 +135,10 @@ class Checkpoints:
         return self._restore(self._existing(step), "params", like)
 
     def restore(self, like: TrainState, step: int | None = None) -> TrainState:
-        """The whole state; arguments and errors as for `restore_params`."""
+        """Reads the whole state; arguments and errors as for `restore_params`."""
         step = self._existing(step)
-        rest = (like.opt_state, like.curriculum, like.key, like.update)
         params = self._restore(step, "params", like.params)
-        return TrainState(params, *self._restore(step, "rest", rest))
+        return TrainState(params=params, **self._restore(step, "rest", _without_params(like)))
 
     def _existing(self, step: int | None) -> int:
         steps = sorted(self._manager.all_steps())
@@ -140,5 +148,5 @@ class Checkpoints:
         return chosen
 
     def close(self) -> None:
-        """Lets go of the folder."""
+        """Closes the checkpoint manager."""
         self._manager.close()

@@ -1,4 +1,4 @@
-"""Numbers of a run as they come: JSONL, TensorBoard, and Weights & Biases if asked for."""
+"""Metrics of a run: JSONL, TensorBoard, and Weights & Biases if asked for."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.config import ConfigError, TrainConfig
+from agents.io.files import atomic_write
 
 
 def read_metrics(path: pathlib.Path) -> list[dict[str, float]]:
-    """The rows of a file of metrics; a last line cut off by a kill is left out."""
+    """Reads the rows of a file of metrics; a last line that was cut off by a kill is left out."""
     rows = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
@@ -23,10 +24,15 @@ def read_metrics(path: pathlib.Path) -> list[dict[str, float]]:
 
 
 class MetricLog:
-    """Writes one row of numbers an update."""
+    """Writes one row of metrics for each update."""
 
-    def __init__(self, folder: pathlib.Path, config: TrainConfig, updates_done: int = 0):
-        """Opens the log; rows of later updates than `updates_done`, which will come again, are dropped.
+    def __init__(self, folder: pathlib.Path, config: TrainConfig, num_updates: int = 0):
+        """Opens the log; rows of later updates than `num_updates`, which will come again, are dropped.
+
+        Args:
+          folder: run folder.
+          config: config of the run.
+          num_updates: updates so far.
 
         Raises:
           ConfigError: Weights & Biases was asked for and is not installed.
@@ -35,10 +41,8 @@ class MetricLog:
 
         self._wandb = self._start_wandb(folder, config) if config.output.wandb else None
         path = folder / "metrics.jsonl"
-        rows = [row for row in read_metrics(path) if row["update"] <= updates_done]
-        part = path.with_suffix(".part")
-        part.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        part.replace(path)
+        rows = [row for row in read_metrics(path) if row["update"] <= num_updates]
+        atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
         self.last = rows[-1] if rows else {}
         self._file = path.open("a")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=self.last.get("env_steps"))
@@ -54,7 +58,7 @@ class MetricLog:
         )
 
     def write(self, row: Mapping[str, float]) -> None:
-        """Adds a row, which has `env_steps` and `update`."""
+        """Adds a row, which must have `env_steps` and `update`."""
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
         for name, value in row.items():
@@ -64,7 +68,7 @@ class MetricLog:
         self.last = dict(row)
 
     def close(self) -> None:
-        """Ends all logs."""
+        """Closes all logs."""
         self._file.close()
         self._board.close()
         if self._wandb is not None:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import pathlib
-import uuid
+from collections.abc import Iterator
 
 from omegaconf import OmegaConf
 
 from agents.config import ConfigError, TrainConfig, as_yaml, read_config
 from agents.io.checkpoint import Checkpoints
+from agents.io.files import atomic_write
 
 CONFIG = "config.yaml"
-
-
-def write_whole(path: pathlib.Path, text: str) -> None:
-    """Writes a file in one move: it is the old one or the new one, never a part."""
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,18 +30,18 @@ class RunFolder:
 
     @property
     def metrics(self) -> pathlib.Path:
-        """One JSON object a line, one line an update."""
+        """File of metrics: a JSON object for each update, one a line."""
         return self.path / "metrics.jsonl"
 
     def config(self) -> TrainConfig:
-        """The config that the run was started with.
+        """Reads the config that the run was started with.
 
         Raises:
-          ConfigError: this is no run folder, or its config is wrong.
+          ConfigError: this is not a run folder, or its config is wrong.
         """
         file = self.path / CONFIG
         if not file.is_file():
-            raise ConfigError(f"{self.path}: no run folder, it has no {CONFIG}")
+            raise ConfigError(f"{self.path}: not a run folder, it has no {CONFIG}")
         return read_config(OmegaConf.load(file))
 
 
@@ -54,7 +49,7 @@ def new_run(config: TrainConfig) -> RunFolder:
     """Makes the folder of a run, with its config.
 
     Raises:
-      ConfigError: there is a run of this name; nothing of it is touched.
+      ConfigError: there is a run of this name, which is left as it is.
     """
     name = config.output.name
     if name is None:
@@ -67,18 +62,18 @@ def new_run(config: TrainConfig) -> RunFolder:
         raise ConfigError(
             f"{path}: exists already; continue it with --resume {path}, or choose another output.name"
         ) from None
-    write_whole(path / CONFIG, as_yaml(config))
+    atomic_write(path / CONFIG, as_yaml(config))
     return RunFolder(path)
 
 
 def find_checkpoint(path: str | pathlib.Path) -> tuple[RunFolder, int | None]:
-    """The run, and the checkpoint in it, that a path names.
+    """Finds the run, and the checkpoint in it, that a path names.
 
     Args:
-      path: a run folder (its newest checkpoint), its folder of checkpoints, or one checkpoint in that.
+      path: run folder (its newest checkpoint), its folder of checkpoints, or one checkpoint in that.
 
     Returns:
-      the run; and the checkpoint's update, None for the newest.
+      the run; and the number of updates of the checkpoint, None for the newest.
 
     Raises:
       ConfigError: none of these.
@@ -93,6 +88,15 @@ def find_checkpoint(path: str | pathlib.Path) -> tuple[RunFolder, int | None]:
     raise ConfigError(f"{path}: neither a run folder nor a checkpoint in one")
 
 
-def open_checkpoints(run: RunFolder) -> Checkpoints:
-    """The checkpoints of a run that exists."""
-    return Checkpoints(run.checkpoints)
+@contextlib.contextmanager
+def open_checkpoints(run: RunFolder) -> Iterator[Checkpoints]:
+    """Opens the checkpoints of a run that exists, for a `with` block.
+
+    Raises:
+      CheckpointError: the run has no folder of checkpoints.
+    """
+    checkpoints = Checkpoints(run.checkpoints)
+    try:
+        yield checkpoints
+    finally:
+        checkpoints.close()

@@ -1,4 +1,4 @@
-"""What a network is made of: checked before anything is built."""
+"""Kinds and sizes of networks, checked before anything is built."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import jax.numpy as jnp
 
 KINDS = ("transformer", "set_mlp", "mlp", "cnn")
-ACTORS = ("scene", "bindings")
+ACTORS = ("global", "per_binding")
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 # Kinds that read entity observations.
 ENTITY_KINDS = ("transformer", "set_mlp")
@@ -18,23 +18,24 @@ COUNTS = ("width", "layers", "attention_heads", "attention_features", "head_widt
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
-    """Kind and sizes of an actor-critic; hashable. The defaults are Kinetix's published ones.
+    """Kind and sizes of an actor-critic; hashable. The defaults are Kinetix's published sizes.
 
     Attributes:
       kind: `"transformer"` or `"set_mlp"` for entity observations, in which the order of entities has no
         meaning; `"mlp"` for vectors (flat, flat_padded, blind); `"cnn"` for pictures.
       width: features of an entity, of a hidden layer, and of the memory.
-      layers: attention layers, or hidden layers of the others.
-      attention_heads: of each attention layer, a quarter of them for each of the four masks.
-      attention_features: of each attention head.
-      head_width, head_layers: hidden layers of the actor and of the critic.
-      actor: `"scene"`: one head decides about all bindings from the embedding of the scene, as published;
-        `"bindings"`: one head for all motors and one for all thrusters, which hear the scene and what is
-        bound to each binding, so that what is learnt for one holds for all. Entity observations only.
-      geometry: tell entities where they are relative to green, blue and red, and where joints and thrusters
-        are and point in the world. Entity observations only.
-      recurrent: a gated recurrent unit between the embedding and the heads.
-      dtype: what layers compute in, `"float32"` or `"bfloat16"`; parameters, logits and values are float32.
+      layers: number of attention layers, or of hidden layers of the other kinds.
+      attention_heads: heads of each attention layer, a quarter of them for each of the four masks.
+      attention_features: features of each attention head.
+      head_width, head_layers: size and number of hidden layers of the actor and of the critic.
+      actor: `"global"`: one head decides about all bindings from the embedding of the scene, as published;
+        `"per_binding"`: one head shared by all motor bindings and one shared by all thruster bindings, which
+        read the scene and the bodies that each binding drives. Entity observations only.
+      relative_features: adds positions relative to green, blue and red to bodies, and positions and
+        directions in the world to joints and thrusters. Entity observations only.
+      recurrent: adds a gated recurrent unit between the embedding and the heads.
+      dtype: type that layers compute in, `"float32"` or `"bfloat16"`; parameters, logits and values are
+        float32.
 
     Raises:
       ValueError: an unknown name, a count below 1, or heads that do not divide among the masks.
@@ -47,8 +48,8 @@ class NetworkConfig:
     attention_features: int = 16
     head_width: int = 128
     head_layers: int = 5
-    actor: str = "scene"
-    geometry: bool = False
+    actor: str = "global"
+    relative_features: bool = False
     recurrent: bool = False
     dtype: str = "float32"
 
@@ -60,13 +61,13 @@ class NetworkConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"NetworkConfig.{name} must be an integer of at least 1, got {value!r}")
-        for name in ("recurrent", "geometry"):
+        for name in ("recurrent", "relative_features"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"NetworkConfig.{name} must be True or False, got {getattr(self, name)!r}")
-        if self.kind not in ENTITY_KINDS and (self.actor == "bindings" or self.geometry):
+        if self.kind not in ENTITY_KINDS and (self.actor == "per_binding" or self.relative_features):
             raise ValueError(
-                f"NetworkConfig.actor 'bindings' and geometry need one of the kinds {ENTITY_KINDS}, "
-                f"got {self.kind!r}"
+                f"NetworkConfig.actor 'per_binding' and relative_features need one of the kinds "
+                f"{ENTITY_KINDS}, got {self.kind!r}"
             )
         if self.kind == "transformer" and self.attention_heads % NUM_MASKS:
             raise ValueError(

@@ -1,37 +1,35 @@
-"""Networks for environments: `make_network(config, env)`."""
+"""Actor-critic networks for environments: `make_network(config, env)`."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
-import distrax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from agents.networks.bindings import BindingActor
+from agents.networks.binding_actor import BindingActor
 from agents.networks.config import DTYPES, ENTITY_KINDS, NetworkConfig
-from agents.networks.encoders import EntityEmbedding
-from agents.networks.heads import ACTOR_SCALE, Head, make_distribution, num_outputs
+from agents.networks.distributions import make_distribution, num_outputs
+from agents.networks.entity_layers import EntityEmbedding
+from agents.networks.heads import ACTOR_SCALE, Head
+from agents.networks.mlp_cnn import MIN_PICTURE, Cnn, FlatMlp, SetMlp
 from agents.networks.recurrent import ScannedGRU
-from agents.networks.simple import MIN_PICTURE, Cnn, FlatMlp, SetMlp
 from agents.networks.transformer import EntityTransformer
+from agents.policy import Carry, Params, Policy, PolicyOutput
 from kinetix_py.actions import ActionAdapter
 from kinetix_py.env.environment import Environment
 from kinetix_py.observations.entity import EntityObservation
 
 ENCODERS = {"transformer": EntityTransformer, "set_mlp": SetMlp, "mlp": FlatMlp, "cnn": Cnn}
-# What each kind of network reads, in words.
+# Observations that each kind of network reads, in words.
 READS = {
     "transformer": "an entity observation",
     "set_mlp": "an entity observation",
     "mlp": "a vector (flat, flat_padded or blind)",
     "cnn": f"a picture [H, W, C] of at least {MIN_PICTURE} x {MIN_PICTURE} (pixels)",
 }
-
-Carry = Any  # float32 [B, W] of a recurrent network, () of any other
-Output = tuple[Carry, distrax.Distribution, jax.Array]
 
 
 class ActorCritic(nn.Module):
@@ -43,8 +41,8 @@ class ActorCritic(nn.Module):
     @nn.compact
     def __call__(
         self, carry: Carry, obs: Any, reset: jax.Array, action_mask: jax.Array | None = None
-    ) -> Output:
-        """As `Network.apply`."""
+    ) -> PolicyOutput:
+        """Applies the network as `Policy.unroll` does."""
         config, dtype = self.config, DTYPES[self.config.dtype]
         rows = jax.tree.map(lambda leaf: leaf.reshape(reset.size, *leaf.shape[2:]), obs)
         embedding = ENCODERS[config.kind](config, name="encoder")(rows)
@@ -55,28 +53,28 @@ class ActorCritic(nn.Module):
         head = lambda outputs, scale, name: Head(
             outputs, scale, config.head_width, config.head_layers, dtype, name=name
         )(x)
-        if config.actor == "bindings":
+        if config.actor == "per_binding":
             scene = x.reshape(reset.size, x.shape[-1])
             outputs = BindingActor(config, self.actions, name="actor")(scene, embedding)
             outputs = outputs.reshape(*reset.shape, outputs.shape[-1])
         else:
             outputs = head(num_outputs(self.actions), ACTOR_SCALE, "actor")
         value = head(1, 1.0, "critic")[..., 0]
-        return carry, make_distribution(outputs, self._log_std(), self.actions, action_mask), value
+        distribution = make_distribution(outputs, self._log_std(), self.actions, action_mask)
+        return PolicyOutput(carry, distribution, value)
 
     def _log_std(self) -> jax.Array | None:
-        """The logarithm of the standard deviation of each binding's value; continuous actions only."""
+        """Logarithm of the standard deviation of each binding's value; None unless actions are continuous."""
         if self.actions.type != "continuous":
             return None
         return self.param("log_std", nn.initializers.zeros_init(), (self.actions.size.num_bindings,))
 
 
 @dataclasses.dataclass(frozen=True)
-class Network:
-    """An actor-critic for the observations and actions of an environment; hashable, holds no arrays.
+class Network(Policy):
+    """An actor-critic network for the observations and actions of an environment; holds no arrays.
 
-    `carry` is what the network remembers: float32 `[B, width]` of a recurrent one, `()` of any other. All
-    networks are called alike; a feed-forward one makes nothing of the carry and the resets.
+    The carry of a recurrent network is float32 `[B, width]`; that of any other is `()`.
     """
 
     config: NetworkConfig
@@ -87,31 +85,30 @@ class Network:
         """The flax module."""
         return ActorCritic(self.config, self.env.action_adapter)
 
+    @property
+    def recurrent(self) -> bool:
+        """Whether the network has a memory."""
+        return self.config.recurrent
+
     def initial_carry(self, batch: int) -> Carry:
-        """What a network knows of `batch` environments before their first step."""
+        """Empty memory of `batch` environments."""
         return jnp.zeros((batch, self.config.width), jnp.float32) if self.config.recurrent else ()
 
-    def init(self, key: jax.Array) -> Any:
-        """Parameters: a pytree of float32 arrays."""
+    def init(self, key: jax.Array) -> Params:
+        """Initial parameters: a pytree of float32 arrays."""
         example = self.env.observation_space.example
         obs = jax.tree.map(lambda leaf: jnp.zeros((1, 1, *leaf.shape), leaf.dtype), example)
         return jax.jit(self.module.init)(key, self.initial_carry(1), obs, jnp.ones((1, 1), bool))
 
-    def apply(
-        self, params: Any, carry: Carry, obs: Any, reset: jax.Array, action_mask: jax.Array | None = None
-    ) -> Output:
-        """Policy and values of a sequence of observations.
-
-        Args:
-          params: from `init`.
-          carry: the memory before the first step, leading axis `[B]`.
-          obs: observations with leading axes `[T, B]`; `T` is 1 for a single step.
-          reset: bool `[T, B]`, an episode begins with this observation: the memory is zero before it.
-          action_mask: bool, `Environment.action_mask` with leading axes `[T, B]`; None allows everything.
-
-        Returns:
-          The memory after the last step, the distribution of actions with batch shape `[T, B]`, and values,
-          float32 `[T, B]`.
+    def unroll(
+        self,
+        params: Params,
+        carry: Carry,
+        obs: Any,
+        reset: jax.Array,
+        action_mask: jax.Array | None = None,
+    ) -> PolicyOutput:
+        """Applies the network to a sequence, as `Policy.unroll` says.
 
         Raises:
           ValueError: leading axes that do not agree.
@@ -125,17 +122,9 @@ class Network:
         output: Any = self.module.apply(params, carry, obs, reset, action_mask)
         return output
 
-    def step(
-        self, params: Any, carry: Carry, obs: Any, reset: jax.Array, action_mask: jax.Array | None = None
-    ) -> Output:
-        """`apply` for one step: all arguments and results have the leading axis `[B]` only."""
-        wide = jax.tree.map(lambda leaf: leaf[None], (obs, reset, action_mask))
-        carry, distribution, value = self.apply(params, carry, *wide)
-        return carry, distribution[0], value[0]
-
 
 def _fits(kind: str, example: Any) -> bool:
-    """Whether a kind of network reads an observation, given as a pytree of shapes."""
+    """Tells whether a kind of network reads an observation, given as a pytree of shapes."""
     if kind in ENTITY_KINDS:
         return isinstance(example, EntityObservation)
     if not isinstance(example, jax.ShapeDtypeStruct):
@@ -146,7 +135,7 @@ def _fits(kind: str, example: Any) -> bool:
 
 
 def make_network(config: NetworkConfig, env: Environment) -> Network:
-    """The network a config describes, for the observations and actions of an environment.
+    """Makes the network that a config describes, for the observations and actions of an environment.
 
     Raises:
       ValueError: this kind of network cannot read the environment's observations, or there is no action.

@@ -1,4 +1,4 @@
-"""Memory: a gated recurrent unit over a sequence in which episodes begin."""
+"""A gated recurrent unit whose state is zeroed where episodes begin."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class ScannedGRU(nn.Module):
     )
     @nn.compact
     def __call__(self, carry: jax.Array, inputs: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        """Goes through a sequence.
+        """Unrolls a sequence.
 
         Args:
           carry: float32 `[B, W]`, the state before the first step.
-          inputs: float `[T, B, E]` and bool `[T, B]`, where an episode begins: there the state is made zero
-            before the step's input is heard.
+          inputs: float `[T, B, E]` and bool `[T, B]`, True where an episode begins: there the state is
+            zero before the step.
 
         Returns:
           The state after the last step, and those after each step, float32 `[T, B, W]`.

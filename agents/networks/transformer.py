@@ -14,18 +14,25 @@ import jax
 import jax.numpy as jnp
 
 from agents.networks.config import DTYPES, NUM_MASKS, NetworkConfig
-from agents.networks.encoders import Entities, EntityEmbedding, EntityEncoder, Messages, dense, masked_mean
+from agents.networks.entity_layers import (
+    Entities,
+    EntityEmbedding,
+    EntityEncoder,
+    MessagePassing,
+    dense,
+    masked_mean,
+)
 from kinetix_py.observations.entity import EntityObservation
 
-# How closed a gate is at first (Parisotto et al., section 3.2): the layer starts near the identity.
+# Initial bias of the update gate (Parisotto et al., section 3.2): a layer starts near the identity.
 GATE_BIAS = 2.0
 
 
 def attention_with_summary(attention: jax.Array, mask: jax.Array) -> jax.Array:
-    """The masks with the summary token as the last row and column.
+    """Extends the masks by the summary token as last row and column.
 
     The token attends to every body in use and to itself under each mask; bodies attend to it under the
-    first, `all`.
+    first mask only, `all`.
 
     Args:
       attention: bool `[B, 4, N, N]`.
@@ -42,7 +49,7 @@ def attention_with_summary(attention: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def masked_softmax(scores: jax.Array, mask: jax.Array) -> jax.Array:
-    """Softmax over the last axis among what the mask allows, in float32; zero where it allows nothing."""
+    """Softmax over the last axis among the entries that the mask allows, in float32; 0 if it allows none."""
     scores = jnp.where(mask, scores.astype(jnp.float32), -jnp.inf)
     highest = scores.max(axis=-1, keepdims=True)
     weights = jnp.exp(scores - jax.lax.stop_gradient(jnp.where(jnp.isfinite(highest), highest, 0)))
@@ -51,7 +58,7 @@ def masked_softmax(scores: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 class MaskedAttention(nn.Module):
-    """Attention in which each quarter of the heads looks through a mask of its own."""
+    """Multi-head attention, each quarter of the heads under a mask of its own."""
 
     width: int
     heads: int
@@ -60,7 +67,7 @@ class MaskedAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
-        """From `[B, M, W]` and masks bool `[B, 4, M, M]` (from, to) to `[B, M, W]`."""
+        """Maps tokens `[B, M, W]`, under masks bool `[B, 4, M, M]` (query, key), to `[B, M, W]`."""
         batch, tokens = x.shape[:2]
         each = self.heads // NUM_MASKS
         size = self.heads * self.features
@@ -70,19 +77,19 @@ class MaskedAttention(nn.Module):
         scores = jnp.einsum("bnmhd,bkmhd->bmhnk", q * self.features**-0.5, k)
         wide = jnp.broadcast_to(mask[:, :, None], scores.shape)
         weights = masked_softmax(scores, wide).astype(self.dtype)
-        heard = jnp.einsum("bmhnk,bkmhd->bnmhd", weights, v).reshape(batch, tokens, size)
-        return dense(self.width, self.dtype, name="out")(heard)
+        attended = jnp.einsum("bmhnk,bkmhd->bnmhd", weights, v).reshape(batch, tokens, size)
+        return dense(self.width, self.dtype, name="out")(attended)
 
 
 class Gate(nn.Module):
-    """A gate of the recurrent kind in place of a residual sum: Parisotto et al. (2020), section 3.2."""
+    """A gate like that of a GRU in place of a residual sum: Parisotto et al. (2020), section 3.2."""
 
     width: int
     dtype: Any
 
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array) -> jax.Array:
-        """The stream `x` after it has heard `y`, both `[B, M, W]`."""
+        """Updates the stream `x` by a layer's output `y`, both `[B, M, W]`."""
         layer = lambda count, name: dense(count * self.width, self.dtype, 1.0, bias=False, name=name)
         bias = self.param("bias", nn.initializers.constant(GATE_BIAS), (self.width,)).astype(self.dtype)
         reset, update, candidate = jnp.split(layer(3, "heard")(y), 3, axis=-1)
@@ -99,25 +106,25 @@ class TransformerLayer(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: jax.Array, mask: jax.Array, entities: Entities) -> jax.Array:
-        """Tokens `[B, N + 1, W]`: bodies, then the summary, under masks bool `[B, 4, N + 1, N + 1]`."""
+        """Updates tokens `[B, N + 1, W]` (bodies, then summary) under masks bool `[B, 4, N + 1, N + 1]`."""
         config, dtype = self.config, DTYPES[self.config.dtype]
         norm = lambda value: nn.LayerNorm(dtype=dtype)(value)
         attend = MaskedAttention(config.width, config.attention_heads, config.attention_features, dtype)
         tokens = Gate(config.width, dtype)(tokens, nn.relu(attend(norm(tokens), mask)))
         hidden = nn.relu(dense(config.width, dtype)(norm(tokens)))
         tokens = Gate(config.width, dtype)(tokens, nn.relu(dense(config.width, dtype)(hidden)))
-        heard = Messages(config.width, dtype)(norm(tokens[:, :-1]), entities)
-        return tokens + jnp.pad(heard, ((0, 0), (0, 1), (0, 0)))
+        messages = MessagePassing(config.width, dtype)(norm(tokens[:, :-1]), entities)
+        return tokens + jnp.pad(messages, ((0, 0), (0, 1), (0, 0)))
 
 
 class EntityTransformer(nn.Module):
-    """The embedding of scenes: the mean of their bodies and a summary token, after attention layers."""
+    """Attention layers over bodies and a summary token; a scene is the mean body and the summary."""
 
     config: NetworkConfig
 
     @nn.compact
     def __call__(self, obs: EntityObservation) -> EntityEmbedding:
-        """From observations with one leading axis `[B]` to scenes `[B, 2 W]` and bodies."""
+        """Embeds observations with one leading axis `[B]`: scenes `[B, 2 W]` and bodies."""
         width, dtype = self.config.width, DTYPES[self.config.dtype]
         entities = EntityEncoder(self.config)(obs)
         summary = self.param("summary", nn.initializers.normal(1.0), (width,)).astype(dtype)

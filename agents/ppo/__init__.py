@@ -1,1 +1,1 @@
-"""Proximal policy optimization, the only one: advantages, loss, rollout, update."""
+"""Proximal policy optimization: advantages, loss, rollout, update."""

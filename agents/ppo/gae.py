@@ -1,4 +1,4 @@
-"""Generalized advantage estimation that tells a time limit from an end."""
+"""Generalized advantage estimation that tells truncation from termination."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ def advantages(
     next_values: jax.Array,
     terminated: jax.Array,
     done: jax.Array,
-    discount: jax.Array | float,
-    trace: jax.Array | float,
+    gamma: jax.Array | float,
+    gae_lambda: jax.Array | float,
 ) -> tuple[jax.Array, jax.Array]:
-    """Advantages and value targets of a rollout.
+    """Computes advantages and value targets of a rollout.
 
     Schulman et al., "High-dimensional continuous control using generalized advantage estimation" (2016),
-    equation 16: `A_t = d_t + discount * trace * A_{t+1}` with
-    `d_t = r_t + discount * V(s_{t+1}) - V(s_t)`. Nothing follows a termination, so its `V(s_{t+1})` is 0; a
-    truncated episode would have gone on, so its is kept. The sum stops at either.
+    equation 16: `A_t = d_t + gamma * lambda * A_{t+1}` with
+    `d_t = r_t + gamma * V(s_{t+1}) - V(s_t)`. After a termination `V(s_{t+1})` is 0; a truncated
+    episode would have gone on, so that its `V(s_{t+1})` is kept. The sum stops at either.
 
     Args:
-      rewards, values: float `[T, B]`, of each step and of the observation before it.
-      next_values: float `[T, B]`, of the observation after each step, before any reset.
+      rewards: float `[T, B]`, reward of each step.
+      values: float `[T, B]`, value of the observation before each step.
+      next_values: float `[T, B]`, value of the observation after each step, before any reset.
       terminated, done: bool `[T, B]`; done where terminated or truncated.
-      discount: in 0 .. 1.
-      trace: lambda, in 0 .. 1.
+      gamma: discount of later rewards, in 0 .. 1.
+      gae_lambda: decay of the sum, in 0 .. 1.
 
     Returns:
       advantages and targets (advantages plus values), float `[T, B]` each.
     """
-    follows = jnp.where(terminated, 0.0, next_values)
-    deltas = rewards + discount * follows - values
+    bootstrap = jnp.where(terminated, 0.0, next_values)
+    deltas = rewards + gamma * bootstrap - values
 
     def backwards(later, step):
-        delta, ends = step
-        here = delta + discount * trace * jnp.where(ends, 0.0, later)
-        return here, here
+        delta, end = step
+        advantage = delta + gamma * gae_lambda * jnp.where(end, 0.0, later)
+        return advantage, advantage
 
     _, result = jax.lax.scan(backwards, jnp.zeros_like(deltas[0]), (deltas, done), reverse=True)
     return result, result + values

@@ -9,18 +9,18 @@ import jax.numpy as jnp
 
 
 class LossTerms(NamedTuple):
-    """The loss and what it is made of; scalars."""
+    """The loss and its terms; scalars."""
 
     total: jax.Array
     policy: jax.Array
     value: jax.Array
     entropy: jax.Array  # nats, mean over the batch
-    kl: jax.Array  # nats, an estimate of how far the policy has moved from the one that acted
-    clipped: jax.Array  # share of samples whose ratio is out of the clipping range
+    kl: jax.Array  # nats, estimated divergence from the policy that acted
+    clipped: jax.Array  # share of samples whose ratio is outside the clipping range
 
 
-class Sample(NamedTuple):
-    """What the policy that acted made of a batch of steps; every field `[...]` alike."""
+class OldPolicyTerms(NamedTuple):
+    """Terms of the policy that acted, for a batch of steps; all fields have one shape `[...]`."""
 
     log_prob: jax.Array  # of the action
     value: jax.Array
@@ -29,7 +29,7 @@ class Sample(NamedTuple):
 
 
 def standardize(advantage: jax.Array) -> jax.Array:
-    """Mean 0 and standard deviation 1 over the batch."""
+    """Shifts and scales advantages to mean 0 and standard deviation 1 over the batch."""
     return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
 
 
@@ -37,31 +37,31 @@ def ppo_loss(
     log_prob: jax.Array,
     entropy: jax.Array,
     value: jax.Array,
-    old: Sample,
+    old: OldPolicyTerms,
     *,
-    clip: jax.Array | float,
-    value_weight: jax.Array | float,
-    entropy_weight: jax.Array | float,
+    clip_eps: jax.Array | float,
+    value_coef: jax.Array | float,
+    entropy_coef: jax.Array | float,
 ) -> LossTerms:
-    """The clipped surrogate loss, with a value clipped around the old one and an entropy bonus.
+    """Computes the clipped surrogate loss, with clipped values and an entropy bonus.
 
     Schulman et al., "Proximal policy optimization algorithms" (2017), equations 7 and 9; the KL estimate
     `mean(r - 1 - log r)` is Schulman's k3 (2020).
 
     Args:
-      log_prob, entropy, value: of the policy now, for the actions and observations of the batch.
-      old: of the policy that acted; advantages as they are to be used (standardize them before).
-      clip: how far the ratio, and the value, may move.
-      value_weight, entropy_weight: weights of these terms.
+      log_prob, entropy, value: terms of the current policy, for the actions and observations of the batch.
+      old: terms of the policy that acted; advantages are used as they are (standardize them before).
+      clip_eps: largest change of the ratio, and of the value, that is rewarded.
+      value_coef, entropy_coef: weights of the value loss and of the entropy bonus.
     """
     log_ratio = log_prob - old.log_prob
     ratio = jnp.exp(log_ratio)
-    bounded = jnp.clip(ratio, 1 - clip, 1 + clip)
+    bounded = jnp.clip(ratio, 1 - clip_eps, 1 + clip_eps)
     policy = -jnp.minimum(ratio * old.advantage, bounded * old.advantage).mean()
-    near = old.value + jnp.clip(value - old.value, -clip, clip)
+    near = old.value + jnp.clip(value - old.value, -clip_eps, clip_eps)
     error = jnp.maximum((value - old.target) ** 2, (near - old.target) ** 2)
     value_loss = 0.5 * error.mean()
     bonus = entropy.mean()
-    total = policy + value_weight * value_loss - entropy_weight * bonus
+    total = policy + value_coef * value_loss - entropy_coef * bonus
     kl = (ratio - 1 - log_ratio).mean()
-    return LossTerms(total, policy, value_loss, bonus, kl, (jnp.abs(ratio - 1) > clip).mean())
+    return LossTerms(total, policy, value_loss, bonus, kl, (jnp.abs(ratio - 1) > clip_eps).mean())

@@ -1,36 +1,29 @@
-"""Playing: one scan over the environment steps of a batch, with what learning needs of them."""
+"""Playing: one scan over the steps of a batch of environments that records transitions."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 import kinetix_py as kx
+from agents.policy import Carry, Params, Policy
 
-
-class Policy(Protocol):
-    """An actor-critic: `carry, distribution, value = policy(params, carry, obs, reset, action_mask)`.
-
-    Observations have leading axes `[T, B]`, `reset` is bool `[T, B]` (an episode begins with this
-    observation, so that nothing is remembered of before), the mask is as `Environment.action_mask` gives it,
-    with `[T, B]` in front; the carry has a leading axis `[B]`, or is `()` for a policy without memory.
-    """
-
-    def __call__(self, params, carry, obs, reset, action_mask) -> tuple[Any, Any, jax.Array]: ...
+# Entries of the environment's info that a rollout keeps.
+INFO = ("solved", "failed", "diverged", "episode_return", "episode_length", "distance")
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Actors:
-    """A batch of environments and what acts in them knows; every array with a leading axis `[B]`."""
+class RunnerState:
+    """A batch of environments, and the memory of the policy that acts in them; leading axis `[B]`."""
 
-    env: Any  # EnvState
-    obs: Any  # of the states
-    reset: jax.Array  # bool [B], an episode begins with this observation
-    carry: Any  # memory of the policy
+    env_state: kx.EnvState
+    obs: Any  # observations of the states
+    reset: jax.Array  # bool [B], True where an episode begins with this observation
+    carry: Carry
 
 
 @jax.tree_util.register_dataclass
@@ -39,7 +32,7 @@ class Transitions:
     """A rollout; every array with leading axes `[T, B]`."""
 
     obs: Any
-    reset: jax.Array  # bool, an episode begins with this observation
+    reset: jax.Array  # bool, True where an episode begins with this observation
     action_mask: jax.Array
     action: jax.Array
     log_prob: jax.Array  # float
@@ -47,31 +40,29 @@ class Transitions:
     next_value: jax.Array  # float, of the observation after the step, before any reset
     reward: jax.Array  # float
     terminated: jax.Array  # bool
-    done: jax.Array  # bool
-    info: dict[str, jax.Array]  # solved, episode_return, episode_length, distance
+    done: jax.Array  # bool, terminated or truncated
+    info: dict[str, jax.Array]  # entries `INFO`
 
 
-INFO = ("solved", "failed", "diverged", "episode_return", "episode_length", "distance")
+class FinalStep(NamedTuple):
+    """Last step of each environment's truncated episode, for its bootstrap; leading axis `[B]`."""
+
+    obs: Any  # observation before the reset
+    carry: Carry
+    action_mask: jax.Array
 
 
-def start(env: kx.Environment, levels: kx.Level, params: kx.EnvParams, carry: Any) -> Actors:
-    """Actors at the start of a batch of levels.
-
-    Args:
-      carry: of a policy that remembers nothing, with a leading axis `[B]`.
-    """
-    reset = jax.vmap(env.reset_to_level, (0, None))
-    obs, state = reset(levels, params)
-    return Actors(state, obs, jnp.ones(levels.batch_shape[0], bool), carry)
+def start_runner(
+    env: kx.Environment, levels: kx.Level, env_params: kx.EnvParams, policy: Policy
+) -> RunnerState:
+    """Starts an episode of each of a batch of levels `[B]`, with an empty memory."""
+    obs, state = jax.vmap(env.reset_to_level, (0, None))(levels, env_params)
+    batch = levels.batch_shape[0]
+    return RunnerState(state, obs, jnp.ones(batch, bool), policy.initial_carry(batch))
 
 
-def _one(tree):
-    """Adds a leading time axis of 1."""
-    return jax.tree.map(lambda value: value[None], tree)
-
-
-def where_rows(flags: jax.Array, new, old):
-    """Chooses per environment between two pytrees with a leading axis `[B]`."""
+def tree_where(flags: jax.Array, new: Any, old: Any) -> Any:
+    """Chooses per environment, by bool `[B]`, between two pytrees with a leading axis `[B]`."""
     wide = lambda value: flags.reshape(flags.shape + (1,) * (value.ndim - 1))
     return jax.tree.map(lambda a, b: jnp.where(wide(a), a, b), new, old)
 
@@ -79,63 +70,67 @@ def where_rows(flags: jax.Array, new, old):
 def rollout(
     key: jax.Array,
     policy: Policy,
-    policy_params: Any,
-    actors: Actors,
+    params: Params,
+    runner: RunnerState,
     env: kx.Environment,
-    params: kx.EnvParams,
+    env_params: kx.EnvParams,
     length: int,
-) -> tuple[Actors, Transitions]:
+) -> tuple[RunnerState, Transitions]:
     """Plays `length` steps in every environment, each episode beginning at its own level.
 
-    A truncated episode is bootstrapped from its last observation. That observation is kept aside when it
-    comes, one per environment, and valued once afterwards: exact as long as no environment is truncated twice
-    in a rollout, which needs `length <= params.max_timesteps`.
+    A truncated episode is bootstrapped from its last observation. One such observation is kept per
+    environment and valued after the rollout: exact as long as no environment is truncated twice in a rollout,
+    that is for `length <= env_params.max_timesteps`.
 
     Args:
-      env: with auto-reset.
-      length: static.
-    """
-    act_mask = jax.vmap(env.action_mask)
-    step_env = jax.vmap(env.step, (0, 0, 0, None))
-    batch = actors.reset.shape[0]
+      key: random key of actions and environments.
+      policy, params: policy that acts.
+      runner: environments as they are now.
+      env: environment with auto-reset.
+      env_params: numbers of the game.
+      length: number of steps; static.
 
-    def step(carry, key):
-        actors, aside = carry
+    Returns:
+      the environments after the rollout, and the transitions.
+    """
+    action_mask = jax.vmap(env.action_mask)
+    step_env = jax.vmap(env.step, (0, 0, 0, None))
+    batch = runner.reset.shape[0]
+
+    def step(carried, key):
+        runner, final = carried
         act_key, env_key = jax.random.split(key)
-        mask = act_mask(actors.env)
-        inputs = _one((actors.obs, actors.reset, mask))
-        memory, distribution, value = policy(policy_params, actors.carry, *inputs)
+        mask = action_mask(runner.env_state)
+        carry, distribution, value = policy.step(params, runner.carry, runner.obs, runner.reset, mask)
         action = distribution.sample(seed=act_key)
-        log_prob = distribution.log_prob(action)
         keys = jax.random.split(env_key, batch)
-        obs, state, reward, done, info = step_env(keys, actors.env, action[0], params)
-        aside = where_rows(info["truncated"], (info["final_observation"], memory, mask), aside)
-        seen = {
-            "obs": actors.obs,
-            "reset": actors.reset,
+        obs, state, reward, done, info = step_env(keys, runner.env_state, action, env_params)
+        last = FinalStep(info["final_observation"], carry, mask)
+        recorded = {
+            "obs": runner.obs,
+            "reset": runner.reset,
             "action_mask": mask,
-            "action": action[0],
-            "log_prob": log_prob[0],
-            "value": value[0],
+            "action": action,
+            "log_prob": distribution.log_prob(action),
+            "value": value,
             "reward": reward,
             "terminated": info["terminated"],
             "done": done,
             "info": {name: info[name] for name in INFO},
         }
-        return (Actors(state, obs, done, memory), aside), seen
+        return (RunnerState(state, obs, done, carry), tree_where(info["truncated"], last, final)), recorded
 
-    aside = (actors.obs, actors.carry, act_mask(actors.env))
-    (actors, aside), seen = jax.lax.scan(step, (actors, aside), jax.random.split(key, length))
-    next_value = _next_values(policy, policy_params, actors, aside, act_mask(actors.env), seen)
-    return actors, Transitions(**seen, next_value=next_value)
+    final = FinalStep(runner.obs, runner.carry, action_mask(runner.env_state))
+    (runner, final), recorded = jax.lax.scan(step, (runner, final), jax.random.split(key, length))
+    last = policy.step(params, runner.carry, runner.obs, runner.reset, action_mask(runner.env_state))
+    bootstrap = truncation_bootstrap(policy, params, final)
+    truncated = recorded["done"] & ~recorded["terminated"]
+    next_value = jnp.concatenate([recorded["value"][1:], last.value[None]])
+    next_value = jnp.where(truncated, bootstrap[None], next_value)
+    return runner, Transitions(**recorded, next_value=next_value)
 
 
-def _next_values(policy, policy_params, actors: Actors, aside, mask, seen) -> jax.Array:
-    """Values of the observations that followed each step: `[T, B]`."""
-    value_of = lambda carry, obs, reset, mask: policy(policy_params, carry, *_one((obs, reset, mask)))[2][0]
-    last = value_of(actors.carry, actors.obs, actors.reset, mask)
-    obs, carry, old_mask = aside
-    cut = value_of(carry, obs, jnp.zeros_like(actors.reset), old_mask)
-    following = jnp.concatenate([seen["value"][1:], last[None]])
-    truncated = seen["done"] & ~seen["terminated"]
-    return jnp.where(truncated, cut[None], following)
+def truncation_bootstrap(policy: Policy, params: Params, final: FinalStep) -> jax.Array:
+    """Values `[B]` of the last observations of truncated episodes, which would have gone on."""
+    never = jnp.zeros(final.action_mask.shape[0], bool)
+    return policy.step(params, final.carry, final.obs, never, final.action_mask).value

@@ -1,1 +1,1 @@
-"""Training: the state of a run, its update as one compiled program, evaluation."""
+"""Training: the compiled update, the run around it, its results."""

@@ -1,14 +1,13 @@
 import jax
 
+import agents
 import kinetix_py as kx
-from agents.training.evaluate import attempt, mean_with_interval
-from agents.training.judge import UniformPolicy
 
 env = kx.make("s")
 levels, _ = kx.sample_filtered_levels(jax.random.key(0), 64, env.size)
-policy, params = UniformPolicy(env), ()  # or network.apply, and what was learnt
-solved, length = attempt(
-    jax.random.key(1), policy, params, env, levels, env.default_params, attempts=8, num_steps=256
+policy, params = agents.UniformPolicy(env), ()  # or those of agents.load_policy("runs/NAME")
+result = agents.evaluate(jax.random.key(1), policy, params, env, levels, attempts=8)
+low, high = result.interval
+print(
+    f"{result.solve_rate:.3f} ({low:.3f} .. {high:.3f}) of 8 attempts at each of {result.num_levels} levels"
 )
-mean, low, high = mean_with_interval(solved)
-print(f"{mean:.3f} ({low:.3f} .. {high:.3f}) of 8 attempts at each of {len(solved)} levels")

@@ -3,13 +3,9 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+import agents
 import kinetix_py as kx
-from agents.curricula import LevelBatch
-from agents.curricula.protocol import all_ended
-from agents.networks.config import NetworkConfig
-from agents.networks.factory import make_network
-from agents.ppo.update import PPOConfig, make_optimizer
-from agents.training.update import Trainer
+from agents.curricula.protocol import episode_metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,28 +25,27 @@ class NearFirst:
         distance = jax.vmap(kx.goal_distance)(levels.sim, levels.labels.role)
         near = jnp.argsort(distance > allowed, stable=True)[: self.num_envs]
         levels = jax.tree.map(lambda leaf: leaf[near], levels)
-        return allowed, LevelBatch(levels, jnp.full(self.num_envs, -1, jnp.int32))
+        return allowed, agents.LevelBatch(levels, jnp.full(self.num_envs, -1, jnp.int32))
 
-    def observe(self, allowed, batch, seen):
-        metrics = all_ended(seen)
+    def observe(self, allowed, batch, transitions):
+        metrics = episode_metrics(transitions)
         allowed = allowed + self.step * (metrics["solve_rate"] > self.raise_above)
         return allowed, metrics | {"allowed_distance": allowed}
 
 
 env = kx.make("s", observation_type="flat", auto_reset=True)
-network = make_network(NetworkConfig(kind="mlp", width=32, layers=1, head_width=32, head_layers=1), env)
-ppo = PPOConfig(learning_rate=1e-3, num_epochs=1)
-trainer = Trainer(
+config = agents.NetworkConfig(kind="mlp", width=32, layers=1, head_width=32, head_layers=1)
+ppo = agents.PPOConfig(learning_rate=1e-3, num_epochs=1)
+trainer = agents.Trainer(
     env=env,
-    policy=network.apply,
+    policy=agents.make_network(config, env),
     curriculum=NearFirst(env.size, num_envs=64),
-    optimizer=make_optimizer(ppo),
+    optimizer=agents.make_optimizer(ppo),
     ppo=ppo,
     num_envs=64,
     rollout_length=64,
 )
-state = trainer.init(jax.random.key(0), network.init(jax.random.key(1)))
-numbers = kx.EnvParams(max_timesteps=64)
-state, metrics = trainer.updates(state, numbers, 3)
+state = trainer.init(jax.random.key(0))
+state, metrics = trainer.train_steps(state, kx.EnvParams(max_timesteps=64), 3)
 for name in ("solve_rate", "allowed_distance"):
     print(name, metrics[name].round(2))

@@ -15,13 +15,17 @@ import numpy as np
 
 import jax2d
 import kinetix_py as kx
-from agents.curricula import FixedLevels
-from agents.networks.config import NetworkConfig
-from agents.networks.factory import make_network
-from agents.ppo.update import PPOConfig, make_optimizer
-from agents.training.evaluate import attempt, episodes
-from agents.training.judge import UniformPolicy
-from agents.training.update import Trainer
+from agents import (
+    FixedLevels,
+    NetworkConfig,
+    PPOConfig,
+    Trainer,
+    UniformPolicy,
+    evaluate,
+    make_network,
+    make_optimizer,
+)
+from agents.evaluation.episodes import play_levels
 
 # %% [markdown]
 # ## The level
@@ -55,7 +59,7 @@ level = kx.from_scene(scene.build(), size, role=role, motor_binding=[0, 0], thru
 level.show(legend=True)
 
 # %% [markdown]
-# `kx.save_level("rock.json", ...)` would keep it as a file, for `python scripts/train.py curriculum=levels
+# `kx.save_level("rock.json", ...)` would keep it as a file, for `kinetix train curriculum=levels
 # 'curriculum.levels=[rock.json]'`.
 #
 # ## The environment
@@ -68,16 +72,13 @@ env = kx.make(size, observation_type="flat", frame_skip=4)
 numbers = kx.EnvParams(max_timesteps=64)
 levels = kx.stack_levels([level])
 
-solved, _ = attempt(
-    jax.random.key(0), UniformPolicy(env), (), env, levels, numbers, attempts=256, num_steps=64
-)
-chance = float(solved.mean())
+chance = evaluate(jax.random.key(0), UniformPolicy(env), (), env, levels, numbers, attempts=256).solve_rate
 print(f"acting at random solves {chance:.1%} of 256 attempts")
 
 # %% [markdown]
 # ## Training
 #
-# `Trainer` is the same program that `scripts/train.py` runs. A curriculum proposes the levels of each
+# `Trainer` is the same program that `kinetix train` runs. A curriculum proposes the levels of each
 # rollout, here always ours; rollouts of 64 steps are whole episodes. Exploring is worth more entropy than
 # usual: an agent that is sure too early stops in front of the rock, where nothing hurts.
 
@@ -89,16 +90,16 @@ network = make_network(
 )
 ppo = PPOConfig(
     learning_rate=2e-3,
-    anneal=True,
-    discount=0.98,
-    trace=0.9,
+    anneal_lr=True,
+    gamma=0.98,
+    gae_lambda=0.9,
     num_epochs=4,
     num_minibatches=16,
-    entropy_weight=0.03,
+    entropy_coef=0.03,
 )
 trainer = Trainer(
     env=kx.make(size, observation_type="flat", frame_skip=4, auto_reset=True),
-    policy=network.apply,
+    policy=network,
     curriculum=FixedLevels(levels, ENVS),
     optimizer=make_optimizer(ppo, UPDATES),
     ppo=ppo,
@@ -108,7 +109,7 @@ trainer = Trainer(
 state = trainer.init(jax.random.key(1), network.init(jax.random.key(2)))
 curve = []
 for _ in range(UPDATES // PER_CALL):
-    state, metrics = trainer.updates(state, numbers, PER_CALL)
+    state, metrics = trainer.train_steps(state, numbers, PER_CALL)
     curve += list(np.asarray(metrics["solve_rate"]))
     print(f"update {len(curve):2d}: {curve[-1]:.2f} of the episodes solved")
 
@@ -125,19 +126,20 @@ plt.grid(alpha=0.3)
 # %% [markdown]
 # ## What it found
 #
-# Judged on new episodes, in which it still acts by chance where it is unsure:
+# Evaluated on new episodes, in which it still acts by chance where it is unsure:
 
 # %%
-solved, length, states = episodes(
+results = play_levels(
     jax.random.key(3),
-    network.apply,
+    network,
     state.params,
     env,
     jax.tree.map(lambda leaf: jnp.repeat(leaf, 256, axis=0), levels),
     numbers,
-    num_steps=64,
+    max_steps=64,
     keep_states=True,
 )
+solved, length, states = results.solved, results.length, results.states
 rate = float(solved.mean())
 print(f"the specialist solves {rate:.1%} of 256 attempts, in {float(length.mean()):.0f} steps on average")
 

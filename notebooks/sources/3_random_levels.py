@@ -13,9 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import kinetix_py as kx
+from agents import UniformPolicy, evaluate
 from agents.curricula.protocol import learnability
-from agents.training.evaluate import attempt
-from agents.training.judge import UniformPolicy
 
 env = kx.make("s")
 COUNT = 1000
@@ -76,17 +75,7 @@ figure.tight_layout()
 
 # %%
 ATTEMPTS = 8
-solved, length = attempt(
-    jax.random.key(1),
-    UniformPolicy(env),
-    (),
-    env,
-    levels,
-    env.default_params,
-    attempts=ATTEMPTS,
-    num_steps=256,
-)
-rate = np.asarray(solved).mean(axis=1)
+rate = evaluate(jax.random.key(1), UniformPolicy(env), (), env, levels, attempts=ATTEMPTS).level_rates
 score = np.asarray(learnability(rate))
 print(f"solve rate of the random policy: {rate.mean():.3f}")
 print(f"never solved: {(rate == 0).mean():.1%}, always: {(rate == 1).mean():.1%}")

@@ -7,14 +7,14 @@ import dataclasses
 import pytest
 from omegaconf import OmegaConf
 
-from agents.build import load_levels
 from agents.config import ConfigError, TrainConfig, as_yaml, defaults, read_config
-from agents.presets import CONFIGS, compose_config
+from agents.levels import level_files, read_levels
+from agents.presets import compose_config, config_folder
 from kinetix_py.sizes import SIZES
 
 GROUPS = {
     group.name: sorted(file.stem for file in group.glob("*.yaml"))
-    for group in CONFIGS.iterdir()
+    for group in config_folder().iterdir()
     if group.is_dir()
 }
 
@@ -32,19 +32,42 @@ def test_every_choice_is_a_config(group, choice):
 
 
 def test_a_choice_on_the_command_line_wins_over_the_hardware():
-    config = compose_config("hardware=cpu", "network=transformer", "size=l", "env.frame_skip=4")
-    assert config.network.kind == "transformer" and config.network.width == 128
+    config = TrainConfig.preset("gpu", "network=set_mlp", "size=l", "env.frame_skip=4")
+    assert config.network.kind == "set_mlp" and config.network.width == 64
+    assert config.ppo.learning_rate == 5e-5 and config.training.num_envs == 2048
     assert config.env.size == "l" and config.env.frame_skip == 4
-    assert compose_config("hardware=gpu").training.num_envs == 2048
+
+
+def test_the_defaults_are_those_that_the_first_file_names():
+    config = compose_config()
+    assert config == TrainConfig.preset("cpu", "network=relational", "ppo=fast", "size=s", "curriculum=sfl")
+    assert config.network.actor == "per_binding" and config.training.num_envs == 512
+
+
+@pytest.mark.parametrize(
+    ("hardware", "overrides", "message"),
+    [
+        ("tpu", (), "tpu"),
+        ("cpu", ("netwrok=mlp",), "netwrok"),
+        ("cpu", ("training.sed=1",), "training.sed|sed"),
+        ("cpu", ("training.num_envs=0",), "num_envs must be at least 1, got 0"),
+    ],
+)
+def test_presets_refuse_unknown_names(hardware, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig.preset(hardware, *overrides)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"ppo": {"clipp": 0.1}}, r"there is no 'ppo.clipp'; did you mean 'clip'\?"),
+        ({"ppo": {"clip_esp": 0.1}}, r"there is no 'ppo.clip_esp'; did you mean 'clip_eps'\?"),
         ({"qqqq": 1}, "there is no 'qqqq': there are .*'training'"),
-        ({"ppo": {"clip": "wide"}}, "ppo.clip: Value 'wide' of type 'str' could not be converted to Float"),
-        ({"ppo": {"clip": -1}}, "PPOConfig.clip must be above 0, got -1"),
+        (
+            {"ppo": {"clip_eps": "wide"}},
+            "ppo.clip_eps: Value 'wide' of type 'str' could not be converted to Float",
+        ),
+        ({"ppo": {"clip_eps": -1}}, "PPOConfig.clip_eps must be above 0, got -1"),
         ({"env": {"size": "xl"}}, "size must be one of .*, got 'xl'"),
         ({"env": {"frame_skip": 0}}, "frame_skip must be an integer of at least 1, got 0"),
         ({"training": {"num_envs": 0}}, "TrainingConfig.num_envs must be at least 1, got 0"),
@@ -52,8 +75,14 @@ def test_a_choice_on_the_command_line_wins_over_the_hardware():
         ({"training": {"num_envs": 5, "rollout_length": 5}}, "25 steps cannot be cut into 8 equal"),
         ({"curriculum": {"kind": "levels"}}, r"levels must name files for kind 'levels'.*got \[\]"),
         ({"curriculum": {"levels": ["a"]}}, r"got \['a'\] with kind 'sfl'"),
-        ({"network": {"recurrent": True}}, "must agree, got True and False"),
-        ({"network": {"kind": "mlp", "geometry": True}}, "geometry need one of the kinds .* got 'mlp'"),
+        (
+            {"network": {"recurrent": True}, "training": {"num_envs": 6}},
+            "6 environments cannot be cut into 8 equal",
+        ),
+        (
+            {"network": {"kind": "mlp", "relative_features": True}},
+            "relative_features need one of the kinds .* got 'mlp'",
+        ),
         ({"evaluation": {"attempts": 0}}, "EvaluationConfig.attempts must be at least 1, got 0"),
     ],
 )
@@ -72,9 +101,9 @@ def test_levels_are_named_when_they_cannot_be_read(tmp_path):
     bad = tmp_path / "bad.json"
     bad.write_text("{")
     with pytest.raises(ConfigError, match=r"bad\.json"):
-        load_levels([str(bad)], SIZES["s"])
+        read_levels([str(bad)], SIZES["s"])
     with pytest.raises(ConfigError, match="no level files were named"):
-        load_levels([], SIZES["s"])
+        read_levels([], SIZES["s"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="empty: a folder without level files"):
-        load_levels([str(tmp_path / "empty")], SIZES["s"])
+        level_files([str(tmp_path / "empty")])

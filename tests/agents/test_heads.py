@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from agents.networks.heads import NEVER, choice_logits, make_distribution, num_outputs
+from agents.networks.distributions import MASKED_LOGIT, choice_logits, make_distribution, num_outputs
 from agents.networks.transformer import masked_softmax
 from kinetix_py.actions import ActionAdapter
 from tests.kinetix_py.small_levels import TINY
@@ -35,7 +35,7 @@ def test_multi_discrete_policy_by_hand():
     samples = np.asarray(policy.sample(seed=KEY, sample_shape=(4000,)))[:, 0]
     np.testing.assert_allclose((samples[:, 0] == 2).mean(), 5 / 8, atol=0.03)
     assert (samples[:, 1] == 0).all() and samples[:, 2].max() == 1
-    assert choice_logits(outputs, 2)[0, 2, 2] == NEVER
+    assert choice_logits(outputs, 2)[0, 2, 2] == MASKED_LOGIT
     free = make_distribution(outputs, None, actions, None)
     np.testing.assert_allclose(free.probs[0, 1:], [[3 / 12, 4 / 12, 5 / 12], [1 / 4, 3 / 4, 0]], rtol=1e-6)
 

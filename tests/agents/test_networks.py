@@ -13,7 +13,7 @@ import pytest
 import jax2d
 import kinetix_py as kx
 from agents.networks.config import KINDS, NetworkConfig
-from agents.networks.encoders import relative_positions, turned
+from agents.networks.entity_layers import relative_positions, rotate
 from agents.networks.factory import make_network
 from kinetix_py.actions import ACTION_TYPES
 from kinetix_py.observations.registry import OBSERVATIONS
@@ -34,7 +34,7 @@ READS = {
 SMALL = {"width": 16, "attention_features": 4, "head_width": 16, "head_layers": 1}
 TOLERANCE = 1e-5
 # Entity networks as published, and with what makes them learn from few steps.
-BINDINGS = {"actor": "bindings", "geometry": True}
+BINDINGS = {"actor": "per_binding", "relative_features": True}
 SET_NETWORKS = [("transformer", {}), ("set_mlp", {}), ("set_mlp", BINDINGS), ("transformer", BINDINGS)]
 DEFAULT_RUN = (0, 2)
 set_networks = pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def as_batch(tree):
 def play(network, params, obs, mask=None):
     """Probabilities of every choice, and the value, of one observation."""
     mask = None if mask is None else as_batch(mask)
-    _, policy, value = network.apply(
+    _, policy, value = network.unroll(
         params, network.initial_carry(1), as_batch(obs), jnp.ones((1, 1), bool), mask
     )
     return policy.probs, value
@@ -171,7 +171,7 @@ def test_exchanging_bindings_exchanges_their_part_of_the_policy(action):
 
     def numbers(state):
         obs = as_batch(env.observe(state))
-        policy = network.apply(params, (), obs, jnp.ones((1, 1), bool))[1]
+        policy = network.unroll(params, (), obs, jnp.ones((1, 1), bool))[1]
         return np.asarray(policy.mean() if action == "continuous" else policy.probs)[0, 0]
 
     order = {
@@ -184,9 +184,9 @@ def test_exchanging_bindings_exchanges_their_part_of_the_policy(action):
     assert np.abs(theirs - mine).max() > 100 * TOLERANCE
 
 
-def test_geometry_is_in_the_world():
+def test_relative_features_are_in_the_world():
     """A body turned by 90 degrees: what points right in its frame points up in the world."""
-    np.testing.assert_allclose(turned(jnp.array([[2.0, 1.0]]), jnp.ones(1), jnp.zeros(1)), [[-1.0, 2.0]])
+    np.testing.assert_allclose(rotate(jnp.array([[2.0, 1.0]]), jnp.ones(1), jnp.zeros(1)), [[-1.0, 2.0]])
     shapes = jnp.zeros((1, 3, 21)).at[0, :, :2].set(jnp.array([[1.0, 1.0], [3.0, 2.0], [5.0, 2.0]]))
     roles = jnp.array([[[1, 0, 0], [0, 1, 0], [0, 1, 0]]], jnp.float32)  # a green body, two blue ones
     away = relative_positions(shapes, roles)[0]
@@ -233,7 +233,7 @@ def test_gradients_reach_every_parameter(kind, observation, action, changes):
 
     def loss(params):
         reset = jnp.zeros((4, 3), bool)
-        _, policy, value = network.apply(params, network.initial_carry(3), obs, reset)
+        _, policy, value = network.unroll(params, network.initial_carry(3), obs, reset)
         taken = jnp.broadcast_to(env.noop_action, (4, 3, *env.noop_action.shape))
         return (value**2).sum() + policy.log_prob(taken).sum() + policy.entropy().sum()
 
@@ -298,7 +298,7 @@ def test_memory_is_forgotten_at_resets_and_goes_step_by_step():
     obs = jax.random.normal(KEY, (steps, count, 1))
     reset = jnp.zeros((steps, count), bool).at[0].set(True).at[3, 1].set(True)
     old = jnp.ones_like(network.initial_carry(count))
-    last, policy, values = network.apply(params, old, obs, reset)
+    last, policy, values = network.unroll(params, old, obs, reset)
     carry = old
     for t in range(steps):
         carry, one, value = network.step(params, carry, obs[t], reset[t])
@@ -306,10 +306,10 @@ def test_memory_is_forgotten_at_resets_and_goes_step_by_step():
         np.testing.assert_allclose(one.probs, policy.probs[t], atol=1e-6)
     np.testing.assert_allclose(carry, last, atol=1e-6)
     # An environment that began at step 3 is where one is that knows nothing before it.
-    fresh = network.apply(params, network.initial_carry(count), obs[3:], jnp.zeros((3, count), bool))
+    fresh = network.unroll(params, network.initial_carry(count), obs[3:], jnp.zeros((3, count), bool))
     np.testing.assert_allclose(fresh[2][:, 1], values[3:, 1], atol=1e-6)
     assert np.abs(fresh[2][:, 0] - values[3:, 0]).min() > 1e-6
-    forgotten = network.apply(params, old, obs, reset.at[0].set(False))[2]
+    forgotten = network.unroll(params, old, obs, reset.at[0].set(False))[2]
     assert np.abs(forgotten[0] - values[0]).min() > 1e-6
 
 
@@ -351,4 +351,4 @@ def test_wrong_calls_are_refused():
         make_network(small("cnn"), kx.make(TINY, observation_type=tiny_picture))
     network = make_network(small("mlp"), kx.make(TINY, observation_type="blind"))
     with pytest.raises(ValueError, match=r"\[time, batch\].*\(3,\)"):
-        network.apply(generic(network), (), jnp.zeros((3, 1)), jnp.zeros(3, bool))
+        network.unroll(generic(network), (), jnp.zeros((3, 1)), jnp.zeros(3, bool))

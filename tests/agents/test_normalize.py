@@ -10,12 +10,18 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
-from agents.curricula import FixedLevels
-from agents.networks.config import NetworkConfig
-from agents.networks.factory import make_network
-from agents.ppo.normalize import BOUND, EPSILON, NormalizedPolicy, add_rows, normalize, start_moments
-from agents.ppo.update import PPOConfig, make_optimizer
-from agents.training.update import Trainer
+from agents.io.run_folder import open_checkpoints
+from agents.loading import load_policy
+from agents.networks.normalize import (
+    BOUND,
+    EPSILON,
+    NormalizedPolicy,
+    add_rows,
+    initial_moments,
+    normalize,
+)
+from agents.policy import PolicyOutput
+from agents.training.loop import initial_params
 from kinetix_py.observations.entity import KIND_COLUMNS
 from tests.kinetix_py.small_levels import car, rocket
 
@@ -26,7 +32,7 @@ def test_moments_are_those_of_all_rows_in_use():
     rng = np.random.default_rng(0)
     parts = [rng.normal(3.0, 2.0, (rows, 4, 5)).astype(np.float32) for rows in (7, 1, 30)]
     used = [rng.random(part.shape[:2]) < 0.6 for part in parts]
-    moments = start_moments(5)
+    moments = initial_moments(5)
     for part, mask in zip(parts, used, strict=True):
         moments = add_rows(moments, jnp.asarray(part), jnp.asarray(mask))
     rows = np.concatenate([part[mask] for part, mask in zip(parts, used, strict=True)])
@@ -40,7 +46,7 @@ def test_moments_are_those_of_all_rows_in_use():
 
 
 def test_no_rows_change_nothing_and_outliers_are_bounded():
-    nothing = add_rows(start_moments(2), jnp.ones((3, 2)), jnp.zeros(3, bool))
+    nothing = add_rows(initial_moments(2), jnp.ones((3, 2)), jnp.zeros(3, bool))
     assert nothing.count == 0 and (nothing.mean == 0).all() and (nothing.square == 0).all()
     table = normalize(nothing, jnp.array([[0.5, 1e6]]), jnp.ones(1, bool))
     np.testing.assert_allclose(table, [[0.5, BOUND]])
@@ -59,14 +65,14 @@ def test_kinds_of_shapes_stay_readable():
         def init(self, key):
             return ()
 
-        def apply(self, params, carry, obs, reset, mask):
+        def unroll(self, params, carry, obs, reset, action_mask=None):
             seen.append(obs)
-            return carry, None, None
+            return PolicyOutput(carry, None, None)
 
     policy = NormalizedPolicy(Spy(env))
     batch = jax.tree.map(lambda leaf: leaf[None, None], obs)
-    params = policy.observe(policy.init(jax.random.key(0)), batch)
-    policy(params, (), batch, jnp.ones((1, 1), bool))
+    params = policy.update_statistics(policy.init(jax.random.key(0)), batch)
+    policy.unroll(params, (), batch, jnp.ones((1, 1), bool))
     kinds = slice(*KIND_COLUMNS)
     np.testing.assert_array_equal(seen[0].shapes[0, 0, :, kinds], obs.shapes[:, kinds])
     assert (seen[0].shapes[0, 0][~obs.shape_mask] == 0).all()
@@ -74,24 +80,22 @@ def test_kinds_of_shapes_stay_readable():
     np.testing.assert_array_equal(seen[0].attention, batch.attention)
 
 
-def test_learning_moves_the_network_and_rollouts_the_moments():
-    env = kx.make("s", observation_type="blind", action_type="discrete", auto_reset=True)
-    network = make_network(NetworkConfig("mlp", width=8, layers=1, head_width=8, head_layers=1), env)
-    policy = NormalizedPolicy(network)
-    config = PPOConfig(num_minibatches=2, num_epochs=1)
-    levels = FixedLevels(kx.stack_levels([rocket()]), 4)
-    trainer = Trainer(env, policy, levels, make_optimizer(config), config, 4, 16)
-    params = policy.init(jax.random.key(0))
-    state, _ = trainer.updates(trainer.init(jax.random.key(1), params), kx.EnvParams(max_timesteps=16), 1)
-    assert state.params.moments[0].count == 4 * 16
-    # Time runs from 0 to 15 of 16: the mean of what the blind observation says of it, by arithmetic.
-    obs = [
-        env.observe(
-            dataclasses.replace(env.reset_to_level(rocket())[1], step_count=jnp.int32(t)),
-            kx.EnvParams(max_timesteps=16),
-        )
-        for t in range(16)
-    ]
-    np.testing.assert_allclose(state.params.moments[0].mean, np.mean(obs, axis=0), rtol=1e-5)
-    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), state.params.network, params.network)
+def test_learning_moves_the_network_and_rollouts_the_moments(finished):
+    """A run of 40 updates of 8 environments for 20 steps."""
+    config, folder = finished
+    loaded = load_policy(folder.path)
+    start = initial_params(config)
+    assert start.moments[0].count == 0
+    assert loaded.params.moments[0].count == 40 * 8 * 20
+    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), loaded.params.network, start.network)
     assert max(jax.tree.leaves(moved)) > 0
+    # The blind observation is the share of the time limit that is over, from 0 to 19/20.
+    env, params = loaded.env, loaded.env_params
+    times = [
+        env.observe(dataclasses.replace(env.reset_to_level(rocket())[1], step_count=jnp.int32(t)), params)
+        for t in (0, 19)
+    ]
+    mean = loaded.params.moments[0].mean
+    assert times[0] < mean < times[1] and isinstance(loaded.policy, NormalizedPolicy)
+    with open_checkpoints(folder) as checkpoints:
+        assert checkpoints.latest == loaded.step == 40

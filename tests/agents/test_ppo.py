@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 
-import distrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import kinetix_py as kx
+from agents.ppo.config import PPOConfig
 from agents.ppo.gae import advantages
-from agents.ppo.loss import Sample, ppo_loss, standardize
-from agents.ppo.rollout import rollout, start
-from agents.ppo.update import PPOConfig, learn, make_optimizer
+from agents.ppo.loss import OldPolicyTerms, ppo_loss, standardize
+from agents.ppo.ppo import make_optimizer, ppo_update
+from agents.ppo.rollout import rollout, start_runner
+from tests.agents.policies import Clock, Linear
 from tests.kinetix_py.small_levels import TINY, batch, falling, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -27,7 +28,7 @@ def column(*values):
 
 
 def test_advantages_by_hand():
-    """Discount 0.5, lambda 0.5, values all 1: d_t = r_t + 0.5 - 1, A_t = d_t + 0.25 A_{t+1}."""
+    """Gamma 0.5, lambda 0.5, values all 1: d_t = r_t + 0.5 - 1, A_t = d_t + 0.25 A_{t+1}."""
     ones, never = column(1, 1, 1), jnp.zeros((3, 1), bool)
     result, target = advantages(column(1, 0, 2), ones, ones, never, never, 0.5, 0.5)
     # d = 0.5, -0.5, 1.5; A_2 = 1.5, A_1 = -0.5 + 0.375, A_0 = 0.5 - 0.03125.
@@ -52,9 +53,9 @@ def test_nothing_flows_over_an_episodes_end():
 
 def test_the_loss_by_hand():
     """Two samples, ratios 1.5 and 0.5, advantages 1 and 1, clip 0.2."""
-    old = Sample(jnp.zeros(2), jnp.array([1.0, 1.0]), jnp.array([1.0, 1.0]), jnp.array([2.0, 1.0]))
+    old = OldPolicyTerms(jnp.zeros(2), jnp.array([1.0, 1.0]), jnp.array([1.0, 1.0]), jnp.array([2.0, 1.0]))
     log_prob, value = jnp.log(jnp.array([1.5, 0.5])), jnp.array([1.5, 1.1])
-    weights = {"clip": 0.2, "value_weight": 0.5, "entropy_weight": 0.1}
+    weights = {"clip_eps": 0.2, "value_coef": 0.5, "entropy_coef": 0.1}
     terms = ppo_loss(log_prob, jnp.array([0.3, 0.5]), value, old, **weights)
     # Policy: -(min(1.5, 1.2) + min(0.5, 0.8)) / 2 = -0.85.
     assert terms.policy == pytest.approx(-0.85)
@@ -67,8 +68,8 @@ def test_the_loss_by_hand():
 
 
 def test_a_negative_advantage_is_not_clipped_from_above():
-    old = Sample(jnp.zeros(1), jnp.zeros(1), jnp.array([-1.0]), jnp.zeros(1))
-    weights = {"clip": 0.2, "value_weight": 0.0, "entropy_weight": 0.0}
+    old = OldPolicyTerms(jnp.zeros(1), jnp.zeros(1), jnp.array([-1.0]), jnp.zeros(1))
+    weights = {"clip_eps": 0.2, "value_coef": 0.0, "entropy_coef": 0.0}
     up = ppo_loss(jnp.log(jnp.array([2.0])), jnp.zeros(1), jnp.zeros(1), old, **weights)
     down = ppo_loss(jnp.log(jnp.array([0.5])), jnp.zeros(1), jnp.zeros(1), old, **weights)
     assert up.policy == pytest.approx(2.0) and down.policy == pytest.approx(0.8)
@@ -82,7 +83,7 @@ def test_standardized_advantages():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"discount": 1.5}, "discount must be in 0 .. 1, got 1.5"),
+        ({"gamma": 1.5}, "gamma must be in 0 .. 1, got 1.5"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
         ({"num_minibatches": 0}, "num_minibatches must be an integer of at least 1, got 0"),
     ],
@@ -94,53 +95,40 @@ def test_wrong_numbers_are_refused(change, match):
 
 def test_minibatches_must_be_equal():
     with pytest.raises(ValueError, match="70 steps cannot be cut into 8"):
-        PPOConfig().check_rollout(7, 10)
+        PPOConfig().check_rollout(10, 7, recurrent=False)
     with pytest.raises(ValueError, match="10 environments cannot be cut into 8"):
-        PPOConfig(recurrent=True).check_rollout(8, 10)
-    with pytest.raises(ValueError, match="anneal"):
-        make_optimizer(PPOConfig(anneal=True))
-
-
-def clock(params, carry, obs, reset, mask):
-    """A policy that does nothing; its value is the time it sees, its memory the steps of the episode."""
-    carry = jnp.where(reset[0], 0, carry) + 1
-    logits = jnp.where(jnp.arange(9) == 8, 9.0, 0.0)[None, None] * jnp.ones((*obs.shape[:2], 1))
-    return carry, distrax.Categorical(logits=logits), obs[..., 0]
+        PPOConfig().check_rollout(10, 8, recurrent=True)
+    PPOConfig().check_rollout(10, 8, recurrent=False)
+    with pytest.raises(ValueError, match="anneal_lr"):
+        make_optimizer(PPOConfig(anneal_lr=True))
 
 
 @pytest.fixture(scope="module")
 def clocked():
-    """Two rollouts of 6 steps, an episode of 4 steps each, of a batch of two."""
+    """Two rollouts of 4 steps, an episode of 4 steps each, of a batch of two."""
     size = dataclasses.replace(TINY, num_thruster_bindings=0)
     env = kx.make(size, observation_type="blind", action_type="discrete", auto_reset=True)
-    levels = batch(falling(env.size, gravity=0.0), 2)
-    params = kx.EnvParams(max_timesteps=4)
-    actors = start(env, levels, params, jnp.zeros(2, int))
-    play = jax.jit(lambda key, actors: rollout(key, clock, None, actors, env, params, 4))
-    first = play(KEY, actors)
-    return actors, first, play(KEY, first[0])
+    params, policy = kx.EnvParams(max_timesteps=4), Clock()
+    runner = start_runner(env, batch(falling(env.size, gravity=0.0), 2), params, policy)
+    play = jax.jit(lambda key, runner: rollout(key, policy, (), runner, env, params, 4))
+    first = play(KEY, runner)
+    return first, play(KEY, first[0])
 
 
 def test_a_truncated_step_is_valued_by_its_last_observation(clocked):
-    _, (_, seen), _ = clocked
+    (_, steps), _ = clocked
     # The clock shows 0, 1/4, 1/2, 3/4 before the steps; after the last it showed 1 before the reset.
-    np.testing.assert_allclose(seen.value[:, 0], [0, 0.25, 0.5, 0.75])
-    np.testing.assert_allclose(seen.next_value[:, 0], [0.25, 0.5, 0.75, 1.0])
-    assert seen.done[:, 0].tolist() == [False, False, False, True] and not seen.terminated.any()
+    np.testing.assert_allclose(steps.value[:, 0], [0, 0.25, 0.5, 0.75])
+    np.testing.assert_allclose(steps.next_value[:, 0], [0.25, 0.5, 0.75, 1.0])
+    assert steps.done[:, 0].tolist() == [False, False, False, True] and not steps.terminated.any()
 
 
 def test_memory_begins_anew_with_every_episode_over_rollouts(clocked):
-    _, (actors, seen), (later, again) = clocked
-    assert seen.reset[:, 0].tolist() == [True, False, False, False]
-    assert actors.reset.all() and again.reset[0].all()
-    assert actors.carry.tolist() == [4, 4] and later.carry.tolist() == [4, 4]
-    np.testing.assert_array_equal(seen.value, again.value)
-
-
-def linear(params, carry, obs, reset, mask):
-    """A linear actor-critic; actions that change nothing are never taken."""
-    logits = jnp.where(mask, obs @ params["actor"], -1e9)
-    return carry, distrax.Categorical(logits=logits), (obs @ params["critic"])[..., 0]
+    (runner, steps), (later, again) = clocked
+    assert steps.reset[:, 0].tolist() == [True, False, False, False]
+    assert runner.reset.all() and again.reset[0].all()
+    assert runner.carry.tolist() == [4, 4] and later.carry.tolist() == [4, 4]
+    np.testing.assert_array_equal(steps.value, again.value)
 
 
 def features(state, params):
@@ -150,30 +138,32 @@ def features(state, params):
     return jnp.stack([sim.velocity[ball, 0], sim.position[ball, 0], jnp.float32(1)])
 
 
-@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("recurrent", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_learning_beats_chance(recurrent):
     """A ball must fly 1.6 m to the right within 16 steps, which throttle half the time does not reach."""
     env = kx.make(TINY, observation_type=features, action_type="discrete", auto_reset=True)
-    params = kx.EnvParams(max_timesteps=16)
+    params, policy = kx.EnvParams(max_timesteps=16), Linear(3, 11, as_recurrent=recurrent)
     # A time limit is no punishment, since a truncated episode is bootstrapped: the discount asks for speed.
-    config = PPOConfig(learning_rate=0.02, discount=0.9, num_minibatches=4, recurrent=recurrent)
+    config = PPOConfig(learning_rate=0.02, gamma=0.9, num_minibatches=4)
     optimizer = make_optimizer(config)
-    config.check_rollout(16, 32)
+    config.check_rollout(32, 16, recurrent)
 
     def train(key):
-        weights = {"actor": jnp.zeros((3, 11)), "critic": jnp.zeros((3, 1))}
-        actors = start(env, batch(rocket(), 32), params, ())
+        weights = policy.init(key)
+        runner = start_runner(env, batch(rocket(), 32), params, policy)
 
         def update(carry, key):
-            weights, opt_state, actors = carry
+            weights, opt_state, runner = carry
             play_key, learn_key = jax.random.split(key)
-            actors, seen = rollout(play_key, linear, weights, actors, env, params, 16)
-            weights, opt_state, _ = learn(learn_key, linear, weights, opt_state, optimizer, seen, (), config)
-            ended = jnp.maximum(seen.done.sum(), 1)
-            return (weights, opt_state, actors), seen.info["solved"].sum() / ended
+            runner, steps = rollout(play_key, policy, weights, runner, env, params, 16)
+            weights, opt_state, _ = ppo_update(
+                learn_key, policy, weights, opt_state, optimizer, steps, (), config
+            )
+            ended = jnp.maximum(steps.done.sum(), 1)
+            return (weights, opt_state, runner), steps.info["solved"].sum() / ended
 
         keys = jax.random.split(key, 20)
-        return jax.lax.scan(update, (weights, optimizer.init(weights), actors), keys)[1]
+        return jax.lax.scan(update, (weights, optimizer.init(weights), runner), keys)[1]
 
     solved = np.asarray(jax.jit(jax.vmap(train))(jax.random.split(KEY, 3)))
     assert (solved[:, 0] < 0.5).all(), solved

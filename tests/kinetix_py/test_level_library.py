@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
-from agents.build import level_files, training_files
 from agents.config import ConfigError
+from agents.levels import level_files, training_files
 from kinetix_py.levels.files import LIBRARY, load_level_file
 from kinetix_py.levels.library.index import INDEX, index_text, read_index
 from kinetix_py.levels.library.registry import index_rows, library_levels

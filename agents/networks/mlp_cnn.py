@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from agents.networks.config import DTYPES, NetworkConfig
-from agents.networks.encoders import (
+from agents.networks.entity_layers import (
     EntityEmbedding,
     EntityEncoder,
-    Messages,
+    MessagePassing,
     dense,
     masked_max,
     masked_mean,
@@ -21,25 +21,25 @@ from kinetix_py.observations.entity import EntityObservation
 # Channels, window and stride of each convolution: Mnih et al., "Human-level control through deep
 # reinforcement learning" (2015), narrower, and with a third stride of 2.
 CONVOLUTIONS = ((16, 8, 4), (32, 4, 2), (32, 3, 2))
-# Pixels along a side that leave the last convolution one.
+# Smallest side of a picture [pixels] of which the last convolution leaves at least one.
 MIN_PICTURE = 36
 
 
 class SetMlp(nn.Module):
-    """Every entity for itself, messages along joints and thrusters, then pooling over the bodies.
+    """Dense layers on each entity, one round of messages along joints and thrusters, pooling over bodies.
 
-    Zaheer et al., "Deep sets" (2017), with the references between entities heard once. The pool holds the
-    mean and the maximum over all bodies, and the sums over green, over blue and over red ones.
+    Zaheer et al., "Deep sets" (2017), with message passing. The pool holds the mean and the maximum over all
+    bodies, and the sums over green, over blue and over red bodies.
     """
 
     config: NetworkConfig
 
     @nn.compact
     def __call__(self, obs: EntityObservation) -> EntityEmbedding:
-        """From observations with one leading axis `[B]` to scenes `[B, 5 W]` and bodies."""
+        """Embeds observations with one leading axis `[B]`: scenes `[B, 5 W]` and bodies."""
         width, dtype = self.config.width, DTYPES[self.config.dtype]
         entities = EntityEncoder(self.config)(obs)
-        bodies = entities.bodies + Messages(width, dtype)(entities.bodies, entities)
+        bodies = entities.bodies + MessagePassing(width, dtype)(entities.bodies, entities)
         for _ in range(self.config.layers):
             bodies = nn.relu(dense(width, dtype)(bodies))
         by_role = jnp.einsum("bnr,bnw->brw", entities.roles, bodies).reshape(bodies.shape[0], -1)
@@ -48,13 +48,13 @@ class SetMlp(nn.Module):
 
 
 class FlatMlp(nn.Module):
-    """Hidden layers on a vector, whose large numbers (masses) are made small first."""
+    """Hidden layers on a vector, whose large values (masses) are compressed first."""
 
     config: NetworkConfig
 
     @nn.compact
     def __call__(self, obs: jax.Array) -> jax.Array:
-        """From `[B, D]` to `[B, W]`."""
+        """Maps vectors `[B, D]` to `[B, W]`."""
         x = symlog(obs)
         for _ in range(self.config.layers):
             x = nn.relu(dense(self.config.width, DTYPES[self.config.dtype])(x))
@@ -68,7 +68,7 @@ class Cnn(nn.Module):
 
     @nn.compact
     def __call__(self, obs: jax.Array) -> jax.Array:
-        """From pictures `[B, H, W, C]` to `[B, width]`."""
+        """Maps pictures `[B, H, W, C]` to `[B, width]`."""
         x, dtype = obs, DTYPES[self.config.dtype]
         for channels, window, stride in CONVOLUTIONS:
             layer = nn.Conv(

@@ -1,4 +1,4 @@
-"""Observations with their running mean taken away, over their running standard deviation."""
+"""A policy that normalizes observations by their running mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from agents.networks.factory import Network, Output
+from agents.networks.factory import Network
+from agents.policy import Carry, Params, Policy, PolicyOutput
 from kinetix_py.observations.entity import KIND_COLUMNS, EntityObservation
 
-BOUND = 10.0  # of a normalized feature: rare ones have tiny deviations
+BOUND = 10.0  # largest absolute value of a normalized feature: rare features have tiny deviations
 EPSILON = 1e-4
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Moments:
-    """Running moments of each feature (last axis) of one array."""
+    """Running moments of each feature (last axis) of one table."""
 
-    count: jax.Array  # float [], rows seen
+    count: jax.Array  # float [], rows so far
     mean: jax.Array  # float [F]
     square: jax.Array  # float [F], sum of squared deviations
 
@@ -28,14 +29,14 @@ class Moments:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class NormalizedParams:
-    """Parameters of a network, and the moments of what it reads. Gradients of the moments are zero."""
+    """Parameters of a network, and moments of its observations. Gradients of the moments are zero."""
 
-    network: Any
+    network: Params
     moments: tuple[Moments, ...]  # one for each table of `_tables`
 
 
 def _tables(obs: Any) -> list[tuple[jax.Array, jax.Array]]:
-    """The tables of features of an observation, each `[..., F]` with bool `[...]`: the rows in use."""
+    """Tables of features of an observation: each `[..., F]` with bool `[...]`, the rows in use."""
     if isinstance(obs, EntityObservation):
         return [
             (obs.shapes, obs.shape_mask),
@@ -45,8 +46,8 @@ def _tables(obs: Any) -> list[tuple[jax.Array, jax.Array]]:
     return [(leaf, jnp.ones(leaf.shape[:-1], bool)) for leaf in jax.tree.leaves(obs)]
 
 
-def _put_back(obs: Any, tables: list[jax.Array]) -> Any:
-    """An observation with other tables."""
+def _with_tables(obs: Any, tables: list[jax.Array]) -> Any:
+    """The observation with other tables; one-hot kinds of shapes stay as they are."""
     if isinstance(obs, EntityObservation):
         kinds = slice(*KIND_COLUMNS)  # networks tell polygons from circles by these
         shapes = tables[0].at[..., kinds].set(obs.shapes[..., kinds])
@@ -54,16 +55,21 @@ def _put_back(obs: Any, tables: list[jax.Array]) -> Any:
     return jax.tree.unflatten(jax.tree.structure(obs), tables)
 
 
-def start_moments(features: int) -> Moments:
-    """Of nothing: normalizing with them changes nothing but outliers."""
+def initial_moments(features: int) -> Moments:
+    """Zero-count moments; normalizing with them only clips."""
     return Moments(jnp.float32(0), jnp.zeros(features), jnp.zeros(features))
 
 
 def add_rows(moments: Moments, table: jax.Array, used: jax.Array) -> Moments:
-    """Moments of the rows so far and of those of a table that are in use.
+    """Adds the rows in use of a table to the moments.
 
     Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
     (1979), equation 2.1.
+
+    Args:
+      moments: moments of the rows so far.
+      table: float `[..., F]`.
+      used: bool `[...]`, rows in use.
     """
     rows = table.reshape(-1, table.shape[-1])
     weight = used.reshape(-1, 1).astype(jnp.float32)
@@ -71,16 +77,16 @@ def add_rows(moments: Moments, table: jax.Array, used: jax.Array) -> Moments:
     mean = (rows * weight).sum(0) / jnp.maximum(count, 1)
     square = ((rows - mean[None]) ** 2 * weight).sum(0)
     total = moments.count + count
-    away, share = mean - moments.mean, count / jnp.maximum(total, 1)
+    offset, share = mean - moments.mean, count / jnp.maximum(total, 1)
     return Moments(
         total,
-        moments.mean + away * share,
-        moments.square + square + away**2 * moments.count * share,
+        moments.mean + offset * share,
+        moments.square + square + offset**2 * moments.count * share,
     )
 
 
 def normalize(moments: Moments, table: jax.Array, used: jax.Array) -> jax.Array:
-    """A table in units of its deviations; rows that are not in use stay zero."""
+    """Subtracts the mean of a table and divides by its deviation; rows that are not in use become zero."""
     variance = moments.square / jnp.maximum(moments.count, 1)
     deviation = jnp.where(moments.count > 0, jnp.sqrt(variance + EPSILON), 1.0)
     lead = (1,) * (table.ndim - 1)
@@ -89,27 +95,47 @@ def normalize(moments: Moments, table: jax.Array, used: jax.Array) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class NormalizedPolicy:
-    """A network that reads normalized observations; hashable, a `Policy`."""
+class NormalizedPolicy(Policy):
+    """A network that reads normalized observations."""
 
     network: Network
 
+    @property
+    def recurrent(self) -> bool:
+        """Whether the network has a memory."""
+        return self.network.recurrent
+
+    def initial_carry(self, batch: int) -> Carry:
+        """Empty memory of the network."""
+        return self.network.initial_carry(batch)
+
     def init(self, key: jax.Array) -> NormalizedParams:
-        """Parameters, and moments of nothing."""
+        """Initial parameters of the network, and zero-count moments."""
         example = self.network.env.observation_space.example
         tables = _tables(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), example))
-        return NormalizedParams(
-            self.network.init(key), tuple(start_moments(table.shape[-1]) for table, _ in tables)
-        )
+        moments = tuple(initial_moments(table.shape[-1]) for table, _ in tables)
+        return NormalizedParams(self.network.init(key), moments)
 
-    def __call__(self, params: NormalizedParams, carry, obs, reset, action_mask=None) -> Output:
-        """As `Network.apply`."""
+    def unroll(
+        self,
+        params: NormalizedParams,
+        carry: Carry,
+        obs: Any,
+        reset: jax.Array,
+        action_mask: jax.Array | None = None,
+    ) -> PolicyOutput:
+        """Applies the network to normalized observations."""
         moments = jax.lax.stop_gradient(params.moments)
-        tables = [normalize(m, *table) for m, table in zip(moments, _tables(obs), strict=True)]
-        return self.network.apply(params.network, carry, _put_back(obs, tables), reset, action_mask)
+        tables = [
+            normalize(moment, table, used)
+            for moment, (table, used) in zip(moments, _tables(obs), strict=True)
+        ]
+        return self.network.unroll(params.network, carry, _with_tables(obs, tables), reset, action_mask)
 
-    def observe(self, params: NormalizedParams, obs: Any) -> NormalizedParams:
+    def update_statistics(self, params: NormalizedParams, obs: Any) -> NormalizedParams:
         """Adds the observations of a rollout to the moments."""
-        tables = _tables(obs)
-        added = [add_rows(m, *table) for m, table in zip(params.moments, tables, strict=True)]
+        added = [
+            add_rows(moment, table, used)
+            for moment, (table, used) in zip(params.moments, _tables(obs), strict=True)
+        ]
         return dataclasses.replace(params, moments=tuple(added))

@@ -1,0 +1,96 @@
+"""Curricula without a memory: fresh random levels, or a given list."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+import kinetix_py as kx
+from agents.curricula.protocol import LevelBatch, Metrics, episode_metrics
+from agents.policy import Params, Policy
+from agents.ppo.rollout import Transitions
+
+
+@dataclasses.dataclass(frozen=True)
+class DomainRandomization:
+    """Fresh random levels that the no-op policy does not solve, for every rollout.
+
+    Attributes:
+      env, env_params: environment and numbers of the game, by which the no-op policy plays.
+      num_envs: levels of a rollout.
+      generator: parameters of the distribution.
+      max_rounds: bound on the rounds of drawing and filtering; where it is reached, unfiltered levels fill
+        the batch, and the metric `unfiltered_levels` counts them.
+    """
+
+    env: kx.Environment
+    env_params: kx.EnvParams
+    num_envs: int
+    generator: kx.GeneratorParams = dataclasses.field(default_factory=kx.GeneratorParams)
+    max_rounds: int = 256
+
+    def init(self, key: jax.Array) -> jax.Array:
+        """Returns the state, the number of unfiltered levels in the last batch: int32 `[]`."""
+        return jnp.int32(0)
+
+    def propose(
+        self, key: jax.Array, policy: Policy, params: Params, state: jax.Array
+    ) -> tuple[jax.Array, LevelBatch]:
+        """Draws fresh levels."""
+        levels, passed = kx.sample_filtered_levels(
+            key,
+            self.num_envs,
+            self.env.size,
+            self.generator,
+            env=self.env,
+            env_params=self.env_params,
+            max_rounds=self.max_rounds,
+        )
+        unfiltered = (~passed).sum(dtype=jnp.int32)
+        return unfiltered, LevelBatch(levels, jnp.full(self.num_envs, -1, jnp.int32))
+
+    def observe(
+        self, state: jax.Array, batch: LevelBatch, transitions: Transitions
+    ) -> tuple[jax.Array, Metrics]:
+        """Averages over all episodes."""
+        return state, episode_metrics(transitions) | {"unfiltered_levels": state}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FixedLevels:
+    """Given levels, shared out evenly among the environments; one level makes a specialist.
+
+    Attributes:
+      levels: batch of levels (`kinetix_py.stack_levels`), of the environment's size.
+      num_envs: number of environments, at least as many as there are levels.
+
+    Raises:
+      ValueError: more levels than environments.
+    """
+
+    levels: kx.Level
+    num_envs: int
+
+    def __post_init__(self) -> None:
+        count = self.levels.batch_shape[0]
+        if count > self.num_envs:
+            raise ValueError(f"{count} levels need at least as many environments, got {self.num_envs}")
+
+    def init(self, key: jax.Array) -> tuple[()]:
+        """Returns an empty state."""
+        return ()
+
+    def propose(
+        self, key: jax.Array, policy: Policy, params: Params, state: tuple[()]
+    ) -> tuple[tuple[()], LevelBatch]:
+        """Proposes the same levels every time."""
+        index = jnp.arange(self.num_envs, dtype=jnp.int32) % self.levels.batch_shape[0]
+        return state, LevelBatch(jax.tree.map(lambda value: value[index], self.levels), index)
+
+    def observe(
+        self, state: tuple[()], batch: LevelBatch, transitions: Transitions
+    ) -> tuple[tuple[()], Metrics]:
+        """Averages over all episodes."""
+        return state, episode_metrics(transitions)

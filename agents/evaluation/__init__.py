@@ -1,0 +1,1 @@
+"""Evaluation: attempts at levels, records of solve rates, tables, pictures."""

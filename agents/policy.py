@@ -1,0 +1,124 @@
+"""The interface between learners and what acts: one policy protocol, and a uniformly random policy."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+
+if TYPE_CHECKING:
+    import distrax
+
+    import kinetix_py as kx
+
+Params = Any  # a pytree of arrays
+Carry = Any  # a pytree of arrays with a leading axis [B]; () of a policy without memory
+
+
+class PolicyOutput(NamedTuple):
+    """Result of one step `[B]`, or of a sequence `[T, B]`."""
+
+    carry: Carry  # [B], memory after the last step
+    distribution: distrax.Distribution  # of actions, batch shape [B] or [T, B]
+    value: jax.Array  # float32 [B] or [T, B]
+
+
+class Policy(Protocol):
+    """An actor-critic: pure functions of parameters; hashable, so that it may be a static argument.
+
+    A class of its own derives from this one and defines `init` and `unroll`; the other methods have defaults
+    for a policy without memory and without statistics.
+    """
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the policy has a memory, so that it must learn from whole sequences."""
+        return False
+
+    def init(self, key: jax.Array) -> Params:
+        """Initial parameters."""
+        ...
+
+    def initial_carry(self, batch: int) -> Carry:
+        """Empty memory of `batch` environments, leading axis `[B]`."""
+        return ()
+
+    def unroll(
+        self,
+        params: Params,
+        carry: Carry,
+        obs: Any,
+        reset: jax.Array,
+        action_mask: jax.Array | None = None,
+    ) -> PolicyOutput:
+        """Applies the policy to a sequence of observations.
+
+        Args:
+          params: parameters, as from `init`.
+          carry: memory before the first step, leading axis `[B]`.
+          obs: observations with leading axes `[T, B]`.
+          reset: bool `[T, B]`, True where an episode begins with this observation: the memory is emptied
+            before it.
+          action_mask: bool, `Environment.action_mask` with leading axes `[T, B]`; None allows every action.
+
+        Returns:
+          The memory after the last step, the distributions of actions, and the values.
+        """
+        ...
+
+    def step(
+        self,
+        params: Params,
+        carry: Carry,
+        obs: Any,
+        reset: jax.Array,
+        action_mask: jax.Array | None = None,
+    ) -> PolicyOutput:
+        """Applies the policy to one step: as `unroll`, with the leading axis `[B]` only."""
+        obs, reset, action_mask = jax.tree.map(lambda leaf: leaf[None], (obs, reset, action_mask))
+        carry, distribution, value = self.unroll(params, carry, obs, reset, action_mask)
+        return PolicyOutput(carry, distribution[0], value[0])
+
+    def update_statistics(self, params: Params, obs: Any) -> Params:
+        """Adds a rollout's observations, leading axes `[T, B]`, to running statistics in the parameters."""
+        return params
+
+
+@dataclasses.dataclass(frozen=True)
+class UniformPolicy(Policy):
+    """Chooses uniformly among the actions that have an effect in a level; has no parameters."""
+
+    env: kx.Environment
+
+    def init(self, key: jax.Array) -> tuple[()]:
+        """Returns no parameters."""
+        return ()
+
+    def unroll(
+        self,
+        params: Params,
+        carry: Carry,
+        obs: Any,
+        reset: jax.Array,
+        action_mask: jax.Array | None = None,
+    ) -> PolicyOutput:
+        """Returns uniform distributions and zero values; needs the action mask.
+
+        Raises:
+          ValueError: there is no action mask.
+        """
+        import distrax
+
+        from agents.networks.distributions import MASKED_LOGIT, MultiCategorical
+
+        if action_mask is None:
+            raise ValueError("UniformPolicy needs an action mask")
+        value = jnp.zeros(reset.shape)
+        if self.env.action_type == "continuous":
+            space: Any = self.env.action_space
+            low, high = (jnp.broadcast_to(jnp.asarray(b), action_mask.shape) for b in (space.low, space.high))
+            return PolicyOutput(carry, distrax.Uniform(low, high), value)
+        logits = jnp.where(action_mask, 0.0, MASKED_LOGIT)
+        return PolicyOutput(carry, MultiCategorical(logits, self.env.action_type == "multi_discrete"), value)

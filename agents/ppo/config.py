@@ -1,0 +1,63 @@
+"""Hyperparameters of PPO."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class PPOConfig:
+    """Hyperparameters of proximal policy optimization; static.
+
+    Attributes:
+      learning_rate: step size of Adam.
+      anneal_lr: lets the learning rate fall linearly to 0 over the run.
+      gamma: discount of later rewards, in 0 .. 1.
+      gae_lambda: decay of generalized advantage estimation, in 0 .. 1.
+      clip_eps: largest change of the probability ratio, and of the value, that is rewarded.
+      value_coef, entropy_coef: weights of the value loss and of the entropy bonus.
+      max_grad_norm: global norm to which gradients are clipped.
+      num_epochs: passes over each rollout.
+      num_minibatches: equal parts into which a rollout is cut in each pass: of whole environments for a
+        recurrent policy, of single steps for any other.
+
+    Raises:
+      ValueError: a number is out of its bounds, naming it.
+    """
+
+    learning_rate: float = 3e-4
+    anneal_lr: bool = False
+    gamma: float = 0.995
+    gae_lambda: float = 0.9
+    clip_eps: float = 0.2
+    value_coef: float = 0.5
+    entropy_coef: float = 0.01
+    max_grad_norm: float = 0.5
+    num_epochs: int = 4
+    num_minibatches: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"PPOConfig.{name} must be in 0 .. 1, got {getattr(self, name)!r}")
+        for name in ("learning_rate", "clip_eps", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"PPOConfig.{name} must be above 0, got {getattr(self, name)!r}")
+        for name in ("num_epochs", "num_minibatches"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"PPOConfig.{name} must be an integer of at least 1, got {value!r}")
+
+    def check_rollout(self, num_envs: int, rollout_length: int, recurrent: bool) -> None:
+        """Checks that a rollout can be cut into the minibatches.
+
+        Args:
+          num_envs, rollout_length: environments, and steps of each.
+          recurrent: whether the policy has a memory.
+
+        Raises:
+          ValueError: it cannot.
+        """
+        samples, unit = (num_envs, "environments") if recurrent else (rollout_length * num_envs, "steps")
+        if samples % self.num_minibatches:
+            raise ValueError(f"{samples} {unit} cannot be cut into {self.num_minibatches} equal minibatches")

@@ -1,0 +1,66 @@
+"""One tiny run, trained once, that the tests of runs share."""
+
+from __future__ import annotations
+
+import jax
+import pytest
+
+import kinetix_py as kx
+from agents.config import read_config
+from agents.io.run_folder import new_run
+from agents.training.loop import train
+from tests.kinetix_py.small_levels import rocket
+
+
+@pytest.fixture(scope="session")
+def level_file(tmp_path_factory):
+    """A level in which a thruster must be on for most of 20 steps."""
+    path = tmp_path_factory.mktemp("levels") / "rocket.json"
+    kx.save_level(rocket(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(level_file):
+    """Makes configs, as dicts, of runs on that level, whose programs compile fast."""
+
+    def make(folder, **changes):
+        config = {
+            "env": {"observation_type": "blind", "action_type": "discrete", "max_timesteps": 20},
+            "network": {
+                "kind": "mlp",
+                "width": 8,
+                "layers": 1,
+                "head_width": 8,
+                "head_layers": 1,
+                "recurrent": True,
+            },
+            "ppo": {"num_minibatches": 2, "num_epochs": 2, "learning_rate": 1e-2, "gamma": 0.95},
+            "curriculum": {"kind": "levels", "levels": [str(level_file)]},
+            "training": {
+                "total_steps": 160 * 40,
+                "num_envs": 8,
+                "rollout_length": 20,
+                "updates_per_call": 2,
+                "normalize_observations": True,
+            },
+            "evaluation": {"num_levels": 0, "attempts": 64},
+            "output": {"folder": str(folder), "name": "run", "checkpoint_every": 1, "num_animations": 2},
+        }
+        for path, value in changes.items():
+            group, name = path.split("__")
+            config[group][name] = value
+        return config
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(tiny, tmp_path_factory):
+    """A complete run with memory and normalized observations: its config and folder."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    config = read_config(tiny(tmp_path_factory.mktemp("runs")))
+    folder = new_run(config)
+    assert train(config, folder, quiet=True)
+    jax.config.update("jax_disable_most_optimizations", False)
+    return config, folder
