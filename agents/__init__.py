@@ -43,7 +43,29 @@ _MODULES = {
     "new_run": "agents.io.run_folder",
     "train": "agents.training.loop",
 }
-__all__ = sorted(_MODULES)
+__all__ = [
+    "SFL",
+    "ConfigError",
+    "Curriculum",
+    "DomainRandomization",
+    "Evaluation",
+    "FixedLevels",
+    "LevelBatch",
+    "LoadedPolicy",
+    "NetworkConfig",
+    "PPOConfig",
+    "Policy",
+    "PolicyOutput",
+    "TrainConfig",
+    "Trainer",
+    "UniformPolicy",
+    "evaluate",
+    "load_policy",
+    "make_network",
+    "make_optimizer",
+    "new_run",
+    "train",
+]
 
 
 def __getattr__(name: str):
@@ -55,4 +77,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(__all__)

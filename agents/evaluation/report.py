@@ -17,9 +17,8 @@ def solve_rate_table(evaluations: Sequence[Evaluation]) -> str:
     wide = max(len(evaluation.label) for evaluation in evaluations)
     sets = list(dict.fromkeys(evaluation.level_set for evaluation in evaluations))
     set_wide = max(len(name) for name in ["levels", *sets])
-    lines = [
-        f"{'levels':<{set_wide}}  {'policy':<{wide}}  solve rate  95 % interval   number  attempts  trained on"
-    ]
+    columns = "solve rate  95 % interval   number  attempts  trained on"
+    lines = [f"{'levels':<{set_wide}}  {'policy':<{wide}}  {columns}"]
     for name in sets:
         rows = [evaluation for evaluation in evaluations if evaluation.level_set == name]
         for row in sorted(rows, key=lambda row: -row.solve_rate):
@@ -48,7 +47,8 @@ def level_table(evaluation: Evaluation) -> str:
 def profile(rates: np.ndarray) -> np.ndarray:
     """Computes a performance profile: the share of levels with at least each solve rate.
 
-    Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice" (2021), section 4.2.
+    Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice" (2021),
+    section 4.2.
 
     Args:
       rates: float `[..., L]`, solve rate of each level.

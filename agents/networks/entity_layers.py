@@ -22,7 +22,10 @@ MASS_SCALE = 0.25  # brings the logarithms of masses to the size of the other fe
 
 
 def symlog(value: jax.Array) -> jax.Array:
-    """Computes `sign(x) log(1 + |x|)`: Hafner et al., "Mastering diverse domains through world models" (2023)."""
+    """Computes `sign(x) log(1 + |x|)`.
+
+    Hafner et al., "Mastering diverse domains through world models" (2023).
+    """
     return jnp.sign(value) * jnp.log1p(jnp.abs(value))
 
 

@@ -169,7 +169,7 @@ def _log_call(
     for i in range(count):
         number = num_updates - count + 1 + i
         row: dict[str, float] = {"update": number, "env_steps": number * steps_per_update}
-        log.write(row | {name: float(value[i]) for name, value in metrics.items()} | timing)
+        log.write(row | {name: float(value[i]) for name, value in metrics.items()} | dict(timing))
 
 
 def _check_finite(metrics: Mapping[str, np.ndarray], checkpoints: Checkpoints) -> None:
