@@ -54,7 +54,9 @@ def natively_batched(
             return function(*jax.tree.unflatten(structure, leaves))
 
         def of_one(function, *leaves):
-            batch = [v if common else v[None] for v, common in zip(leaves, is_shared, strict=True)]
+            batch = [
+                v if common else jnp.asarray(v)[None] for v, common in zip(leaves, is_shared, strict=True)
+            ]
             return jax.tree.map(lambda value: value[0], apply(function, *batch))
 
         @functools.cache

@@ -1,4 +1,4 @@
-"""Adding and changing entities of one scene inside jit: pure functions for generators and editors.
+"""Edits of one scene inside jit: pure functions for generators and editors.
 
 Slots may be traced. Nothing is checked: values that come from a person go through `Scene` or `validate`.
 Every edit forgets the impulses carried over from the last step, since contacts and joints have changed.
@@ -11,12 +11,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jax2d.geometry import circle_mass, polygon_mass
+from jax2d.geometry import circle_mass, polygon_mass, rotate
 from jax2d.types import SimState
 
 
 def clear_impulses(state: SimState) -> SimState:
-    """Forgets what warm starting would begin the next step with."""
+    """Sets the impulses to 0 from which warm starting would begin the next step."""
     return dataclasses.replace(
         state,
         contact_impulse=jnp.zeros_like(state.contact_impulse),
@@ -25,7 +25,7 @@ def clear_impulses(state: SimState) -> SimState:
 
 
 def _set(part, index, **values):
-    """Row `index` of the named arrays of a dataclass, replaced."""
+    """Replaces row `index` of the named arrays of a dataclass."""
     changed = {
         name: getattr(part, name).at[index].set(jnp.asarray(value, getattr(part, name).dtype))
         for name, value in values.items()
@@ -68,8 +68,9 @@ def set_polygon(
     """Puts a convex polygon into a slot.
 
     Args:
+      state: scene.
       body: polygon slot.
-      position: `[2]` m, where the vertices' origin is; the state's position will be the centroid.
+      position: `[2]` m, place of the vertices' origin; the state's position will be the centroid.
       vertices: `[V, 2]` m, clockwise; those after the first `num_vertices` do not count.
       num_vertices: 3 .. V; V if None.
       rotation: rad.
@@ -83,8 +84,7 @@ def set_polygon(
     # Repeating a vertex adds neither area nor inertia.
     closed = jnp.where(used, vertices, vertices[:1])
     mass, inertia, centroid = polygon_mass(closed, 1.0)
-    cos, sin = jnp.cos(rotation), jnp.sin(rotation)
-    offset = jnp.array([[cos, -sin], [sin, cos]]) @ centroid
+    offset = rotate(centroid, rotation)
     local = jnp.where(used, vertices - centroid[None], 0)
     local = jnp.zeros_like(state.vertices[0]).at[:size].set(local)
     state = _set(state, body, vertices=local, num_vertices=count)
@@ -125,10 +125,8 @@ def set_circle(
 
 
 def _to_frame(state: SimState, body, point: jax.Array) -> jax.Array:
-    """A point of the world in a body's frame, `[2]` m."""
-    arm = jnp.asarray(point) - state.position[body]
-    cos, sin = jnp.cos(state.rotation[body]), jnp.sin(state.rotation[body])
-    return jnp.stack([cos * arm[0] + sin * arm[1], cos * arm[1] - sin * arm[0]])
+    """Converts a point of the world to a body's frame, `[2]` m."""
+    return rotate(jnp.asarray(point) - state.position[body], -state.rotation[body])
 
 
 def set_joint(

@@ -16,7 +16,7 @@ Array = Any  # numpy or JAX
 
 
 def polygon_mass(vertices: Array, density: Array) -> tuple[Array, Array, Array]:
-    """Mass, inertia about the centroid, and centroid of a solid polygon of either winding.
+    """Computes mass, inertia about the centroid, and centroid of a solid polygon of either winding.
 
     Green's theorem over the edges; see e.g. Bourke, "Calculating the area and centroid of a polygon"
     (1988), and for the inertia the second moments about the origin less the parallel axis term.
@@ -45,7 +45,7 @@ def polygon_mass(vertices: Array, density: Array) -> tuple[Array, Array, Array]:
 
 
 def circle_mass(radius: Array, density: Array, solid: bool = False) -> tuple[Array, Array]:
-    """Mass [kg] and inertia [kg m^2] of a circle.
+    """Computes mass [kg] and inertia [kg m^2] of a circle.
 
     Kinetix gives a circle `density pi r^4 / 4`, half of a solid disc's inertia, and its levels are tuned
     to that; it is the default. `solid=True` is the physical `density pi r^4 / 2`.

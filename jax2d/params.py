@@ -1,4 +1,4 @@
-"""What is static about a scene (`SimSpec`) and what is a number of the physics (`SimParams`)."""
+"""Static structure of a scene (`SimSpec`) and numbers of the physics (`SimParams`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONTACT_ORDERS: tuple[ContactOrder, ...] = ("parallel", "kinetix")
 
 @dataclasses.dataclass(frozen=True)
 class SimSpec:
-    """Sizes of a scene and the structure of its solver: static, hashable, part of the compiled program.
+    """Sizes of a scene and structure of its solver: static, hashable, part of the compiled program.
 
     Attributes:
       num_polygons: polygon slots, walls included (body indices `0 .. num_polygons - 1`).
@@ -26,7 +26,7 @@ class SimSpec:
         each other. Order: floor, left, right, ceiling. Clipped to `num_polygons`.
       solver_iterations: sweeps over all constraints in one step.
       warm_start: start the solver from the impulses of the step before.
-      contact_order: how contacts of one kind are ordered within a sweep. `"parallel"`: all of them
+      contact_order: order of contacts of one kind within a sweep (docs/physics.md). `"parallel"`: all of them
         read the same velocities, a body with many contacts splitting its mass among them; the result
         depends neither on the order of slots nor on unused ones. `"kinetix"`: in the data-dependent
         groups of 16 of Kinetix's engine, its padding accident included; choose it to reproduce
@@ -118,7 +118,7 @@ class SimParams:
     max_angular_velocity: jax.Array | float = 50.0
     """Bound on a body's angular velocity [rad/s]."""
 
-    def at_rank(self, rank: int) -> SimParams:
-        """The same numbers, shaped to go with batch-last arrays of a rank: `[batch] -> [1, .., batch]`."""
+    def broadcast_to_rank(self, rank: int) -> SimParams:
+        """Shapes the numbers to go with batch-last arrays of a rank: `[batch] -> [1, .., batch]`."""
         widen = lambda value: jnp.reshape(value, (1,) * (rank - 1) + (-1,))
         return jax.tree.map(lambda value: widen(value) if jnp.ndim(value) else value, self)

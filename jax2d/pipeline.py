@@ -1,4 +1,4 @@
-"""One step of the physics: gravity, contacts, motors, thrusters, solver, motion. Arrays are batch-last."""
+"""One step of the physics, in the order of docs/physics.md. Arrays are batch-last."""
 
 from __future__ import annotations
 
@@ -9,71 +9,74 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax2d.collision.detect import Geometry, components, find_contacts
-from jax2d.pairs import Block, kinds
+from jax2d.collision.detect import components, find_manifolds
+from jax2d.collision.manifold import Manifold
+from jax2d.pairs import PairBlock, contact_layout
 from jax2d.params import SimParams, SimSpec
 from jax2d.solver.actuators import apply_motors, apply_thrusters
 from jax2d.solver.contacts import Bodies, Impulses
-from jax2d.solver.joints import JointImpulses, joint_rows
-from jax2d.solver.loop import Contacts as SolverContacts
-from jax2d.solver.loop import solve
+from jax2d.solver.joints import JointImpulses, prepare_joints
+from jax2d.solver.loop import ContactConstraints, solve
 from jax2d.solver.order import group_of_pairs, num_groups
 from jax2d.solver.prepare import (
-    contact_block,
     free_bodies,
-    join,
-    split_impulses,
+    impulses_by_block,
+    prepare_contacts,
     split_mass,
+    to_slots,
 )
 from jax2d.types import Contacts, SimState
 
 
-class _Found(NamedTuple):
-    """The contacts of one block: where they are, and which of them count."""
+class BlockManifolds(NamedTuple):
+    """The contacts of one block, and which of them count."""
 
-    geometry: Geometry
-    active: jax.Array  # bool [S, *shape, B], the pair may touch and does
-    pushing: jax.Array  # bool [S, *shape, B], and the two push each other
+    manifold: Manifold
+    active: jax.Array  # bool [S, *shape, B], the bodies may collide and overlap
+    pushing: jax.Array  # bool [S, *shape, B], active, and the two push each other
 
 
 def step_batch_last(
     state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec
 ) -> tuple[SimState, Contacts]:
-    """One step of a batch of scenes whose arrays have the batch as their last axis."""
+    """Advances a batch of scenes whose arrays have the batch as their last axis; arguments as for `step`."""
     state = _apply_gravity(state, params)
     cos, sin = jnp.cos(state.rotation), jnp.sin(state.rotation)
-    found = _find(state, cos, sin, spec)
-    contacts = _solver_contacts(state, found, params, spec)
+    manifolds = _find_manifolds(state, cos, sin, spec)
+    contacts = _contact_constraints(state, manifolds, params, spec)
     state = apply_motors(state, actions[: spec.num_joints], params, spec)
     state = apply_thrusters(state, actions[spec.num_joints :], cos, sin, params, spec)
-    rows = joint_rows(state, cos, sin, params, spec)
-    start = _start_impulses(state, found, spec)
-    solution = solve(contacts, rows, *start, free_bodies(state, spec), params, spec)
-    return _move(state, *solution, params, spec), _report(found, state.rotation.shape[-1])
+    joints = prepare_joints(state, cos, sin, params, spec)
+    contact_impulses, joint_impulses = _warm_start_impulses(state, manifolds, spec)
+    bodies = free_bodies(state, spec)
+    contact_impulses, joint_impulses, bodies = solve(
+        contacts, joints, contact_impulses, joint_impulses, bodies, params, spec
+    )
+    after = _integrate(state, contact_impulses, joint_impulses, bodies, params, spec)
+    return after, _public_contacts(manifolds, state.rotation.shape[-1])
 
 
 def _apply_gravity(state: SimState, params: SimParams) -> SimState:
-    change = state.gravity[None] * params.at_rank(3).dt
+    change = state.gravity[None] * params.broadcast_to_rank(3).dt
     movable = (state.inverse_mass != 0)[:, None]
     return dataclasses.replace(state, velocity=state.velocity + jnp.where(movable, change, 0))
 
 
-def _find(state: SimState, cos, sin, spec: SimSpec) -> list[list[_Found]]:
-    """All contacts, by kind and block."""
+def _find_manifolds(state: SimState, cos, sin, spec: SimSpec) -> list[list[BlockManifolds]]:
+    """Finds all contacts, by kind and block."""
     labels = components(state.joints, spec.num_bodies)
-    geometries = find_contacts(state, cos, sin, spec)
-    found: list[list[_Found]] = []
-    for kind, blocks in zip(kinds(spec), geometries, strict=True):
+    found: list[list[BlockManifolds]] = []
+    for kind, manifolds in zip(contact_layout(spec), find_manifolds(state, cos, sin, spec), strict=True):
         found.append([])
-        for block, geometry in zip(kind.blocks, blocks, strict=True):
-            touch, push = (mask[None] for mask in _pair_masks(state, block, labels))
-            active = touch & geometry.active
-            found[-1].append(_Found(geometry, active, active & push))
+        for block, manifold in zip(kind.blocks, manifolds, strict=True):
+            collide, push = (mask[None] for mask in _pair_masks(state, block, labels))
+            active = collide & manifold.active
+            found[-1].append(BlockManifolds(manifold, active, active & push))
     return found
 
 
-def _pair_masks(state: SimState, block: Block, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Which pairs of a block may touch, and which may push each other: bool `[*shape, B]`."""
+def _pair_masks(state: SimState, block: PairBlock, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Tells which pairs of a block may collide, and which may push each other: bool `[*shape, B]`."""
     a, b = np.moveaxis(block.bodies, -1, 0)
     mode_a, mode_b = state.collision_mode[a], state.collision_mode[b]
     collide = (mode_a == 2) | (mode_b == 2) | ((mode_a == 1) & (mode_b == 1))
@@ -81,42 +84,41 @@ def _pair_masks(state: SimState, block: Block, labels: jax.Array) -> tuple[jax.A
     return collide & state.active[a] & state.active[b], movable & (labels[a] != labels[b])
 
 
-def _solver_contacts(
-    state: SimState, found: list[list[_Found]], params: SimParams, spec: SimSpec
-) -> list[SolverContacts]:
-    """What the solver needs to know of the contacts, by kind."""
-    bodies, contacts = free_bodies(state, spec), []
-    for kind, blocks in zip(kinds(spec), found, strict=True):
-        mass, inertia = split_mass(kind, [block.pushing for block in blocks], bodies, spec)
+def _contact_constraints(
+    state: SimState, manifolds: list[list[BlockManifolds]], params: SimParams, spec: SimSpec
+) -> list[ContactConstraints]:
+    """Prepares the contacts for the solver, by kind."""
+    bodies, constraints = free_bodies(state, spec), []
+    for kind, found in zip(contact_layout(spec), manifolds, strict=True):
+        mass, inertia = split_mass(kind, [block.pushing for block in found], bodies, spec)
         points = [
-            contact_block(state, block, here.geometry, here.pushing, mass, inertia, params, spec)
-            for block, here in zip(kind.blocks, blocks, strict=True)
+            prepare_contacts(state, block, here.manifold, here.pushing, mass, inertia, params, spec)
+            for block, here in zip(kind.blocks, found, strict=True)
         ]
         groups = None
         if spec.contact_order == "kinetix" and num_groups(kind) > 1:
-            groups = group_of_pairs(kind, [block.active[0] for block in blocks])
-        contacts.append(SolverContacts(kind, points, inertia, groups))
-    return contacts
+            groups = group_of_pairs(kind, [block.active[0] for block in found])
+        constraints.append(ContactConstraints(kind, points, inertia, groups))
+    return constraints
 
 
-def _start_impulses(
-    state: SimState, found: list[list[_Found]], spec: SimSpec
+def _warm_start_impulses(
+    state: SimState, manifolds: list[list[BlockManifolds]], spec: SimSpec
 ) -> tuple[list[list[Impulses]], JointImpulses]:
-    """Last step's impulses where the contact or joint is still there; zeros without warm starting."""
+    """Takes last step's impulses where the contact or joint is still there; zeros without warm starting."""
     keep = lambda flags, value: jnp.where(flags & spec.warm_start, value, 0)
     contacts = [
         [
-            Impulses(*(keep(block.pushing, value) for value in impulses))
-            for block, impulses in zip(blocks, carried, strict=True)
+            Impulses(keep(block.pushing, impulses.normal), keep(block.pushing, impulses.tangent))
+            for block, impulses in zip(found, carried, strict=True)
         ]
-        for blocks, carried in zip(found, split_impulses(state, spec), strict=True)
+        for found, carried in zip(manifolds, impulses_by_block(state, spec), strict=True)
     ]
-    linked = state.joints.active
-    joints = JointImpulses(*(keep(linked, state.joint_impulse[:, i]) for i in range(3)))
-    return contacts, joints
+    x, y, angular = (keep(state.joints.active, state.joint_impulse[:, i]) for i in range(3))
+    return contacts, JointImpulses(x, y, angular)
 
 
-def _move(
+def _integrate(
     state: SimState,
     contact_impulses: list[list[Impulses]],
     joint_impulses: JointImpulses,
@@ -124,47 +126,46 @@ def _move(
     params: SimParams,
     spec: SimSpec,
 ) -> SimState:
-    """Integrates positions, clips, and stores what the next step starts from."""
+    """Integrates positions, clips, and stores the impulses that the next step starts from."""
     bound = lambda value, limit: jnp.clip(value, -limit, limit)
-    walls, params = spec.num_walls, params.at_rank(2)
+    walls, params = spec.num_walls, params.broadcast_to_rank(2)
     batch = state.rotation.shape[-1]
-    vx, vy, turning, shift_x, shift_y = (jnp.concatenate(tables) for tables in bodies[:5])
-    x = state.position[walls:, 0] + shift_x + vx * params.dt
-    y = state.position[walls:, 1] + shift_y + vy * params.dt
-    rotation = state.rotation[walls:] + turning * params.dt
+    vx, vy = jnp.concatenate(bodies.velocity_x), jnp.concatenate(bodies.velocity_y)
+    w = jnp.concatenate(bodies.angular_velocity)
+    x = state.position[walls:, 0] + jnp.concatenate(bodies.displacement_x) + vx * params.dt
+    y = state.position[walls:, 1] + jnp.concatenate(bodies.displacement_y) + vy * params.dt
+    rotation = state.rotation[walls:] + w * params.dt
     pair = lambda x, y, limit: jnp.stack([bound(x, limit), bound(y, limit)], axis=1)
-    whole = lambda fixed, moving: jnp.concatenate([fixed[:walls], moving])
+    whole = lambda static, moving: jnp.concatenate([static[:walls], moving])
     flat = [block for blocks in contact_impulses for block in blocks]
     return dataclasses.replace(
         state,
         position=whole(state.position, pair(x, y, params.max_position)),
         rotation=whole(state.rotation, rotation),
         velocity=whole(state.velocity, pair(vx, vy, params.max_velocity)),
-        angular_velocity=whole(state.angular_velocity, bound(turning, params.max_angular_velocity)),
+        angular_velocity=whole(state.angular_velocity, bound(w, params.max_angular_velocity)),
         contact_impulse=jnp.stack(
-            [join([b.normal for b in flat], batch), join([b.tangent for b in flat], batch)], axis=1
+            [to_slots([b.normal for b in flat], batch), to_slots([b.tangent for b in flat], batch)], axis=1
         ),
-        joint_impulse=jnp.stack(joint_impulses, axis=1),
+        joint_impulse=jnp.stack([joint_impulses.x, joint_impulses.y, joint_impulses.angular], axis=1),
     )
 
 
-def _report(found: list[list[_Found]], batch: int) -> Contacts:
-    """The contacts as users see them, in contact slot order."""
-    flat = [block for blocks in found for block in blocks]
+def _public_contacts(manifolds: list[list[BlockManifolds]], batch: int) -> Contacts:
+    """Converts the contacts to the arrays that users see, in contact slot order."""
+    flat = [block for blocks in manifolds for block in blocks]
 
-    def spread(name: str) -> jax.Array:
-        shared = ("normal_x", "normal_y", "penetration")  # by the points of a pair
-        values = []
-        for block in flat:
-            value = getattr(block.geometry, name)
-            value = value[None] if name in shared else value
-            values.append(jnp.broadcast_to(value, block.active.shape))
-        return join(values, batch)
+    def of_points(name: str) -> jax.Array:
+        return to_slots([getattr(block.manifold, name) for block in flat], batch)
+
+    def of_pairs(name: str) -> jax.Array:
+        values = [(getattr(block.manifold, name)[None], block.active.shape) for block in flat]
+        return to_slots([jnp.broadcast_to(value, shape) for value, shape in values], batch)
 
     return Contacts(
-        active=join([block.active for block in flat], batch).astype(bool),
-        pushing=join([block.pushing for block in flat], batch).astype(bool),
-        normal=jnp.stack([spread("normal_x"), spread("normal_y")], axis=1),
-        point=jnp.stack([spread("point_x"), spread("point_y")], axis=1),
-        penetration=spread("penetration"),
+        active=to_slots([block.active for block in flat], batch).astype(bool),
+        pushing=to_slots([block.pushing for block in flat], batch).astype(bool),
+        normal=jnp.stack([of_pairs("normal_x"), of_pairs("normal_y")], axis=1),
+        point=jnp.stack([of_points("point_x"), of_points("point_y")], axis=1),
+        penetration=of_pairs("penetration"),
     )

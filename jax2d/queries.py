@@ -1,4 +1,4 @@
-"""What observations and rewards ask of a scene: who is joined to whom, who touches whom."""
+"""Relations between bodies of a scene: joints and contacts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jax2d.types import Contacts, SimState
 
 
 def connected(state: SimState) -> jax.Array:
-    """Which bodies of one scene are linked by a chain of active joints.
+    """Finds the pairs of bodies of one scene that a chain of active joints links.
 
     Returns:
       bool `[N, N]`, symmetric; a body is connected to itself. `vmap` it for a batch.
@@ -26,7 +26,7 @@ def connected(state: SimState) -> jax.Array:
 
 
 def joint_adjacency(state: SimState) -> jax.Array:
-    """Which bodies of one scene share an active joint: bool `[N, N]`, symmetric."""
+    """Finds the pairs of bodies of one scene that share an active joint: bool `[N, N]`, symmetric."""
     index = jnp.arange(state.rotation.shape[0])
     a = (state.joints.body_a[:, None] == index[None]) & state.joints.active[:, None]
     b = (state.joints.body_b[:, None] == index[None]) & state.joints.active[:, None]
@@ -36,7 +36,7 @@ def joint_adjacency(state: SimState) -> jax.Array:
 
 @functools.cache
 def _slots_of_pairs(spec: SimSpec) -> np.ndarray:
-    """Contact slots of every pair of bodies: int `[2, N, N]`; `num_contacts` where there is none."""
+    """Lists the contact slots of every pair of bodies: int `[2, N, N]`; `num_contacts` for none."""
     slots = np.full((2, spec.num_bodies, spec.num_bodies), num_contacts(spec))
     for slot, (a, b) in enumerate(contact_pairs(spec)):
         place = int(slots[0, a, b] != num_contacts(spec))
@@ -60,7 +60,7 @@ def body_pairs(flags: jax.Array, spec: SimSpec) -> jax.Array:
 
 
 def touching(contacts: Contacts, spec: SimSpec) -> jax.Array:
-    """Returns the pairs of bodies of one scene that overlapped when the step began.
+    """Finds the pairs of bodies of one scene that overlapped when the step began.
 
     Two bodies that a joint links touch too when they overlap.
 

@@ -1,4 +1,4 @@
-"""Building a scene on the host, entity by entity, with checks."""
+"""Scenes built on the host, entity by entity, with checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax2d.fields import host_zeros
-from jax2d.geometry import circle_mass, polygon_mass
+from jax2d.geometry import circle_mass, polygon_mass, rotate
 from jax2d.params import SimSpec
 from jax2d.types import SimState
 from jax2d.validation import (
@@ -53,7 +53,7 @@ class Thruster:
 def room_walls(
     width: float = 5.0, height: float = 5.0, floor: float = 0.4
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Floor, left wall, right wall and ceiling of a room, as centers and half extents [m].
+    """Computes floor, left wall, right wall and ceiling of a room, as centers and half extents [m].
 
     The room spans `0 .. width` and `floor .. height`; the defaults are Kinetix's.
     """
@@ -68,7 +68,7 @@ def room_walls(
 
 
 def box_vertices(half_width: float, half_height: float) -> np.ndarray:
-    """Corners of a box about its center, clockwise from the top right: `[4, 2]` m."""
+    """Computes the corners of a box about its center, clockwise from the top right: `[4, 2]` m."""
     return np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [half_width, half_height]
 
 
@@ -78,16 +78,11 @@ def _write(part, slot: int, values: dict) -> None:
         getattr(part, field)[slot] = value
 
 
-def _turn(vector: np.ndarray, angle: float) -> np.ndarray:
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.array([[cos, -sin], [sin, cos]]) @ vector
-
-
 class Scene:
     """Collects bodies, joints and thrusters, and builds a `SimState` of them.
 
     Args:
-      spec: the slots that there are. Polygons go to the first free slot after the walls.
+      spec: sizes of the scene. Polygons go to the first free slot after the walls.
 
     Every `add_*` raises `SceneError` (a `ValueError`) for a value that no scene can have, and adds nothing.
     """
@@ -116,16 +111,16 @@ class Scene:
         """Adds a convex polygon.
 
         Args:
-          position: where the origin of the vertices is in the world [m]. The state's position is that of
+          position: place of the vertices' origin in the world [m]. The state's position is that of
             the centroid, about which the vertices are stored.
           vertices: 3 to `spec.max_vertices` corners, clockwise [m].
-          rotation: about `position`, counter-clockwise [rad].
-          velocity, angular_velocity: of the centroid [m/s], [rad/s].
-          density: [kg/m^2], above 0.
-          mass: [kg], above 0; instead of a density.
-          friction: at least 0; the pair's coefficient is `base_friction * sqrt(f_a^2 + f_b^2)`.
-          restitution: 0 .. 1; a pair has the smaller one.
-          collision_mode: two bodies collide if either has mode 2, or both have mode 1.
+          rotation: counter-clockwise angle about `position` [rad].
+          velocity, angular_velocity: motion of the centroid [m/s], [rad/s].
+          density: mass per area [kg/m^2], above 0.
+          mass: mass [kg], above 0, instead of a density.
+          friction: factor of at least 0; a pair's coefficient is `base_friction * sqrt(f_a^2 + f_b^2)`.
+          restitution: ratio of velocities after and before a bounce, 0 .. 1; a pair has the smaller one.
+          collision_mode: 0, 1 or 2; two bodies collide if either has mode 2, or both have mode 1.
           static: infinite mass and inertia; it keeps its velocity.
         """
         slot = self._free_slot("polygon", self.spec.num_walls, self.spec.num_polygons)
@@ -133,7 +128,7 @@ class Scene:
         points = check_polygon(name, vertices, self.spec.max_vertices)
         unit_mass, unit_inertia, centroid = polygon_mass(points, np.float64(1))
         motion = self._motion(name, position, rotation, velocity, angular_velocity)
-        motion["position"] = motion["position"] + _turn(centroid, motion["rotation"])
+        motion["position"] = motion["position"] + rotate(centroid, motion["rotation"])
         values = motion | self._surface(name, friction, restitution, collision_mode)
         values |= _inverses(name, unit_mass, unit_inertia, density, mass, static)
         return self._add_polygon(slot, points - centroid, values)
@@ -164,8 +159,9 @@ class Scene:
         """Adds a circle.
 
         Args:
-          radius: [m], above 0.
-          solid_inertia: the inertia of a solid disc, `m r^2 / 2`, instead of Kinetix's half of that.
+          position: center in the world [m].
+          radius: radius [m], above 0.
+          solid_inertia: use the inertia of a solid disc, `m r^2 / 2`, instead of Kinetix's half of that.
           others: as for `add_polygon`.
         """
         slot = self._free_slot("circle", self.spec.num_polygons, self.spec.num_bodies)
@@ -190,7 +186,7 @@ class Scene:
         """Puts floor, left wall, right wall and ceiling into the wall slots (as many as there are).
 
         Args:
-          width, height: the room spans `0 .. width` and `floor .. height` [m].
+          width, height: extent of the room, which spans `0 .. width` and `floor .. height` [m].
           floor: height of the floor's surface [m].
         """
         if self.spec.num_walls == 0:
@@ -224,10 +220,11 @@ class Scene:
         """Joins two bodies at a point about which they turn.
 
         Args:
-          a, b: the bodies, or their indices.
-          anchor: the point in the world [m]; or else
-          anchor_a, anchor_b: the point in each body's frame [m] (by default its center).
-          motor: drive it; an action of 1 asks for `motor_speed * base_motor_speed` of b relative to a.
+          a, b: bodies, or their indices.
+          anchor: point in the world [m]; or else
+          anchor_a, anchor_b: point in each body's frame [m] (by default its center).
+          motor: whether actions drive the joint; 1 asks for `motor_speed * base_motor_speed` of b relative
+            to a.
           motor_speed, motor_power: factors on `SimParams.base_motor_speed` and `base_motor_power`.
           limits: least and greatest rotation of b relative to a, from now [rad].
         """
@@ -267,9 +264,10 @@ class Scene:
         """Puts a thruster on a body.
 
         Args:
-          anchor: where it pushes, in the world [m]; or `anchor_local`, in the body's frame (by default
-            the center of mass).
-          direction: where it pushes to, in the world [rad]; or `direction_local`, in the body's frame.
+          body: body, or its index.
+          anchor: point of action in the world [m]; or `anchor_local`, in the body's frame (by default the
+            center of mass).
+          direction: direction of the force in the world [rad]; or `direction_local`, in the body's frame.
           power: factor on `SimParams.base_thruster_power`.
         """
         slot = self._free_row("thruster", self._state.thrusters.active)
@@ -292,7 +290,7 @@ class Scene:
         self._state.gravity[:] = check_vector("scene", "gravity", gravity)
 
     def build(self) -> SimState:
-        """The scene as a state of JAX arrays, checked once more as a whole."""
+        """Returns the scene as a state of JAX arrays, checked once more as a whole."""
         validate(self._state, self.spec)
         to_device = lambda value, leaf: jnp.asarray(value, leaf.dtype)
         return jax.tree.map(to_device, self._state, SimState.shapes(self.spec))
@@ -348,7 +346,7 @@ class Scene:
         if world is None:
             return check_vector(name, field, (0, 0) if local is None else local)
         arm = check_vector(name, field, world) - self._state.position[index]
-        return _turn(arm, -self._state.rotation[index])
+        return rotate(arm, -self._state.rotation[index])
 
     def _joint(self, a, b, anchor, anchor_a, anchor_b) -> tuple[str, dict]:
         name = f"joint {self._free_row('joint', self._state.joints.active)}"
@@ -372,7 +370,7 @@ class Scene:
 
 
 def _inverses(name, unit_mass, unit_inertia, density, mass, static) -> dict:
-    """Inverse mass and inertia of a shape whose mass and inertia are given for density 1."""
+    """Computes inverse mass and inertia of a shape whose mass and inertia are given for density 1."""
     density = check_number(name, "density", density, 0, above=True)
     if mass is not None:
         density = check_number(name, "mass", mass, 0, above=True) / unit_mass

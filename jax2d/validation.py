@@ -1,4 +1,4 @@
-"""Host-side checks of values: one error that names the entity, the value and the bound."""
+"""Checks of values on the host: one error that names the entity, the value and the bound."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIN_AREA = 1e-8  # m^2; float32 cannot hold the inverse inertia of much less
 
 
 class SceneError(ValueError):
-    """A value that no scene can have."""
+    """Error of a value that no scene can have."""
 
 
 def check_number(
@@ -29,10 +29,10 @@ def check_number(
     *,
     above: bool = False,
 ) -> float:
-    """A finite number in `low .. high`, or strictly above `low` if `above`.
+    """Converts a value to a finite number in `low .. high`, or strictly above `low` if `above`.
 
     Raises:
-      SceneError: it is not.
+      SceneError: the value is no such number.
     """
     try:
         number = float(value)
@@ -50,10 +50,10 @@ def check_number(
 
 
 def check_vector(entity: str, field: str, value: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Two finite numbers as a float64 array `[2]`.
+    """Converts two finite numbers to a float64 array `[2]`.
 
     Raises:
-      SceneError: they are not.
+      SceneError: the value is no such pair.
     """
     try:
         vector = np.asarray(value, np.float64)
@@ -67,10 +67,10 @@ def check_vector(entity: str, field: str, value: Sequence[float] | np.ndarray) -
 
 
 def check_choice(entity: str, field: str, value: int, choices: Sequence[int]) -> int:
-    """One of a few integers.
+    """Checks that an integer is one of a few.
 
     Raises:
-      SceneError: it is not.
+      SceneError: the integer is none of them.
     """
     if value not in choices:
         raise SceneError(f"{entity}: {field} must be one of {tuple(choices)}, got {value!r}")
@@ -80,7 +80,7 @@ def check_choice(entity: str, field: str, value: int, choices: Sequence[int]) ->
 def check_polygon(
     entity: str, vertices: Sequence[Sequence[float] | np.ndarray] | np.ndarray, max_vertices: int
 ) -> np.ndarray:
-    """A convex polygon whose vertices run clockwise, as a float64 array `[n, 2]`.
+    """Converts a convex polygon whose vertices run clockwise to a float64 array `[n, 2]`.
 
     Raises:
       SceneError: too few or too many vertices, not finite, no area, not clockwise, or not convex.
@@ -121,10 +121,10 @@ def check_polygon(
 
 
 def check_slot(entity: str, field: str, index: int, count: int) -> int:
-    """An index below a count.
+    """Checks that a value is an index below a count.
 
     Raises:
-      SceneError: it is not.
+      SceneError: the value is no such index.
     """
     if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
         raise SceneError(f"{entity}: {field} must be an integer, got {index!r}")
@@ -134,7 +134,7 @@ def check_slot(entity: str, field: str, index: int, count: int) -> int:
 
 
 def body_name(index: int, spec: SimSpec) -> str:
-    """`polygon 4` or `circle 0`: a body as its messages call it."""
+    """Names a body in messages: `polygon 4 (body 4)` or `circle 0 (body 12)`."""
     kind, first = ("polygon", 0) if index < spec.num_polygons else ("circle", spec.num_polygons)
     return f"{kind} {index - first} (body {index})"
 

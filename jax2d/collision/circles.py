@@ -1,4 +1,4 @@
-"""Contacts of circles with polygons and with each other (PHYSICS: step 2). Arrays are batch-last."""
+"""Contacts of circles with polygons and each other (docs/physics.md, contacts). Arrays are batch-last."""
 
 from __future__ import annotations
 
@@ -7,22 +7,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jax2d.collision.polygons import Outlines
-
-
-class CircleContacts(NamedTuple):
-    """One contact point of each pair; body a is a circle."""
-
-    normal_x: jax.Array  # [*pairs, B] 1, from a to b
-    normal_y: jax.Array
-    penetration: jax.Array  # [*pairs, B] m
-    point_x: jax.Array  # [1, *pairs, B] m
-    point_y: jax.Array
-    active: jax.Array  # bool [1, *pairs, B]
+from jax2d.collision.manifold import Manifold
+from jax2d.collision.polygons import WorldPolygons
 
 
 def _direction(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Unit vector along (x, y), the zero vector at zero, and the length; with finite derivatives."""
+    """Computes the unit vector along (x, y), zero at zero, and the length; derivatives are finite."""
     squared = x**2 + y**2
     nonzero = squared > 0
     length = jnp.where(nonzero, jnp.sqrt(jnp.where(nonzero, squared, 1)), 0)
@@ -30,34 +20,39 @@ def _direction(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Ar
     return x / divisor, y / divisor, length
 
 
-def circle_contacts(x_a, y_a, radius_a, x_b, y_b, radius_b) -> CircleContacts:
-    """Contacts of circles a with circles b; every argument broadcasts to `[pairs, B]`."""
+def circle_manifolds(x_a, y_a, radius_a, x_b, y_b, radius_b) -> Manifold:
+    """Finds the contacts of circles a with circles b; every argument broadcasts to `[pairs, B]`."""
     normal_x, normal_y, distance = _direction(x_b - x_a, y_b - y_a)
     penetration = radius_a + radius_b - distance
     point_x, point_y = x_a + normal_x * radius_a, y_a + normal_y * radius_a
-    return CircleContacts(
-        normal_x, normal_y, penetration, point_x[None], point_y[None], (penetration > 0)[None]
+    return Manifold(
+        normal_x=normal_x,
+        normal_y=normal_y,
+        penetration=penetration,
+        point_x=point_x[None],
+        point_y=point_y[None],
+        active=(penetration > 0)[None],
     )
 
 
 class _Nearest(NamedTuple):
-    """The nearest point of the outlines visited so far, `[*pairs, B]`."""
+    """The nearest point of the faces visited so far, `[*pairs, B]`."""
 
-    squared: jax.Array  # m^2, distance from the center
+    squared: jax.Array  # m^2, squared distance from the center
     x: jax.Array  # m
     y: jax.Array
     inside: jax.Array  # bool, the center is behind every face
 
 
-def circle_polygon_contacts(x, y, radius, outline: Outlines) -> CircleContacts:
-    """Contacts of circles (a) with polygons (b).
+def circle_polygon_manifolds(x, y, radius, polygons: WorldPolygons) -> Manifold:
+    """Finds the contacts of circles (a) with polygons (b).
 
     Args:
-      x, y, radius: broadcast to `[*pairs, B]`.
-      outline: fields broadcast to `[V, *pairs, B]`.
+      x, y, radius: centers and radii of the circles; broadcast to `[*pairs, B]`.
+      polygons: polygons; fields broadcast to `[V, *pairs, B]`.
     """
 
-    def visit(best: _Nearest, face: Outlines):
+    def visit(best: _Nearest, face: WorldPolygons):
         from_x, from_y = x - face.x, y - face.y
         along = jnp.clip(from_x * face.tangent_x + from_y * face.tangent_y, 0, face.length)
         nearest_x, nearest_y = face.x + along * face.tangent_x, face.y + along * face.tangent_y
@@ -71,12 +66,12 @@ def circle_polygon_contacts(x, y, radius, outline: Outlines) -> CircleContacts:
             best.inside & (behind | ~face.used),
         ), None
 
-    shape = jnp.broadcast_shapes(outline.x.shape[1:], x.shape)
-    zero = jnp.zeros(shape, outline.x.dtype)
-    best, _ = jax.lax.scan(visit, _Nearest(zero + jnp.inf, zero, zero, jnp.ones(shape, bool)), outline)
+    shape = jnp.broadcast_shapes(polygons.x.shape[1:], x.shape)
+    zero = jnp.zeros(shape, polygons.x.dtype)
+    best, _ = jax.lax.scan(visit, _Nearest(zero + jnp.inf, zero, zero, jnp.ones(shape, bool)), polygons)
     normal_x, normal_y, distance = _direction(best.x - x, best.y - y)
     outwards = jnp.where(best.inside, -1, 1)
-    return CircleContacts(
+    return Manifold(
         normal_x=normal_x * outwards,
         normal_y=normal_y * outwards,
         penetration=jnp.where(best.inside, radius, radius - distance),

@@ -1,32 +1,24 @@
-"""All contacts of a scene, found from positions (PHYSICS: step 2). Arrays are batch-last."""
+"""All contacts of a scene, found from positions (docs/physics.md, contacts). Arrays are batch-last."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jax2d.collision.circles import circle_contacts, circle_polygon_contacts
-from jax2d.collision.polygons import Outlines, outlines, polygon_contacts
-from jax2d.pairs import triangle
+from jax2d.collision.circles import circle_manifolds, circle_polygon_manifolds
+from jax2d.collision.manifold import Manifold
+from jax2d.collision.polygons import WorldPolygons, polygon_manifolds, to_world
+from jax2d.pairs import unordered_pairs
 from jax2d.params import SimSpec
 from jax2d.types import Joints, SimState
 
 
-class Geometry(NamedTuple):
-    """The contacts of a block, whatever the shapes; `S` contact points for each pair."""
-
-    normal_x: jax.Array  # [*shape, B] 1, from a to b
-    normal_y: jax.Array
-    penetration: jax.Array  # [*shape, B] m
-    point_x: jax.Array  # [S, *shape, B] m
-    point_y: jax.Array
-    active: jax.Array  # bool [S, *shape, B]
-
-
 def components(joints: Joints, num_bodies: int) -> jax.Array:
-    """A label for every body, equal for bodies that active joints link: int `[N, B]`."""
+    """Labels the connected components of the graph of active joints: int `[N, B]`, one label per body.
+
+    Joints are visited in turn, and each gives the bodies of its second body's component the label of its
+    first body's: union-find without ranks (Galler and Fischer 1964), as a relabeling of all bodies at once.
+    """
     batch = joints.active.shape[-1]
     labels = jnp.broadcast_to(jnp.arange(num_bodies)[:, None], (num_bodies, batch))
 
@@ -41,55 +33,52 @@ def components(joints: Joints, num_bodies: int) -> jax.Array:
     return jax.lax.scan(merge, labels, (joints.body_a, joints.body_b, joints.active))[0]
 
 
-def _polygon_blocks(outline: Outlines, walls: int) -> list[Geometry]:
-    """Walls with free polygons, and free polygons with each other."""
-    wall = outline.pick(lambda field: field[:, :walls])
-    free = outline.pick(lambda field: field[:, walls:])
-    first, second = triangle(free.x.shape[1]).T
+def _world_polygons(state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec) -> WorldPolygons:
+    slots = slice(spec.num_polygons)
+    x, y = state.position[slots, 0], state.position[slots, 1]
+    return to_world(state.vertices, state.num_vertices, x, y, cos[slots], sin[slots])
+
+
+def _polygon_blocks(polygons: WorldPolygons, walls: int) -> list[Manifold]:
+    """Finds contacts of walls with free polygons, and of free polygons with each other."""
+    wall = polygons.pick(lambda field: field[:, :walls])
+    free = polygons.pick(lambda field: field[:, walls:])
+    first, second = unordered_pairs(free.x.shape[1]).T
     return [
-        Geometry(*polygon_contacts(a, b))
-        for a, b in (
-            (wall.pick(lambda f: f[:, :, None]), free.pick(lambda f: f[:, None])),
-            (free.pick(lambda f: f[:, first]), free.pick(lambda f: f[:, second])),
-        )
+        polygon_manifolds(wall.pick(lambda f: f[:, :, None]), free.pick(lambda f: f[:, None])),
+        polygon_manifolds(free.pick(lambda f: f[:, first]), free.pick(lambda f: f[:, second])),
     ]
 
 
-def find_contacts(state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec) -> list[list[Geometry]]:
-    """Contacts by kind and block (`jax2d.pairs.kinds`); activity and modes of bodies not applied.
+def _circle_blocks(state: SimState, spec: SimSpec) -> list[Manifold]:
+    """Finds contacts of circles with each other."""
+    x, y = state.position[spec.num_polygons :, 0], state.position[spec.num_polygons :, 1]
+    first, second = unordered_pairs(spec.num_circles).T
+    radius = state.radius
+    return [circle_manifolds(x[first], y[first], radius[first], x[second], y[second], radius[second])]
+
+
+def _mixed_blocks(polygons: WorldPolygons, state: SimState, spec: SimSpec) -> list[Manifold]:
+    """Finds contacts of circles with walls, and with free polygons."""
+    x, y = state.position[spec.num_polygons :, 0], state.position[spec.num_polygons :, 1]
+    rows = polygons.pick(lambda field: field[:, :, None])
+    mixed = circle_polygon_manifolds(x[None], y[None], state.radius[None], rows)
+    return [mixed.rows(slice(spec.num_walls)), mixed.rows(slice(spec.num_walls, None))]
+
+
+def find_manifolds(state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec) -> list[list[Manifold]]:
+    """Finds contacts by kind and block of `contact_layout`, whether or not the bodies are in use.
 
     Args:
-      state: batch-last.
+      state: scenes, batch-last.
       cos, sin: `[N, B]`, of the bodies' rotations.
+      spec: sizes.
     """
-    polygons, walls = spec.num_polygons, spec.num_walls
-    x, y = state.position[:, 0], state.position[:, 1]
-    outline = outlines(
-        state.vertices,
-        state.num_vertices,
-        x[:polygons],
-        y[:polygons],
-        cos[:polygons],
-        sin[:polygons],
-    )
-    round_x, round_y, radius = x[polygons:], y[polygons:], state.radius
-    mixed = circle_polygon_contacts(
-        round_x[None], round_y[None], radius[None], outline.pick(lambda field: field[:, :, None])
-    )
-    first, second = triangle(spec.num_circles).T
-    pair = circle_contacts(
-        round_x[first],
-        round_y[first],
-        radius[first],
-        round_x[second],
-        round_y[second],
-        radius[second],
-    )
-    rows = lambda part: Geometry(*(f[part] for f in mixed[:3]), *(f[:, part] for f in mixed[3:]))
-    found = [
-        _polygon_blocks(outline, walls),
-        [rows(slice(walls)), rows(slice(walls, None))],
-        [Geometry(*pair)],
+    polygons = _world_polygons(state, cos, sin, spec)
+    kinds = [
+        _polygon_blocks(polygons, spec.num_walls),
+        _mixed_blocks(polygons, state, spec),
+        _circle_blocks(state, spec),
     ]
-    filled = [[geometry for geometry in blocks if geometry.active.size] for blocks in found]
+    filled = [[manifold for manifold in blocks if manifold.active.size] for blocks in kinds]
     return [blocks for blocks in filled if blocks]

@@ -1,8 +1,7 @@
-"""Contacts between convex polygons by separating axes (PHYSICS: contacts of polygon a with polygon b).
+"""Contacts between convex polygons by separating axes (docs/physics.md, contacts).
 
-Arrays are batch-last: `[V, polygons, B]` for outlines, `[*pairs, B]` for contacts. Faces and vertices are
-visited by scans: what a scan carries is computed once, whereas XLA's CPU compiler would repeat an unrolled
-chain of selections in each of its consumers; and a program for 8 vertices is no larger than one for 3.
+Arrays are batch-last: `[V, polygons, B]` for polygons, `[*pairs, B]` for contacts. Faces and vertices are
+visited by scans (README.md, XLA).
 """
 
 from __future__ import annotations
@@ -13,12 +12,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jax2d.collision.manifold import Manifold
+
 # A face of b must be this much less deep than the best face of a to be the reference face [m].
 REFERENCE_FACE_PREFERENCE = 0.01
 
 
-class Outlines(NamedTuple):
-    """Polygons in the world; face i runs from vertex i to the next one, clockwise."""
+class WorldPolygons(NamedTuple):
+    """Polygons in world coordinates; face i runs from vertex i to the next one, clockwise."""
 
     x: jax.Array  # [V, polygons, B] m, vertices
     y: jax.Array
@@ -28,13 +29,13 @@ class Outlines(NamedTuple):
     support: jax.Array  # [V, polygons, B] m, largest projection of the polygon on the face's normal
     used: jax.Array  # bool [V, polygons, B]
 
-    def pick(self, pick: Callable[[jax.Array], jax.Array]) -> Outlines:
-        """The outlines that `pick` chooses, applied to every field."""
-        return Outlines(*(pick(field) for field in self))
+    def pick(self, pick: Callable[[jax.Array], jax.Array]) -> WorldPolygons:
+        """The polygons that `pick` chooses, applied to every field."""
+        return jax.tree.map(pick, self)
 
 
-class _Face(NamedTuple):
-    """The face of least overlap found so far, for every pair `[*pairs, B]`."""
+class _ReferenceFace(NamedTuple):
+    """The face of largest separation found so far, for every pair `[*pairs, B]`."""
 
     separation: jax.Array  # m, of the other polygon along the face's normal
     x: jax.Array
@@ -45,39 +46,29 @@ class _Face(NamedTuple):
     support: jax.Array
 
 
-class _Deepest(NamedTuple):
-    """The two vertices that lie deepest behind the reference face, moved onto it; `[*pairs, B]`."""
+class _IncidentPoints(NamedTuple):
+    """The two vertices that lie deepest behind the reference face, slid along it onto its extent."""
 
     depth: tuple[jax.Array, jax.Array]  # m, projections on the normal: least, second least
     x: tuple[jax.Array, jax.Array]
     y: tuple[jax.Array, jax.Array]
 
 
-class PolygonContacts(NamedTuple):
-    """Two contact points of each pair."""
-
-    normal_x: jax.Array  # [*pairs, B] 1, from a to b
-    normal_y: jax.Array
-    penetration: jax.Array  # [*pairs, B] m, of both points
-    point_x: jax.Array  # [2, *pairs, B] m, the deeper point first
-    point_y: jax.Array
-    active: jax.Array  # bool [2, *pairs, B]
-
-
-def outlines(
+def to_world(
     vertices: jax.Array,
     num_vertices: jax.Array,
     x: jax.Array,
     y: jax.Array,
     cos: jax.Array,
     sin: jax.Array,
-) -> Outlines:
+) -> WorldPolygons:
     """Places polygons in the world.
 
     Args:
-      vertices: `[polygons, V, 2, B]` in the bodies' frames.
+      vertices: `[polygons, V, 2, B]` m, in the bodies' frames.
       num_vertices: `[polygons, B]`.
-      x, y, cos, sin: `[polygons, B]`, position and rotation.
+      x, y: `[polygons, B]` m, positions.
+      cos, sin: `[polygons, B]`, of the rotations.
     """
     size = vertices.shape[1]
     local_x, local_y = jnp.moveaxis(vertices, (1, 2), (0, 1)).swapaxes(0, 1)
@@ -99,11 +90,11 @@ def outlines(
 
     support = jnp.full_like(length, -jnp.inf)
     support, _ = jax.lax.scan(reach, support, (world_x, world_y, used))
-    return Outlines(world_x, world_y, tangent_x, tangent_y, length, support, used)
+    return WorldPolygons(world_x, world_y, tangent_x, tangent_y, length, support, used)
 
 
-def _separation(face: Outlines, other: Outlines) -> jax.Array:
-    """Separation of the other polygon along one face's outward normal: `[*pairs, B]` m."""
+def _separation(face: WorldPolygons, other: WorldPolygons) -> jax.Array:
+    """Computes the separation of the other polygon along one face's outward normal: `[*pairs, B]` m."""
     nearest = jnp.asarray(jnp.inf)
     for x, y, used in zip(other.x, other.y, other.used, strict=True):
         depth = face.tangent_x * y - face.tangent_y * x
@@ -111,14 +102,18 @@ def _separation(face: Outlines, other: Outlines) -> jax.Array:
     return jnp.where(face.used, nearest - face.support, -jnp.inf)
 
 
-def _least_overlap(a: Outlines, b: Outlines, shape: tuple[int, ...]) -> tuple[_Face, _Face]:
-    """For each pair the best separating face of a, and that of b."""
+def _reference_faces(
+    a: WorldPolygons, b: WorldPolygons, shape: tuple[int, ...]
+) -> tuple[_ReferenceFace, _ReferenceFace]:
+    """Finds for each pair the face of a with the largest separation, and that of b."""
 
     def measure(_, faces):
         return None, (_separation(faces[0], b), _separation(faces[1], a))
 
-    def better(best: _Face, separation: jax.Array, face: Outlines) -> _Face:
-        found = _Face(separation, *face[:6])
+    def better(best: _ReferenceFace, separation: jax.Array, face: WorldPolygons) -> _ReferenceFace:
+        found = _ReferenceFace(
+            separation, face.x, face.y, face.tangent_x, face.tangent_y, face.length, face.support
+        )
         return jax.tree.map(lambda f, b: jnp.where(separation > best.separation, f, b), found, best)
 
     def visit(best, faces):
@@ -126,17 +121,17 @@ def _least_overlap(a: Outlines, b: Outlines, shape: tuple[int, ...]) -> tuple[_F
         return (better(best[0], separation_a, face_a), better(best[1], separation_b, face_b)), None
 
     zero = jnp.zeros(shape, a.x.dtype)
-    none = _Face(zero - jnp.inf, zero, zero, zero, zero, zero, zero)
-    # Two scans, so that a face's separations are computed once and not in every selection.
+    none = _ReferenceFace(zero - jnp.inf, zero, zero, zero, zero, zero, zero)
+    # Two scans: a face's separations are computed once and not in every selection (README.md, XLA).
     _, separations = jax.lax.scan(measure, None, (a, b))
     return jax.lax.scan(visit, (none, none), (separations, a, b))[0]
 
 
-def _two_deepest(face: _Face, vertices: Outlines) -> _Deepest:
-    """The vertices that lie deepest behind a face; on a tie the higher index comes first."""
+def _incident_points(face: _ReferenceFace, vertices: WorldPolygons) -> _IncidentPoints:
+    """Finds the two vertices that lie deepest behind a face; on a tie the higher index comes first."""
     tangent_x, tangent_y = face.tangent_x, face.tangent_y
 
-    def visit(best: _Deepest, vertex):
+    def visit(best: _IncidentPoints, vertex):
         x, y, used = vertex
         depth = jnp.where(used, tangent_x * y - tangent_y * x, jnp.inf)
         along = (x - face.x) * tangent_x + (y - face.y) * tangent_y
@@ -150,27 +145,28 @@ def _two_deepest(face: _Face, vertices: Outlines) -> _Deepest:
             return jnp.where(deepest, new, old[0]), jnp.where(deepest, old[0], after_first)
 
         point_x, point_y = x + slide * tangent_x, y + slide * tangent_y
-        found = (place(best.depth, depth), place(best.x, point_x), place(best.y, point_y))
-        return _Deepest(*found), None
+        return _IncidentPoints(
+            depth=place(best.depth, depth), x=place(best.x, point_x), y=place(best.y, point_y)
+        ), None
 
     zero = jnp.zeros_like(face.x)
     far = (zero + jnp.inf, zero + jnp.inf)
-    init = _Deepest(far, (zero, zero), (zero, zero))
+    init = _IncidentPoints(far, (zero, zero), (zero, zero))
     return jax.lax.scan(visit, init, (vertices.x, vertices.y, vertices.used))[0]
 
 
-def polygon_contacts(a: Outlines, b: Outlines) -> PolygonContacts:
-    """Contacts of the polygons a with the polygons b, whose outlines broadcast to `[V, *pairs, B]`."""
+def polygon_manifolds(a: WorldPolygons, b: WorldPolygons) -> Manifold:
+    """Finds the contacts of polygons a with polygons b, whose fields broadcast to `[V, *pairs, B]`."""
     shape = jnp.broadcast_shapes(a.x.shape, b.x.shape)[1:]
-    best_a, best_b = _least_overlap(a, b, shape)
+    best_a, best_b = _reference_faces(a, b, shape)
     use_b = best_a.separation + REFERENCE_FACE_PREFERENCE < best_b.separation
     choose = lambda from_a, from_b: jnp.where(use_b, from_b, from_a)
     face = jax.tree.map(choose, best_a, best_b)
-    incident = Outlines(*(choose(of_b, of_a) for of_a, of_b in zip(a, b, strict=True)))
-    deepest = _two_deepest(face, incident)
+    incident = jax.tree.map(lambda of_a, of_b: choose(of_b, of_a), a, b)
+    deepest = _incident_points(face, incident)
     touching = (best_a.separation < 0) & (best_b.separation < 0)
     sign = choose(1, -1)
-    return PolygonContacts(
+    return Manifold(
         normal_x=-sign * face.tangent_y,
         normal_y=sign * face.tangent_x,
         penetration=-jnp.maximum(best_a.separation, best_b.separation),

@@ -1,4 +1,4 @@
-"""Motors and thrusters (PHYSICS: steps 3 and 4). Arrays are batch-last."""
+"""Motors and thrusters (docs/physics.md, actuators). Arrays are batch-last."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import jax
 import jax.numpy as jnp
 
 from jax2d.params import SimParams, SimSpec
-from jax2d.solver.blocks import total
+from jax2d.solver.blocks import unrolled_sum
 from jax2d.solver.joints import nonzero, one_hot, pick, relative_rotation
 from jax2d.types import SimState
 
 
 def _scatter(is_body: jax.Array, values: jax.Array) -> jax.Array:
-    """Sum over slots of one-hot rows `[M, N, B]` times `values [M, B]`: `[N, B]`."""
-    return total([is_body[i] * values[i][None] for i in range(values.shape[0])])
+    """Sums over slots of one-hot rows `[M, N, B]` times `values [M, B]`: `[N, B]`."""
+    return unrolled_sum([is_body[i] * values[i][None] for i in range(values.shape[0])])
 
 
 def apply_motors(state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> SimState:
     """Changes angular velocities by the motors' impulses; `actions [J, B]`. All read the same state."""
-    joints, params = state.joints, params.at_rank(2)
+    joints, params = state.joints, params.broadcast_to_rank(2)
     if spec.num_joints == 0:
         return state
     on = joints.active & joints.motor_on & ~joints.weld & (actions != 0)
     a = one_hot(joints.body_a, on, spec.num_bodies)
     b = one_hot(joints.body_b, on, spec.num_bodies)
     inertia = 1 / nonzero(pick(a, state.inverse_inertia) + pick(b, state.inverse_inertia))
-    turning = pick(b, state.angular_velocity) - pick(a, state.angular_velocity)
-    error = turning - joints.motor_speed * actions * params.base_motor_speed
+    relative_spin = pick(b, state.angular_velocity) - pick(a, state.angular_velocity)
+    error = relative_spin - joints.motor_speed * actions * params.base_motor_speed
     impulse = params.base_motor_power * joints.motor_power * params.dt * inertia
     impulse = impulse * jnp.tanh(params.motor_decay * error)
     rotation = relative_rotation(joints, state, a, b)
@@ -48,8 +48,8 @@ def apply_thrusters(
     params: SimParams,
     spec: SimSpec,
 ) -> SimState:
-    """Changes velocities by the thrusters' impulses; `actions [T, B]`, `cos, sin [N, B]` of the bodies."""
-    thrusters, params = state.thrusters, params.at_rank(2)
+    """Changes velocities by the thrusters' impulses; `actions [T, B]`, `cos, sin [N, B]` of the rotations."""
+    thrusters, params = state.thrusters, params.broadcast_to_rank(2)
     if spec.num_thrusters == 0:
         return state
     body = one_hot(thrusters.body, thrusters.active, spec.num_bodies)
@@ -60,10 +60,10 @@ def apply_thrusters(
     jx, jy = size * (c * along_x - s * along_y), size * (s * along_x + c * along_y)
     arm_x = c * thrusters.anchor[:, 0] - s * thrusters.anchor[:, 1]
     arm_y = s * thrusters.anchor[:, 0] + c * thrusters.anchor[:, 1]
-    push = jnp.stack([_scatter(body, jx), _scatter(body, jy)], axis=1)
-    turn = _scatter(body, arm_x * jy - arm_y * jx)
+    linear = jnp.stack([_scatter(body, jx), _scatter(body, jy)], axis=1)
+    angular = _scatter(body, arm_x * jy - arm_y * jx)
     return dataclasses.replace(
         state,
-        velocity=state.velocity + state.inverse_mass[:, None] * push,
-        angular_velocity=state.angular_velocity + state.inverse_inertia * turn,
+        velocity=state.velocity + state.inverse_mass[:, None] * linear,
+        angular_velocity=state.angular_velocity + state.inverse_inertia * angular,
     )

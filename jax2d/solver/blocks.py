@@ -1,7 +1,7 @@
 """Reading bodies into blocks of contacts and summing contacts back onto bodies. Arrays are batch-last.
 
-`tables` are the free bodies' quantities: a pair of arrays, `[polygons, B]` and `[circles, B]`.
-A side has `E` ends: one in an outer product, both members in a triangular list.
+A quantity of the free bodies is a pair of arrays: `[polygons, B]` and `[circles, B]`. A side has `E` ends:
+one in an outer product, both members in a triangular list.
 """
 
 from __future__ import annotations
@@ -13,60 +13,60 @@ from operator import add
 import jax
 import numpy as np
 
-from jax2d.pairs import Block, Side, incidence, triangle
+from jax2d.pairs import BlockSide, PairBlock, pair_incidence, unordered_pairs
 
-Tables = tuple[jax.Array, jax.Array]
+FreeBodyArrays = tuple[jax.Array, jax.Array]
 
 
-def signs(block: Block, side: Side) -> np.ndarray:
-    """The side's signs, shaped to broadcast with `[E, *block.shape, B]`."""
+def signs(block: PairBlock, side: BlockSide) -> np.ndarray:
+    """Shapes the side's signs so that they broadcast with `[E, *block.shape, B]`."""
     return np.asarray(side.signs, np.float32).reshape(-1, *[1] * (len(block.shape) + 1))
 
 
-def read(side: Side, tables: Tables) -> jax.Array:
-    """The bodies at a side's ends: broadcasts to `[E, *block.shape, B]`."""
-    values = tables[side.table]
+def gather_ends(side: BlockSide, quantity: FreeBodyArrays) -> jax.Array:
+    """Reads a quantity of the bodies at a side's ends; the result broadcasts to `[E, *block.shape, B]`."""
+    values = quantity[side.table]
     if side.axis == "columns":
         return values[None, None]
     if side.axis == "rows":
         return values[None, :, None]
-    return values[triangle(values.shape[0]).T]
+    return values[unordered_pairs(values.shape[0]).T]
 
 
-def total(values: Sequence[jax.Array]) -> jax.Array:
-    """Sum of a few arrays, unrolled: XLA's CPU reduction of a short axis is a slow library call."""
+def unrolled_sum(values: Sequence[jax.Array]) -> jax.Array:
+    """Adds a few arrays one after another (README.md, XLA: short reductions)."""
     return reduce(add, values)
 
 
-def over_ends(values: jax.Array) -> jax.Array:
-    """Sum over a side's ends: `[E, ...] -> [...]`."""
-    return total([values[i] for i in range(values.shape[0])])
+def sum_ends(values: jax.Array) -> jax.Array:
+    """Sums over a side's ends: `[E, ...] -> [...]`."""
+    return unrolled_sum([values[i] for i in range(values.shape[0])])
 
 
-def onto_bodies(side: Side, terms: Sequence[tuple[jax.Array, jax.Array]]) -> jax.Array | None:
+def scatter_to_bodies(side: BlockSide, terms: Sequence[tuple[jax.Array, jax.Array]]) -> jax.Array | None:
     """Sums products of two factors over the contacts of each body.
 
     Args:
-      side: where the contacts find their bodies.
-      terms: factors `impulse [*block.shape, B]` and `lever [E, *block.shape, B]` (broadcastable).
+      side: ends that find their bodies.
+      terms: factors `impulse [*block.shape, B]` and `arm [E, *block.shape, B]` (broadcastable).
 
     Returns:
       `[bodies, B]`, or None if no contact has an end here.
     """
     if side.axis == "pairs":
-        return _onto_listed(terms)
-    value = total([impulse * lever[0] for impulse, lever in terms])
+        return _scatter_pairs(terms)
+    value = unrolled_sum([impulse * arm[0] for impulse, arm in terms])
     axis = 0 if side.axis == "columns" else 1
     slices = [value[i] if axis == 0 else value[:, i] for i in range(value.shape[axis])]
-    return total(slices) if slices else None
+    return unrolled_sum(slices) if slices else None
 
 
-def _onto_listed(terms: Sequence[tuple[jax.Array, jax.Array]]) -> jax.Array | None:
+def _scatter_pairs(terms: Sequence[tuple[jax.Array, jax.Array]]) -> jax.Array | None:
     size = terms[0][0].shape[0]
     count = round((1 + (1 + 8 * size) ** 0.5) / 2)  # size = count (count - 1) / 2
-    pair, end = incidence(count)
+    pair, end = pair_incidence(count)
     products = []
-    for impulse, lever in terms:
-        flat = lever.reshape(2 * size, -1)
+    for impulse, arm in terms:
+        flat = arm.reshape(2 * size, -1)
         products += [impulse[p] * flat[e * size + p] for p, e in zip(pair, end, strict=True)]
-    return total(products) if products else None
+    return unrolled_sum(products) if products else None

@@ -1,7 +1,7 @@
-"""Sequential impulses with accumulated clamping for contacts (PHYSICS: step 6, contact).
+"""Sequential impulses with accumulated clamping for contacts (docs/physics.md, sweeps).
 
-Velocities are tables of free bodies, batch-last. A contact's lever about a body is signed: minus for body
-a, plus for body b, so that relative velocity, effective mass and torque are plain sums over ends.
+Arrays are batch-last. A contact's moment arm about a body is signed: minus for body a, plus for body b, so
+that relative velocity, effective mass and torque are plain sums over ends.
 """
 
 from __future__ import annotations
@@ -12,19 +12,26 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jax2d.pairs import Block
-from jax2d.solver.blocks import Tables, onto_bodies, over_ends, read, signs, total
+from jax2d.pairs import PairBlock
+from jax2d.solver.blocks import (
+    FreeBodyArrays,
+    gather_ends,
+    scatter_to_bodies,
+    signs,
+    sum_ends,
+    unrolled_sum,
+)
 
 
-class Levers(NamedTuple):
-    """Arms of contact points, signed by the end; for each side of a block."""
+class MomentArms(NamedTuple):
+    """Moment arms of contact points, signed by the end; one array for each side of a block."""
 
     normal: tuple[jax.Array, ...]  # [E, *shape, B] m, sign * cross(point - body, normal)
     tangent: tuple[jax.Array, ...]  # likewise, about the tangent (normal_y, -normal_x)
 
 
 class EffectiveMasses(NamedTuple):
-    """How the velocities at contact points answer impulses there."""
+    """Velocities at contact points per unit of impulse there."""
 
     normal: jax.Array  # [*shape, B] 1/kg, normal velocity per normal impulse
     tangent: jax.Array  # [*shape, B] 1/kg, tangential velocity per tangential impulse
@@ -32,13 +39,13 @@ class EffectiveMasses(NamedTuple):
 
 
 class ContactBlock(NamedTuple):
-    """One contact point for each pair of a block; a pair that is not solved has a zero normal."""
+    """One contact point for each pair of a block; a pair that does not push has a zero normal."""
 
     normal_x: jax.Array  # [*shape, B] 1, from a to b
     normal_y: jax.Array
-    levers: Levers  # as the step begins
-    masses: EffectiveMasses | None  # None: joints move the bodies, found anew in every sweep
-    push: jax.Array  # [*shape, B] m/s, separating velocity asked for
+    arms: MomentArms  # as the step begins
+    masses: EffectiveMasses | None  # None: joints move the bodies, computed anew in every sweep
+    target_velocity: jax.Array  # [*shape, B] m/s, separating velocity along the normal
     inverse_mass: jax.Array  # [*shape, B] 1/kg, of both bodies' shares; 1 where it would be 0
     friction: jax.Array  # [*shape, B] 1
 
@@ -53,123 +60,149 @@ class Impulses(NamedTuple):
 class Bodies(NamedTuple):
     """The free bodies while constraints are solved."""
 
-    velocity_x: Tables  # m/s
-    velocity_y: Tables
-    angular_velocity: Tables  # rad/s
-    shift_x: Tables  # m, moved by joints since the step began
-    shift_y: Tables
-    inverse_mass: Tables  # 1/kg
-    inverse_inertia: Tables  # 1/(kg m^2)
+    velocity_x: FreeBodyArrays  # m/s
+    velocity_y: FreeBodyArrays
+    angular_velocity: FreeBodyArrays  # rad/s
+    displacement_x: FreeBodyArrays  # m, by joints since the step began
+    displacement_y: FreeBodyArrays
+    inverse_mass: FreeBodyArrays  # 1/kg
+    inverse_inertia: FreeBodyArrays  # 1/(kg m^2)
 
 
-def effective_masses(block: Block, levers: Levers, inertia: Tables, inverse_mass) -> EffectiveMasses:
-    """Effective inverse masses from the levers, the bodies' inverse inertia and both inverse masses."""
+def effective_masses(
+    block: PairBlock, arms: MomentArms, inertia: FreeBodyArrays, inverse_mass: jax.Array
+) -> EffectiveMasses:
+    """Computes effective inverse masses (Catto 2006) of the contact points of a block.
+
+    Args:
+      block: pairs.
+      arms: moment arms of the points.
+      inertia: inverse inertia of each body's share in one contact.
+      inverse_mass: `[*shape, B]` 1/kg, of both bodies' shares.
+    """
     normal, tangent, coupling = [], [], []
-    for side, lever_n, lever_t in zip(block.sides, *levers, strict=True):
-        share = read(side, inertia)
-        normal.append(over_ends(share * lever_n**2))
-        tangent.append(over_ends(share * lever_t**2))
-        coupling.append(over_ends(share * lever_n * lever_t))
-    return EffectiveMasses(inverse_mass + total(normal), inverse_mass + total(tangent), total(coupling))
+    for side, arm_n, arm_t in zip(block.sides, arms.normal, arms.tangent, strict=True):
+        share = gather_ends(side, inertia)
+        normal.append(sum_ends(share * arm_n**2))
+        tangent.append(sum_ends(share * arm_t**2))
+        coupling.append(sum_ends(share * arm_n * arm_t))
+    return EffectiveMasses(
+        normal=inverse_mass + unrolled_sum(normal),
+        tangent=inverse_mass + unrolled_sum(tangent),
+        coupling=unrolled_sum(coupling),
+    )
 
 
-def _moved_levers(block: Block, contact: ContactBlock, bodies: Bodies) -> Levers:
-    """The levers about where joints have moved the bodies meanwhile."""
+def _shifted_arms(block: PairBlock, contact: ContactBlock, bodies: Bodies) -> MomentArms:
+    """Computes the arms about the places to which joints have moved the bodies meanwhile."""
     normal, tangent = [], []
     nx, ny = contact.normal_x[None], contact.normal_y[None]
-    for side, lever_n, lever_t in zip(block.sides, *contact.levers, strict=True):
+    for side, arm_n, arm_t in zip(block.sides, contact.arms.normal, contact.arms.tangent, strict=True):
         sign = signs(block, side)
-        shift_x, shift_y = read(side, bodies.shift_x), read(side, bodies.shift_y)
-        normal.append(lever_n - sign * (shift_x * ny - shift_y * nx))
-        tangent.append(lever_t + sign * (shift_x * nx + shift_y * ny))
-    return Levers(tuple(normal), tuple(tangent))
+        dx, dy = gather_ends(side, bodies.displacement_x), gather_ends(side, bodies.displacement_y)
+        normal.append(arm_n - sign * (dx * ny - dy * nx))
+        tangent.append(arm_t + sign * (dx * nx + dy * ny))
+    return MomentArms(tuple(normal), tuple(tangent))
 
 
-def _speeds(block: Block, contact: ContactBlock, levers: Levers, bodies: Bodies):
-    """Velocity of b relative to a along normal and tangent: `[*shape, B]` m/s each."""
+def _relative_velocities(
+    block: PairBlock, contact: ContactBlock, arms: MomentArms, bodies: Bodies
+) -> tuple[jax.Array, jax.Array]:
+    """Computes the velocity of b relative to a along normal and tangent: `[*shape, B]` m/s each."""
     normal, tangent = [], []
     nx, ny = contact.normal_x[None], contact.normal_y[None]
-    for side, lever_n, lever_t in zip(block.sides, *levers, strict=True):
+    for side, arm_n, arm_t in zip(block.sides, arms.normal, arms.tangent, strict=True):
         sign = signs(block, side)
-        vx, vy = read(side, bodies.velocity_x), read(side, bodies.velocity_y)
-        w = read(side, bodies.angular_velocity)
-        normal.append(over_ends(w * lever_n + sign * (vx * nx + vy * ny)))
-        tangent.append(over_ends(w * lever_t + sign * (vx * ny - vy * nx)))
-    return total(normal), total(tangent)
+        vx, vy = gather_ends(side, bodies.velocity_x), gather_ends(side, bodies.velocity_y)
+        w = gather_ends(side, bodies.angular_velocity)
+        normal.append(sum_ends(w * arm_n + sign * (vx * nx + vy * ny)))
+        tangent.append(sum_ends(w * arm_t + sign * (vx * ny - vy * nx)))
+    return unrolled_sum(normal), unrolled_sum(tangent)
 
 
 def solve_block(
-    block: Block,
+    block: PairBlock,
     contact: ContactBlock,
-    sum_so_far: Impulses,
-    inertia: Tables,
+    accumulated: Impulses,
+    inertia: FreeBodyArrays,
     bodies: Bodies,
     mask: jax.Array | None,
 ) -> Impulses:
-    """Impulses that one sweep adds at the contacts of a block.
+    """Computes the impulses that one sweep adds at the contacts of a block.
+
+    The accumulated normal impulse stays non-negative and the accumulated tangential one within the friction
+    cone (accumulated clamping, Catto 2006).
 
     Args:
+      block: pairs.
+      contact: their contact points.
+      accumulated: impulses since the step began, the warm start included.
       inertia: inverse inertia of each body's share in one contact.
+      bodies: present velocities.
       mask: bool `[*shape, B]`, the contacts to solve now; None for all.
     """
-    levers, masses = contact.levers, contact.masses
+    arms, masses = contact.arms, contact.masses
     if masses is None:
-        levers = _moved_levers(block, contact, bodies)
-        masses = effective_masses(block, levers, inertia, contact.inverse_mass)
-    speed_normal, speed_tangent = _speeds(block, contact, levers, bodies)
+        arms = _shifted_arms(block, contact, bodies)
+        masses = effective_masses(block, arms, inertia, contact.inverse_mass)
+    speed_normal, speed_tangent = _relative_velocities(block, contact, arms, bodies)
     keep = lambda value: value if mask is None else jnp.where(mask, value, 0)
-    # Each impulse is a quotient by the effective mass of its last step: one division materializes it.
-    wanted = contact.push - speed_normal
-    lowest = -sum_so_far.normal * masses.normal
+    # Clamped before the division by the effective mass (README.md, XLA: quotients).
+    wanted = contact.target_velocity - speed_normal
+    lowest = -accumulated.normal * masses.normal
     normal = keep(jnp.maximum(wanted, lowest)) / masses.normal
     speed = speed_tangent + normal * masses.coupling
-    limit = contact.friction * (sum_so_far.normal + normal)
-    low = (-limit - sum_so_far.tangent) * masses.tangent
-    high = (limit - sum_so_far.tangent) * masses.tangent
+    limit = contact.friction * (accumulated.normal + normal)
+    low = (-limit - accumulated.tangent) * masses.tangent
+    high = (limit - accumulated.tangent) * masses.tangent
     tangent = keep(jnp.clip(-speed, low, high)) / masses.tangent
     return Impulses(normal, tangent)
 
 
-def add_impulses(sum_so_far: Impulses, impulses: Impulses) -> Impulses:
-    """The accumulated impulses; rounding must not make a normal impulse negative."""
-    normal = jnp.maximum(sum_so_far.normal + impulses.normal, 0)
-    return Impulses(normal, sum_so_far.tangent + impulses.tangent)
+def add_impulses(accumulated: Impulses, impulses: Impulses) -> Impulses:
+    """Adds impulses to the accumulated ones; rounding must not make a normal impulse negative."""
+    normal = jnp.maximum(accumulated.normal + impulses.normal, 0)
+    return Impulses(normal, accumulated.tangent + impulses.tangent)
 
 
 def apply_impulses(
-    blocks: Sequence[Block],
+    blocks: Sequence[PairBlock],
     contacts: Sequence[ContactBlock],
     impulses: Sequence[Impulses],
     bodies: Bodies,
 ) -> Bodies:
-    """Changes the velocities of all bodies by the impulses of some blocks, summed."""
-    sums: tuple[tuple[list, list, list], ...] = (([], [], []), ([], [], []))  # by table: x, y, turn
-    for block, contact, (normal, tangent) in zip(blocks, contacts, impulses, strict=True):
-        nx, ny = contact.normal_x, contact.normal_y
+    """Changes the velocities of all bodies by the summed impulses of some blocks."""
+    sums: tuple[tuple[list, list, list], ...] = (([], [], []), ([], [], []))  # by table: x, y, angular
+    for block, contact, impulse in zip(blocks, contacts, impulses, strict=True):
+        nx, ny, normal, tangent = contact.normal_x, contact.normal_y, impulse.normal, impulse.tangent
         jx, jy = normal * nx + tangent * ny, normal * ny - tangent * nx
-        for side, lever_n, lever_t in zip(block.sides, *contact.levers, strict=True):
+        for side, arm_n, arm_t in zip(block.sides, contact.arms.normal, contact.arms.tangent, strict=True):
             sign = jnp.broadcast_to(signs(block, side), (len(side.signs), *nx.shape[:-1], 1))
-            terms = ([(jx, sign)], [(jy, sign)], [(normal, lever_n), (tangent, lever_t)])
+            terms = ([(jx, sign)], [(jy, sign)], [(normal, arm_n), (tangent, arm_t)])
             for parts, term in zip(sums[side.table], terms, strict=True):
-                parts.append(onto_bodies(side, term))
+                parts.append(scatter_to_bodies(side, term))
     moved = any(contact.masses is None for contact in contacts)
-    changed = [_push_table(table, sums[table], bodies, moved) for table in range(2)]
+    changed = [_apply_to_bodies(table, sums[table], bodies, moved) for table in range(2)]
     vx, vy, w = zip(*changed, strict=True)
     return bodies._replace(velocity_x=vx, velocity_y=vy, angular_velocity=w)
 
 
-def _push_table(table: int, sums: tuple[list, list, list], bodies: Bodies, moved: bool):
-    """Velocities of one table of bodies after impulses and turning impulses; those may be none.
+def _apply_to_bodies(table: int, sums: tuple[list, list, list], bodies: Bodies, moved: bool):
+    """Computes the velocities of one array of bodies after linear and angular impulses.
 
     Args:
-      moved: turn about where joints have moved the bodies since the step began.
+      table: `POLYGON` or `CIRCLE`.
+      sums: parts of the impulses along x and y and of the angular one; None for a part without contacts.
+      bodies: bodies before.
+      moved: turn about the places to which joints have moved the bodies since the step began.
     """
-    vx, vy, w = (field[table] for field in bodies[:3])
+    vx, vy = bodies.velocity_x[table], bodies.velocity_y[table]
+    w = bodies.angular_velocity[table]
     parts = [[part for part in kind if part is not None] for kind in sums]
     if not parts[0]:
         return vx, vy, w
-    jx, jy, turn = (total(part) for part in parts)
-    if moved:  # levers in `sums` are about where the bodies were
-        turn = turn - (bodies.shift_x[table] * jy - bodies.shift_y[table] * jx)
+    jx, jy, angular = (unrolled_sum(part) for part in parts)
+    if moved:  # arms in `sums` are about the places of the bodies when the step began
+        angular = angular - (bodies.displacement_x[table] * jy - bodies.displacement_y[table] * jx)
     mass, inertia = bodies.inverse_mass[table], bodies.inverse_inertia[table]
-    return vx + mass * jx, vy + mass * jy, w + inertia * turn
+    return vx + mass * jx, vy + mass * jy, w + inertia * angular

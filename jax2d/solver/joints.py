@@ -1,7 +1,7 @@
-"""Joints: sequential impulses with position correction (PHYSICS: step 6, joint). Arrays are batch-last.
+"""Joints: sequential impulses with position correction (docs/physics.md, sweeps). Arrays are batch-last.
 
-Which bodies a joint links is data, so bodies are read by one-hot sums: for a dozen bodies that is
-cheaper than a gather on a CPU and on a GPU alike. Walls never move and have no rows in the tables.
+Which bodies a joint links is data, so bodies are read by one-hot sums (README.md, layout). Walls never move
+and have no rows among the free bodies.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from jax2d.params import SimParams, SimSpec
-from jax2d.solver.blocks import total
+from jax2d.solver.blocks import FreeBodyArrays, unrolled_sum
 from jax2d.solver.contacts import Bodies
 from jax2d.types import Joints, SimState
 
 
-class End(NamedTuple):
+class JointEnd(NamedTuple):
     """One end of every joint slot; zero everywhere for an inactive joint."""
 
     is_body: jax.Array  # float [J, free bodies, B], one-hot
@@ -27,70 +27,73 @@ class End(NamedTuple):
     inverse_inertia: jax.Array  # [J, B] 1/(kg m^2)
 
 
-class JointRows(NamedTuple):
-    """Everything about joints that stays fixed while constraints are solved."""
+class JointConstraints(NamedTuple):
+    """Properties of joints that stay fixed while constraints are solved."""
 
-    a: End
-    b: End
-    gap_x: jax.Array  # [J, B] m, anchor b minus anchor a when the step began
-    gap_y: jax.Array
+    a: JointEnd
+    b: JointEnd
+    anchor_error_x: jax.Array  # [J, B] m, anchor b minus anchor a when the step began
+    anchor_error_y: jax.Array
     inverse_mass: jax.Array  # [J, B] 1/kg, of both; 1 where it would be 0
     inverse_inertia: jax.Array  # [J, B] 1/(kg m^2), of both; 1 where it would be 0
     weld: jax.Array  # bool [J, B]
-    angular_push: jax.Array  # [J, B] rad/s
+    angular_bias: jax.Array  # [J, B] rad/s
 
 
 class JointImpulses(NamedTuple):
+    """Impulses of every joint slot."""
+
     x: jax.Array  # [J, B] N s, on body a
     y: jax.Array
     angular: jax.Array  # [J, B] N m s, of weld joints
 
 
 def nonzero(value: jax.Array) -> jax.Array:
-    """The value, or 1 where it is 0: a divisor that masked entities cannot turn into NaN."""
+    """Replaces 0 by 1: a divisor that masked entities cannot turn into NaN."""
     return jnp.where(value == 0, 1, value)
 
 
 def one_hot(index: jax.Array, active: jax.Array, num_bodies: int) -> jax.Array:
-    """Bodies that `index [M, B]` names, none where inactive: float `[M, num_bodies, B]`."""
+    """Encodes the bodies that `index [M, B]` names, none where inactive: float `[M, num_bodies, B]`."""
     named = index[:, None] == jnp.arange(num_bodies)[None, :, None]
     return (named & active[:, None]).astype(jnp.float32)
 
 
 def pick(is_body: jax.Array, values: jax.Array) -> jax.Array:
-    """Sum of `values [bodies, B]` over one-hot rows `[..., bodies, B]`: `[..., B]`."""
+    """Sums `values [bodies, B]` over one-hot rows `[..., bodies, B]`: `[..., B]`."""
     wide = values.reshape(values.shape[0], *[1] * (is_body.ndim - 2), values.shape[-1])
     rows = [is_body[..., i, :] * wide[i] for i in range(values.shape[0])]
-    return total(rows) if rows else jnp.zeros(is_body.shape[:-2] + is_body.shape[-1:])
+    return unrolled_sum(rows) if rows else jnp.zeros(is_body.shape[:-2] + is_body.shape[-1:])
 
 
 def relative_rotation(joints: Joints, state: SimState, a: jax.Array, b: jax.Array) -> jax.Array:
-    """Rotation of b relative to a, less the joint's reference, from one-hot rows: `[J, B]` rad."""
+    """Computes the rotation of b relative to a less the joint's reference: `[J, B]` rad."""
     return pick(b, state.rotation) - pick(a, state.rotation) - joints.reference_rotation
 
 
-def _end(index, anchor, state, cos, sin, spec) -> tuple[End, jax.Array, jax.Array, jax.Array]:
+def _end(index, anchor, state, cos, sin, spec) -> tuple[JointEnd, jax.Array, jax.Array, jax.Array]:
+    """Prepares one end of all joints; also returns its anchors in the world and its one-hot rows."""
     whole = one_hot(index, state.joints.active, spec.num_bodies)
     c, s = pick(whole, cos), pick(whole, sin)
     arm_x = c * anchor[:, 0] - s * anchor[:, 1]
     arm_y = s * anchor[:, 0] + c * anchor[:, 1]
     free = whole[:, spec.num_walls :]
-    end = End(
-        free,
-        arm_x,
-        arm_y,
-        pick(free, state.inverse_mass[spec.num_walls :]),
-        pick(free, state.inverse_inertia[spec.num_walls :]),
+    end = JointEnd(
+        is_body=free,
+        arm_x=arm_x,
+        arm_y=arm_y,
+        inverse_mass=pick(free, state.inverse_mass[spec.num_walls :]),
+        inverse_inertia=pick(free, state.inverse_inertia[spec.num_walls :]),
     )
     x, y = pick(whole, state.position[:, 0]), pick(whole, state.position[:, 1])
     return end, x + arm_x, y + arm_y, whole
 
 
-def joint_rows(
+def prepare_joints(
     state: SimState, cos: jax.Array, sin: jax.Array, params: SimParams, spec: SimSpec
-) -> JointRows:
+) -> JointConstraints:
     """Prepares the joints of a batch-last state; `cos, sin [N, B]` are of the bodies' rotations."""
-    joints, params = state.joints, params.at_rank(2)
+    joints, params = state.joints, params.broadcast_to_rank(2)
     a, ax, ay, is_a = _end(joints.body_a, joints.anchor_a, state, cos, sin, spec)
     b, bx, by, is_b = _end(joints.body_b, joints.anchor_b, state, cos, sin, spec)
     active = joints.active
@@ -98,15 +101,15 @@ def joint_rows(
     beyond = rotation - jnp.clip(rotation, joints.min_rotation, joints.max_rotation)
     weld = joints.weld & active
     limited = joints.limits_on & active & ~joints.weld
-    return JointRows(
-        a,
-        b,
-        jnp.where(active, bx - ax, 0),
-        jnp.where(active, by - ay, 0),
-        nonzero(a.inverse_mass + b.inverse_mass),
-        nonzero(a.inverse_inertia + b.inverse_inertia),
-        weld,
-        jnp.where(
+    return JointConstraints(
+        a=a,
+        b=b,
+        anchor_error_x=jnp.where(active, bx - ax, 0),
+        anchor_error_y=jnp.where(active, by - ay, 0),
+        inverse_mass=nonzero(a.inverse_mass + b.inverse_mass),
+        inverse_inertia=nonzero(a.inverse_inertia + b.inverse_inertia),
+        weld=weld,
+        angular_bias=jnp.where(
             weld,
             params.fixed_joint_angular_bias * rotation,
             jnp.where(limited, params.joint_limit_angular_bias * beyond, 0),
@@ -114,105 +117,134 @@ def joint_rows(
     )
 
 
-def _row(rows, j: int):
-    return jax.tree.map(lambda field: field[j], rows)
-
-
 class _Motion(NamedTuple):
-    """The free bodies, polygons and circles in one table, while joints are solved."""
+    """The free bodies, polygons and circles in one array, while joints are solved."""
 
-    linear: jax.Array  # [4, bodies, B]: velocity x, y [m/s], shift x, y [m]
-    turning: jax.Array  # [bodies, B] rad/s
-
-
-def _join_tables(bodies: Bodies) -> tuple[_Motion, jax.Array, jax.Array]:
-    """The bodies' motion, inverse masses and inverse inertias as single tables."""
-    joined = [jnp.concatenate(tables) for tables in bodies]
-    return _Motion(jnp.stack([*joined[:2], *joined[3:5]]), joined[2]), joined[5], joined[6]
+    linear: jax.Array  # [4, bodies, B]: velocity x, y [m/s], displacement x, y [m]
+    angular_velocity: jax.Array  # [bodies, B] rad/s
 
 
-def _split_tables(motion: _Motion, bodies: Bodies) -> Bodies:
+class _Inverses(NamedTuple):
+    """Inverse masses of the free bodies, polygons and circles in one array."""
+
+    mass: jax.Array  # [bodies, B] 1/kg
+    inertia: jax.Array  # [bodies, B] 1/(kg m^2)
+
+
+def _join_bodies(bodies: Bodies) -> tuple[_Motion, _Inverses]:
+    """Joins polygons and circles to single arrays."""
+    linear = (bodies.velocity_x, bodies.velocity_y, bodies.displacement_x, bodies.displacement_y)
+    motion = _Motion(
+        linear=jnp.stack([jnp.concatenate(quantity) for quantity in linear]),
+        angular_velocity=jnp.concatenate(bodies.angular_velocity),
+    )
+    return motion, _Inverses(jnp.concatenate(bodies.inverse_mass), jnp.concatenate(bodies.inverse_inertia))
+
+
+def _split_bodies(motion: _Motion, bodies: Bodies) -> Bodies:
+    """Splits the motion of all bodies into polygons and circles again."""
     size = bodies.angular_velocity[0].shape[0]
-    split = [(table[:size], table[size:]) for table in (*motion.linear, motion.turning)]
-    return Bodies(split[0], split[1], split[4], split[2], split[3], *bodies[5:])
+
+    def split(values: jax.Array) -> FreeBodyArrays:
+        return values[:size], values[size:]
+
+    vx, vy, dx, dy = motion.linear
+    return bodies._replace(
+        velocity_x=split(vx),
+        velocity_y=split(vy),
+        angular_velocity=split(motion.angular_velocity),
+        displacement_x=split(dx),
+        displacement_y=split(dy),
+    )
 
 
 def _cross(x, y, u, v):
     return x * v - y * u
 
 
-def _push(row: JointRows, motion: _Motion, inverse_mass, inverse_inertia, jx, jy, angular, shift) -> _Motion:
-    """Impulse (jx, jy) at a's anchor and its opposite at b's; likewise an angular one, and a shift.
+def _apply_joint_impulse(
+    joint: JointConstraints, motion: _Motion, inverses: _Inverses, impulse: JointImpulses, shift_x, shift_y
+) -> _Motion:
+    """Applies an impulse at a's anchor and its opposite at b's, and moves both bodies.
 
     Args:
-      shift: [kg m] along x and y; each body moves by its inverse mass times that.
+      joint: one joint; fields `[B]` or `[bodies, B]`.
+      motion: bodies before.
+      inverses: their inverse masses.
+      impulse: linear and angular impulse on body a.
+      shift_x, shift_y: `[B]` kg m; a moves by its inverse mass times that, b the other way.
     """
-    turn_a = _cross(row.a.arm_x, row.a.arm_y, jx, jy) + angular
-    turn_b = -_cross(row.b.arm_x, row.b.arm_y, jx, jy) - angular
-    is_a, is_b = row.a.is_body, row.b.is_body
-    change = jnp.stack([jx, jy, *shift])[:, None]
-    linear = motion.linear + ((is_a - is_b) * inverse_mass)[None] * change
-    turning = motion.turning + inverse_inertia * (is_a * turn_a[None] + is_b * turn_b[None])
-    return _Motion(linear, turning)
+    angular_a = _cross(joint.a.arm_x, joint.a.arm_y, impulse.x, impulse.y) + impulse.angular
+    angular_b = -_cross(joint.b.arm_x, joint.b.arm_y, impulse.x, impulse.y) - impulse.angular
+    is_a, is_b = joint.a.is_body, joint.b.is_body
+    change = jnp.stack([impulse.x, impulse.y, shift_x, shift_y])[:, None]
+    linear = motion.linear + ((is_a - is_b) * inverses.mass)[None] * change
+    angular = is_a * angular_a[None] + is_b * angular_b[None]
+    return _Motion(linear, motion.angular_velocity + inverses.inertia * angular)
 
 
-def _solve_one(row: JointRows, motion: _Motion, inverse_mass, inverse_inertia, params: SimParams):
-    """One joint in one sweep; `row` fields are `[B]` or `[bodies, B]`.
+def _solve_one(
+    joint: JointConstraints, motion: _Motion, inverses: _Inverses, params: SimParams
+) -> tuple[_Motion, JointImpulses]:
+    """Solves one joint in one sweep; fields of `joint` are `[B]` or `[bodies, B]`.
 
-    XLA's CPU compiler repeats sums and products in each of their consumers and materializes quotients, so
-    that what several consumers need ends in one: gaps and speeds are divided by the joint's mass first.
+    Errors and velocities are divided by the joint's mass first (README.md, XLA: quotients).
     """
-    a, b, mass = row.a, row.b, row.inverse_mass
-    vx, vy, shift_x, shift_y = (pick(b.is_body - a.is_body, table) for table in motion.linear)
-    wa, wb = pick(a.is_body, motion.turning), pick(b.is_body, motion.turning)
-    # Each anchor's share of the gap to the meeting point, which the heavier body moves less for.
-    share_x, share_y = (row.gap_x + shift_x) / mass, (row.gap_y + shift_y) / mass
-    meet_ax, meet_ay = a.arm_x + a.inverse_mass * share_x, a.arm_y + a.inverse_mass * share_y
-    meet_bx, meet_by = b.arm_x - b.inverse_mass * share_x, b.arm_y - b.inverse_mass * share_y
-    # What impulse would stop the anchors if the bodies could not turn.
-    ux = (vx - wb * meet_by + wa * meet_ay) / mass
-    uy = (vy + wb * meet_bx - wa * meet_ax) / mass
+    a, b, mass = joint.a, joint.b, joint.inverse_mass
+    vx, vy, dx, dy = (pick(b.is_body - a.is_body, quantity) for quantity in motion.linear)
+    wa, wb = pick(a.is_body, motion.angular_velocity), pick(b.is_body, motion.angular_velocity)
+    # The shared anchor divides the error between both anchors; the heavier body's anchor is nearer to it.
+    error_over_mass_x = (joint.anchor_error_x + dx) / mass
+    error_over_mass_y = (joint.anchor_error_y + dy) / mass
+    shared_anchor_ax = a.arm_x + a.inverse_mass * error_over_mass_x
+    shared_anchor_ay = a.arm_y + a.inverse_mass * error_over_mass_y
+    shared_anchor_bx = b.arm_x - b.inverse_mass * error_over_mass_x
+    shared_anchor_by = b.arm_y - b.inverse_mass * error_over_mass_y
+    # The impulse that would stop the anchors if the bodies could not turn.
+    ux = (vx - wb * shared_anchor_by + wa * shared_anchor_ay) / mass
+    uy = (vy + wb * shared_anchor_bx - wa * shared_anchor_ax) / mass
     turning = (
         _cross(a.arm_x, a.arm_y, ux, uy) ** 2 * a.inverse_inertia
         + _cross(b.arm_x, b.arm_y, ux, uy) ** 2 * b.inverse_inertia
     )
     scale = params.joint_stiffness / (1 + turning / (mass * nonzero(ux**2 + uy**2)))
-    jx = scale * (ux + params.joint_velocity_bias * share_x)
-    jy = scale * (uy + params.joint_velocity_bias * share_y)
-    turn = (
+    jx = scale * (ux + params.joint_velocity_bias * error_over_mass_x)
+    jy = scale * (uy + params.joint_velocity_bias * error_over_mass_y)
+    relative_spin = (
         wb
         - b.inverse_inertia * _cross(b.arm_x, b.arm_y, jx, jy)
         - wa
         - a.inverse_inertia * _cross(a.arm_x, a.arm_y, jx, jy)
     )
-    wanted = turn + row.angular_push
-    angular = jnp.where(row.weld | (turn * row.angular_push > 0), wanted, 0) / row.inverse_inertia
-    shift = [params.joint_position_correction * share for share in (share_x, share_y)]
-    motion = _push(row, motion, inverse_mass, inverse_inertia, jx, jy, angular, shift)
-    return motion, jx, jy, angular
+    wanted = relative_spin + joint.angular_bias
+    stops = joint.weld | (relative_spin * joint.angular_bias > 0)
+    impulse = JointImpulses(jx, jy, jnp.where(stops, wanted, 0) / joint.inverse_inertia)
+    shift_x = params.joint_position_correction * error_over_mass_x
+    shift_y = params.joint_position_correction * error_over_mass_y
+    return _apply_joint_impulse(joint, motion, inverses, impulse, shift_x, shift_y), impulse
 
 
 def solve_joints(
-    rows: JointRows, sum_so_far: JointImpulses, bodies: Bodies, params: SimParams
+    joints: JointConstraints, accumulated: JointImpulses, bodies: Bodies, params: SimParams
 ) -> tuple[JointImpulses, Bodies]:
-    """One sweep over all joints, one after another in slot order."""
-    if rows.gap_x.shape[0] == 0:
-        return sum_so_far, bodies
-    motion, inverse_mass, inverse_inertia = _join_tables(bodies)
+    """Solves all joints once, one after another in slot order."""
+    if joints.anchor_error_x.shape[0] == 0:
+        return accumulated, bodies
+    motion, inverses = _join_bodies(bodies)
 
-    def visit(motion, row):
-        motion, jx, jy, angular = _solve_one(row, motion, inverse_mass, inverse_inertia, params)
-        return motion, JointImpulses(jx, jy, jnp.where(row.weld, angular, 0))
+    def visit(motion, joint):
+        motion, impulse = _solve_one(joint, motion, inverses, params)
+        return motion, impulse._replace(angular=jnp.where(joint.weld, impulse.angular, 0))
 
-    motion, added = jax.lax.scan(visit, motion, rows)
-    return jax.tree.map(jnp.add, sum_so_far, added), _split_tables(motion, bodies)
+    motion, added = jax.lax.scan(visit, motion, joints)
+    return jax.tree.map(jnp.add, accumulated, added), _split_bodies(motion, bodies)
 
 
-def warm_start_joints(rows: JointRows, impulses: JointImpulses, bodies: Bodies) -> Bodies:
+def warm_start_joints(joints: JointConstraints, impulses: JointImpulses, bodies: Bodies) -> Bodies:
     """Applies last step's impulses of all joints."""
-    motion, inverse_mass, inverse_inertia = _join_tables(bodies)
-    for j in range(rows.gap_x.shape[0]):
-        row, (jx, jy, angular) = _row((rows, impulses), j)
-        nothing = (jnp.zeros_like(jx), jnp.zeros_like(jx))
-        motion = _push(row, motion, inverse_mass, inverse_inertia, jx, jy, angular, nothing)
-    return _split_tables(motion, bodies)
+    motion, inverses = _join_bodies(bodies)
+    for j in range(joints.anchor_error_x.shape[0]):
+        joint, impulse = jax.tree.map(lambda field, j=j: field[j], (joints, impulses))
+        still = jnp.zeros_like(impulse.x)
+        motion = _apply_joint_impulse(joint, motion, inverses, impulse, still, still)
+    return _split_bodies(motion, bodies)

@@ -1,4 +1,4 @@
-"""The solver: all constraints, swept a fixed number of times. Arrays are batch-last."""
+"""The solver: sweeps over all constraints (docs/physics.md, sweeps). Arrays are batch-last."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from jax2d.pairs import Kind
+from jax2d.pairs import PairKind
 from jax2d.params import SimParams, SimSpec
-from jax2d.solver.blocks import Tables
+from jax2d.solver.blocks import FreeBodyArrays
 from jax2d.solver.contacts import (
     Bodies,
     ContactBlock,
@@ -18,28 +18,28 @@ from jax2d.solver.contacts import (
     apply_impulses,
     solve_block,
 )
-from jax2d.solver.joints import JointImpulses, JointRows, solve_joints, warm_start_joints
-from jax2d.solver.order import drop_last_pair, num_groups
+from jax2d.solver.joints import JointConstraints, JointImpulses, solve_joints, warm_start_joints
+from jax2d.solver.order import num_groups, zero_last_pair_like_kinetix
 
 # Within a step velocities may exceed by this factor the bounds that hold between steps.
-HEADROOM = 10
+SOLVER_VELOCITY_MARGIN = 10
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Contacts:
-    """The contacts of one kind, in the solver's terms; lists are by block."""
+class ContactConstraints:
+    """Contacts of one kind as constraints; lists are by block."""
 
-    kind: Kind = dataclasses.field(metadata={"static": True})
+    kind: PairKind = dataclasses.field(metadata={"static": True})
     points: list[ContactBlock]  # every field with a leading axis [S], the contact points of a pair
-    inertia: Tables  # [S, bodies, B] 1/(kg m^2), inverse inertia of a body's share in one contact
+    inertia: FreeBodyArrays  # [S, bodies, B] 1/(kg m^2), inverse inertia of a body's share in one contact
     groups: list[jax.Array] | None  # int [*shape, B]: solve the groups one after another
 
 
 def _solve_point(
-    contacts: Contacts, slot: int, impulses: list[Impulses], bodies: Bodies
+    contacts: ContactConstraints, slot: int, impulses: list[Impulses], bodies: Bodies
 ) -> tuple[list[Impulses], Bodies]:
-    """One sweep over one contact point of every pair, group by group if there are groups."""
+    """Solves one contact point of every pair once, group by group if there are groups."""
     blocks = contacts.kind.blocks
     points, inertia = jax.tree.map(lambda field: field[slot], (contacts.points, contacts.inertia))
 
@@ -56,19 +56,20 @@ def _solve_point(
     return jax.lax.fori_loop(0, groups, solve_group, (impulses, bodies))
 
 
-def _unstack(contacts: Contacts, impulses: list[Impulses]) -> list[list[Impulses]]:
-    """By block with a leading axis `[S]` -> by contact point, then by block."""
+def _unstack(contacts: ContactConstraints, impulses: list[Impulses]) -> list[list[Impulses]]:
+    """Splits impulses by block with a leading axis `[S]` into lists by contact point, then by block."""
     return [
         jax.tree.map(lambda field, slot=slot: field[slot], impulses)
-        for slot in range(contacts.kind.num_slots)
+        for slot in range(contacts.kind.points_per_pair)
     ]
 
 
 def _stack(points: list[list[Impulses]]) -> list[Impulses]:
+    """Joins impulses by contact point to arrays with a leading axis `[S]`, by block."""
     return jax.tree.map(lambda *fields: jnp.stack(fields), *points)
 
 
-def _warm_start(contacts: Contacts, impulses: list[Impulses], bodies: Bodies) -> Bodies:
+def _warm_start(contacts: ContactConstraints, impulses: list[Impulses], bodies: Bodies) -> Bodies:
     """Applies last step's impulses of one kind."""
 
     def visit(bodies, point):
@@ -80,10 +81,11 @@ def _warm_start(contacts: Contacts, impulses: list[Impulses], bodies: Bodies) ->
 
 def bound_velocities(bodies: Bodies, params: SimParams) -> Bodies:
     """Keeps velocities finite where motors, limits and contacts fight constraints that cannot give way."""
-    params = params.at_rank(2)
+    params = params.broadcast_to_rank(2)
 
-    def bound(tables, limit):
-        return tuple(jnp.clip(table, -HEADROOM * limit, HEADROOM * limit) for table in tables)
+    def bound(quantity, limit):
+        limit = SOLVER_VELOCITY_MARGIN * limit
+        return tuple(jnp.clip(values, -limit, limit) for values in quantity)
 
     return bodies._replace(
         velocity_x=bound(bodies.velocity_x, params.max_velocity),
@@ -92,11 +94,13 @@ def bound_velocities(bodies: Bodies, params: SimParams) -> Bodies:
     )
 
 
-def bound_joint_impulses(rows: JointRows, impulses: JointImpulses, params: SimParams) -> JointImpulses:
-    """Keeps what is carried to the next step below what a change from bound to bound would take."""
-    params = params.at_rank(2)
-    linear = 2 * HEADROOM * params.max_velocity / rows.inverse_mass
-    angular = 2 * HEADROOM * params.max_angular_velocity / rows.inverse_inertia
+def bound_joint_impulses(
+    joints: JointConstraints, impulses: JointImpulses, params: SimParams
+) -> JointImpulses:
+    """Keeps carried impulses below those that would change a velocity from one bound to the other."""
+    params = params.broadcast_to_rank(2)
+    linear = 2 * SOLVER_VELOCITY_MARGIN * params.max_velocity / joints.inverse_mass
+    angular = 2 * SOLVER_VELOCITY_MARGIN * params.max_angular_velocity / joints.inverse_inertia
     return JointImpulses(
         jnp.clip(impulses.x, -linear, linear),
         jnp.clip(impulses.y, -linear, linear),
@@ -105,8 +109,8 @@ def bound_joint_impulses(rows: JointRows, impulses: JointImpulses, params: SimPa
 
 
 def solve(
-    contacts: list[Contacts],
-    rows: JointRows,
+    contacts: list[ContactConstraints],
+    joints: JointConstraints,
     contact_impulses: list[list[Impulses]],
     joint_impulses: JointImpulses,
     bodies: Bodies,
@@ -116,13 +120,21 @@ def solve(
     """Warm starts, then sweeps joints and all kinds of contacts `spec.solver_iterations` times.
 
     Args:
-      contact_impulses: by kind and block, `[S, *shape, B]`, what to start from.
-      joint_impulses: what to start from.
+      contacts: contacts by kind.
+      joints: joints.
+      contact_impulses: initial impulses by kind and block, `[S, *shape, B]`.
+      joint_impulses: initial impulses of joints.
+      bodies: free bodies after gravity and actuators.
+      params: numbers of the physics.
+      spec: sizes and solver.
+
+    Returns:
+      Accumulated impulses of contacts and joints, and the bodies after the last sweep.
     """
 
     def sweep(_, carry):
         contact_impulses, joint_impulses, bodies = carry
-        joint_impulses, bodies = solve_joints(rows, joint_impulses, bodies, params)
+        joint_impulses, bodies = solve_joints(joints, joint_impulses, bodies, params)
         bodies = bound_velocities(bodies, params)
         after: list[list[list[Impulses]]] = []
         for kind, points in zip(contacts, contact_impulses, strict=True):
@@ -130,17 +142,17 @@ def solve(
             for slot, impulses in enumerate(points):
                 impulses, bodies = _solve_point(kind, slot, impulses, bodies)
                 if spec.contact_order == "kinetix":
-                    impulses = drop_last_pair(kind.kind, impulses)
+                    impulses = zero_last_pair_like_kinetix(kind.kind, impulses)
                 after[-1].append(impulses)
         return after, joint_impulses, bodies
 
     if spec.warm_start:
         for kind, impulses in zip(contacts, contact_impulses, strict=True):
             bodies = _warm_start(kind, impulses, bodies)
-        bodies = warm_start_joints(rows, joint_impulses, bodies)
+        bodies = warm_start_joints(joints, joint_impulses, bodies)
     split = [_unstack(*pair) for pair in zip(contacts, contact_impulses, strict=True)]
     carry = (split, joint_impulses, bodies)
     carry = jax.lax.fori_loop(0, spec.solver_iterations, sweep, carry)
     split, joint_impulses, bodies = carry
     contact_impulses = [_stack(points) for points in split]
-    return contact_impulses, bound_joint_impulses(rows, joint_impulses, params), bodies
+    return contact_impulses, bound_joint_impulses(joints, joint_impulses, params), bodies

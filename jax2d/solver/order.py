@@ -1,4 +1,4 @@
-"""Kinetix's order of contacts (PHYSICS: groups, last pair), for `SimSpec.contact_order == "kinetix"`."""
+"""Kinetix's order of contacts (docs/physics.md), for `SimSpec.contact_order == "kinetix"`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax2d.pairs import Kind
+from jax2d.pairs import PairKind
 
 GROUP_SIZE = 16
 
 
-def num_groups(kind: Kind) -> int:
-    """Groups of a kind's pairs, solved one after another."""
+def num_groups(kind: PairKind) -> int:
+    """Counts the groups of a kind's pairs, which are solved one after another."""
     return math.ceil(kind.num_pairs / GROUP_SIZE)
 
 
 def _running_count(flags: jax.Array) -> jax.Array:
-    """Inclusive running count along the leading axis in a logarithmic number of shifts."""
+    """Computes the inclusive running count along the leading axis in a logarithmic number of shifts."""
     count, reach = flags.astype(jnp.int32), 1
     while reach < count.shape[0]:
         count = count + jnp.concatenate([jnp.zeros_like(count[:reach]), count[:-reach]])
@@ -28,18 +28,19 @@ def _running_count(flags: jax.Array) -> jax.Array:
     return count
 
 
-def group_of_pairs(kind: Kind, active: Sequence[jax.Array]) -> list[jax.Array]:
-    """The group of every pair, by block: int `[*shape, B]`.
+def group_of_pairs(kind: PairKind, active: Sequence[jax.Array]) -> list[jax.Array]:
+    """Assigns every pair to a group; by block, int `[*shape, B]`.
 
-    A pair with a contact is in group `(n - n_active + rank) mod n_groups`, `rank` being its place among
+    A pair with a contact is in group `(n - n_active + rank) mod n_groups`, where `rank` is its place among
     the pairs that have one.
 
     Args:
-      active: by block, bool `[*shape, B]`, the pair has a contact.
+      kind: pairs.
+      active: by block, bool `[*shape, B]`, whether the pair has a contact.
     """
     batch = active[0].shape[-1]
     flat = jnp.concatenate([flags.reshape(-1, batch) for flags in active])
-    place = np.concatenate([block.order.reshape(-1) for block in kind.blocks])
+    place = np.concatenate([block.kinetix_rank.reshape(-1) for block in kind.blocks])
     count = _running_count(flat[np.argsort(place)])
     group = (kind.num_pairs - count[-1:] + count - 1) % num_groups(kind)
     ends = np.cumsum([block.size for block in kind.blocks])[:-1]
@@ -47,12 +48,12 @@ def group_of_pairs(kind: Kind, active: Sequence[jax.Array]) -> list[jax.Array]:
     return [part.reshape(*block.shape, batch) for block, part in zip(kind.blocks, parts, strict=True)]
 
 
-def drop_last_pair(kind: Kind, impulses: list) -> list:
+def zero_last_pair_like_kinetix(kind: PairKind, impulses: list) -> list:
     """Zeroes the accumulated impulses of the kind's last pair unless the pairs fill whole groups."""
     if kind.num_pairs % GROUP_SIZE == 0:
         return impulses
     # Over the contact points too: fields are [S, *shape, B].
-    keeps = [block.order[..., None] != kind.num_pairs - 1 for block in kind.blocks]
+    keeps = [block.kinetix_rank[..., None] != kind.num_pairs - 1 for block in kind.blocks]
     return [
         value if keep.all() else jax.tree.map(lambda field, keep=keep: jnp.where(keep, field, 0), value)
         for value, keep in zip(impulses, keeps, strict=True)

@@ -19,7 +19,7 @@ from jax2d.pairs import contact_pairs, num_contacts
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
-SPEC = SIZES["s"]
+SPEC = jax2d.SimSpec(num_polygons=5, num_circles=1, num_joints=1, num_thrusters=1)
 PARAMS = jax2d.SimParams()
 
 
@@ -116,7 +116,7 @@ def test_a_rollout_is_differentiable():
 
 
 def test_gradients_of_step_are_finite_differences():
-    """A wheel on an axle, turned by a motor and by a thruster at its rim, alone and in a batch."""
+    """A wheel on an axle, turned by a motor and by a thruster at its rim."""
     spec = jax2d.SimSpec(1, 1, 1, 1, num_walls=0)
     scene = jax2d.Scene(spec)
     hook = scene.add_box((2, 3), 0.2, 0.2, static=True, collision_mode=0)
@@ -133,19 +133,17 @@ def test_gradients_of_step_are_finite_differences():
     both = jax.jit(jax.vmap(end))
     shifts = 0.02 * jnp.eye(2)[:, None]
     differences = jnp.stack([both(actions + shift) - both(actions - shift) for shift in shifts], 1) / 0.04
-    inside = jax.jit(jax.vmap(jax.grad(end)))(actions)
-    outside = jax.jit(jax.grad(lambda actions: both(actions).sum()))(actions)
+    gradients = jax.jit(jax.grad(lambda actions: both(actions).sum()))(actions)
     assert jnp.abs(differences).min() > 1e-3
-    np.testing.assert_allclose(inside, differences, rtol=5e-3)
-    np.testing.assert_allclose(outside, inside, rtol=1e-5)
+    np.testing.assert_allclose(gradients, differences, rtol=5e-3)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"actions": jnp.zeros(7)}, r"actions has shape \(7,\).*needs \(2,\)"),
-        ({"rotation": jnp.zeros(3)}, r"state\.rotation has shape \(3,\).*needs \(7,\)"),
-        ({"active": jnp.ones(7)}, r"state\.active has dtype float32; it must be bool"),
+        ({"rotation": jnp.zeros(3)}, r"state\.rotation has shape \(3,\).*needs \(6,\)"),
+        ({"active": jnp.ones(6)}, r"state\.active has dtype float32; it must be bool"),
         ({"num_vertices": jnp.ones(5)}, r"state\.num_vertices has dtype float32; it must be int32"),
     ],
 )
@@ -159,7 +157,7 @@ def test_wrong_shapes_are_refused_before_compiling(change, message):
 
 def test_wrong_batches_are_refused():
     states, actions = scenes(4)
-    with pytest.raises(ValueError, match=r"state\.position has shape \(4, 7, 2\).*needs \(3, 7, 2\)"):
+    with pytest.raises(ValueError, match=r"state\.position has shape \(4, 6, 2\).*needs \(3, 6, 2\)"):
         jax2d.step_batch(states, actions[:3], PARAMS, SPEC)
     with pytest.raises(ValueError, match="batch_axis must be 0 or -1, got 1"):
         jax2d.step_batch(states, actions, PARAMS, SPEC, batch_axis=1)
@@ -187,9 +185,16 @@ def test_there_are_no_more_walls_than_polygons():
 
 
 @pytest.mark.parametrize(
-    "counts", [(0, 0, 0, 0), (0, 2, 0, 0), (2, 0, 0, 0), (5, 0, 1, 0), (4, 1, 0, 1), (7, 1, 0, 0)]
+    ("counts", "order"),
+    [
+        ((0, 0, 0, 0), "parallel"),
+        ((0, 2, 0, 0), "parallel"),
+        ((2, 0, 0, 0), "kinetix"),
+        ((5, 0, 1, 0), "parallel"),
+        ((4, 1, 0, 1), "kinetix"),
+        ((7, 1, 0, 0), "kinetix"),
+    ],
 )
-@pytest.mark.parametrize("order", ["parallel", "kinetix"])
 def test_any_count_from_0_runs(counts, order):
     spec = jax2d.SimSpec(*counts, solver_iterations=2, contact_order=order)
     state = jax2d.Scene(spec).build()

@@ -12,6 +12,7 @@ import pytest
 
 import jax2d
 from jax2d import edit
+from tests.jax2d import simulate
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -253,20 +254,20 @@ def test_connected_follows_chains_of_active_joints():
 
 def test_touching_and_what_pushes():
     """Overlapping bodies touch; if a joint links them, they do not push each other."""
-    scene = jax2d.Scene(SPEC)
+    scene = jax2d.Scene(simulate.SPEC)
     scene.add_walls()
     box = scene.add_box((1, 0.45), 0.4, 0.2)
     near = scene.add_circle((1.25, 0.55), 0.2)
     far = scene.add_circle((4, 3), 0.2)
     scene.add_revolute_joint(box, near, (1.2, 0.5))
-    state = scene.build()
-    _, contacts = jax.jit(lambda s: jax2d.step(s, jnp.zeros(3), jax2d.SimParams(), SPEC))(state)
-    touch = jax2d.touching(contacts, SPEC)
+    _, contacts = simulate.run(scene, simulate.STEPS)
+    contacts = jax.tree.map(lambda value: value[0], contacts)
+    touch = jax2d.touching(contacts, scene.spec)
     assert touch[box.index, near.index]
     assert touch[near.index, box.index]
     assert touch[box.index, 0]
     assert not touch[far.index].any()
-    pair = (jax2d.contact_pairs(SPEC) == [near.index, box.index]).all(axis=1)
+    pair = (jax2d.contact_pairs(scene.spec) == [near.index, box.index]).all(axis=1)
     assert contacts.active[pair].all()
     assert not contacts.pushing[pair].any()
     np.testing.assert_allclose(np.linalg.norm(contacts.normal[pair], axis=1), 1, rtol=1e-5)

@@ -1,0 +1,93 @@
+"""Functions of batches behind `vmap`: they are called once with everything, and have derivatives."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax2d.batching import in_blocks, natively_batched
+
+SEEN: list[tuple] = []
+ROWS = jnp.arange(24.0).reshape(2, 3, 4)
+
+
+def weighted(rows, weights):
+    """`rows [B, n]`, `weights` a dict of scalars, each `[]` or `[B]`."""
+    SEEN.append((rows.shape, jnp.shape(weights["scale"])))
+    return {"sum": weights["scale"] * rows.sum(axis=1) + weights["shift"], "first": rows[:, 0]}
+
+
+@pytest.fixture
+def one():
+    SEEN.clear()
+    return natively_batched(weighted, shared=(1,))
+
+
+def test_without_vmap_it_is_a_batch_of_one(one):
+    out = one(ROWS[0, 0], {"scale": 2.0, "shift": 1.0})
+    assert SEEN == [((1, 4), ())]
+    assert (out["sum"], out["first"]) == (13.0, 0.0)
+
+
+def test_nested_vmap_is_one_flat_batch(one):
+    weights = {"scale": jnp.array([1.0, 2.0]), "shift": 1.0}
+    inner = jax.vmap(one, (0, None))
+    out = jax.vmap(inner, (0, {"scale": 0, "shift": None}))(ROWS, weights)
+    assert SEEN[-1] == ((6, 4), (6,))
+    np.testing.assert_allclose(out["sum"], weights["scale"][:, None] * ROWS.sum(axis=2) + 1)
+    np.testing.assert_array_equal(out["first"], ROWS[..., 0])
+
+
+def test_arguments_that_are_not_mapped_over_are_repeated(one):
+    scale = jnp.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    by_scale = lambda row, scale: one(row, {"scale": scale, "shift": 0.0})["sum"]
+    out = jax.vmap(jax.vmap(by_scale, (None, 0)), (0, 0))(ROWS[:, 0], scale)
+    assert SEEN[-1] == ((6, 4), (6,))
+    np.testing.assert_allclose(out, ROWS[:, 0].sum(axis=1)[:, None] * scale)
+
+
+def test_shared_arguments_may_be_kept_without_batch_axis():
+    SEEN.clear()
+    one = natively_batched(weighted, shared=(1,), vmap_shared=True)
+    scale = jnp.array([1.0, 2.0])
+    out = jax.vmap(lambda row, scale: one(row, {"scale": scale, "shift": 0.0})["sum"])(ROWS[0, :2], scale)
+    assert SEEN[-1] == ((1, 4), ())
+    np.testing.assert_allclose(out, scale * ROWS[0, :2].sum(axis=1))
+
+
+def test_derivatives_inside_and_outside_of_vmap():
+    """d/dx of x^3 is 3 x^2, and of that 6 x; the derivative is that of the function named for it."""
+    one = natively_batched(lambda x: jnp.round(x) ** 3, derivative_of=lambda x: x**3)
+    x = jnp.array([1.0, 2.0])
+    np.testing.assert_allclose(one(x[1]), 8)
+    np.testing.assert_allclose(jax.vmap(jax.grad(one))(x), 3 * x**2)
+    np.testing.assert_allclose(jax.grad(lambda x: jax.vmap(one)(x).sum())(x), 3 * x**2)
+    np.testing.assert_allclose(jax.grad(jax.grad(one))(x[1]), 6 * x[1])
+
+
+def test_integers_pass_through_derivatives():
+    one = natively_batched(lambda x, index: {"value": x * index, "index": index + 1})
+
+    def both(x):
+        out = one(x, 3)
+        return out["value"], out["index"]
+
+    (value, index), slope = jax.value_and_grad(both, has_aux=True)(2.0)
+    assert (value, index, slope) == (6.0, 4, 3.0)
+
+
+@pytest.mark.parametrize(("batch", "axis"), [(100, 0), (97, -1), (32, 0)])
+def test_blocks_are_put_together_again(batch, axis):
+    """Blocks of about 40 examples are of 32 or 64; the last one overlaps the one before."""
+    sizes = []
+
+    def double(values, scale):
+        sizes.append(values.shape[axis])
+        return 2 * scale * values
+
+    values = jnp.arange(3.0 * batch).reshape((batch, 3) if axis == 0 else (3, batch))
+    out = jax.jit(lambda v: in_blocks(double, (v, 0.5), (True, False), 40, axis))(values)
+    np.testing.assert_array_equal(out, values)
+    assert jax.default_backend() != "cpu" or set(sizes) == {100: {64}, 97: {64}, 32: {32}}[batch]
