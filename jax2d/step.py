@@ -93,7 +93,8 @@ def _changes(states: SimState, actions: jax.Array, params: SimParams, *, spec: S
     """The fields that the step of a batch changes, and its contacts."""
     to_last = functools.partial(jnp.moveaxis, source=axis, destination=-1)
     from_last = functools.partial(jnp.moveaxis, source=-1, destination=axis)
-    states, contacts = step_batch_last(*jax.tree.map(to_last, (states, actions)), params, spec)
+    states, actions = jax.tree.map(to_last, (states, actions))
+    states, contacts = step_batch_last(states, actions, params, spec)
     changed = {name: getattr(states, name) for name in DYNAMIC_FIELDS}
     return jax.tree.map(from_last, (changed, contacts))
 

@@ -13,6 +13,7 @@ from jax2d.fields import field_specs
 from jax2d.params import SimSpec
 from jax2d.types import SimState
 
+HostState = Any  # a SimState whose arrays are numpy's
 MIN_AREA = 1e-8  # m^2; float32 cannot hold the inverse inertia of much less
 
 
@@ -145,16 +146,16 @@ def validate(state: SimState, spec: SimSpec) -> None:
     Raises:
       SceneError: naming the first entity that is wrong, the value and the bound.
     """
-    state = jax.tree.map(np.asarray, state)
-    check_vector("scene", "gravity", state.gravity)
-    for i in np.flatnonzero(state.active):
-        _validate_body(state, int(i), spec)
-    for i in np.flatnonzero(state.joints.active):
-        _validate_joint(state, int(i), spec)
-    for i in np.flatnonzero(state.thrusters.active):
+    host: HostState = jax.tree.map(np.asarray, state)
+    check_vector("scene", "gravity", host.gravity)
+    for i in np.flatnonzero(host.active):
+        _validate_body(host, int(i), spec)
+    for i in np.flatnonzero(host.joints.active):
+        _validate_joint(host, int(i), spec)
+    for i in np.flatnonzero(host.thrusters.active):
         name = f"thruster {i}"
-        _check_active(state, name, "body", state.thrusters.body[i], spec)
-        _check_row(name, state.thrusters, int(i))
+        _check_active(host, name, "body", host.thrusters.body[i], spec)
+        _check_row(name, host.thrusters, int(i))
 
 
 def _check_row(name: str, part: Any, slot: int, left_out: tuple[str, ...] = ()) -> None:
@@ -173,7 +174,7 @@ def _check_row(name: str, part: Any, slot: int, left_out: tuple[str, ...] = ()) 
             check_number(name, field, value, spec.low, spec.high)
 
 
-def _validate_body(state: SimState, i: int, spec: SimSpec) -> None:
+def _validate_body(state: HostState, i: int, spec: SimSpec) -> None:
     name = body_name(i, spec)
     _check_row(name, state, i)
     if i < spec.num_walls:
@@ -194,14 +195,14 @@ def _validate_body(state: SimState, i: int, spec: SimSpec) -> None:
         check_number(name, "radius", state.radius[i - spec.num_polygons], 0, above=True)
 
 
-def _check_active(state: SimState, name: str, field: str, index: int, spec: SimSpec) -> int:
+def _check_active(state: HostState, name: str, field: str, index: int, spec: SimSpec) -> int:
     index = check_slot(name, field, index, spec.num_bodies)
     if not state.active[index]:
         raise SceneError(f"{name}: {field} must be a body in use, got {body_name(index, spec)}")
     return index
 
 
-def _validate_joint(state: SimState, i: int, spec: SimSpec) -> None:
+def _validate_joint(state: HostState, i: int, spec: SimSpec) -> None:
     name, joints = f"joint {i}", state.joints
     a = _check_active(state, name, "body_a", joints.body_a[i], spec)
     b = _check_active(state, name, "body_b", joints.body_b[i], spec)

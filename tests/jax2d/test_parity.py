@@ -63,7 +63,6 @@ def test_bodies_of_the_34_levels_stay_together(original, step, median, ninety):
     assert np.quantile(apart, 0.9) <= ninety
 
 
-@pytest.mark.slow
 def test_variants_agree(variants):
     """Restitution, limits, triangles and collision mode 0; bounces are chaotic, so fewer end alike."""
     assert len(variants[0]) == 23 * 33
