@@ -150,7 +150,7 @@ def solve(
         for kind, impulses in zip(contacts, contact_impulses, strict=True):
             bodies = _warm_start(kind, impulses, bodies)
         bodies = warm_start_joints(joints, joint_impulses, bodies)
-    split = [_unstack(*pair) for pair in zip(contacts, contact_impulses, strict=True)]
+    split = [_unstack(kind, impulses) for kind, impulses in zip(contacts, contact_impulses, strict=True)]
     carry = (split, joint_impulses, bodies)
     carry = jax.lax.fori_loop(0, spec.solver_iterations, sweep, carry)
     split, joint_impulses, bodies = carry
