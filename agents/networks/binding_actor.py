@@ -41,7 +41,7 @@ class BindingHead(nn.Module):
         """Maps `[B, E]` and `[B, K, W]` to float32 `[B, K, outputs]`."""
         config, dtype = self.config, DTYPES[self.config.dtype]
         layer = lambda name: dense(config.head_width, dtype, name=name)
-        x = jnp.tanh(layer("scene")(scene)[:, None] + layer("bound")(pooled))
+        x = jnp.tanh(layer("scene")(scene)[:, None] + layer("pooled")(pooled))
         for i in range(config.head_layers - 1):
             x = jnp.tanh(layer(f"hidden_{i}")(x))
         return dense(self.outputs, jnp.float32, ACTOR_SCALE, name="out")(x)

@@ -10,14 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from agents.networks.config import DTYPES, NetworkConfig
-from kinetix_py.observations.entity import JOINT_COLUMNS, THRUSTER_COLUMNS, EntityObservation
+from kinetix_py.observations.entity import (
+    JOINT_FEATURES,
+    SHAPE_FEATURES,
+    THRUSTER_FEATURES,
+    EntityObservation,
+)
 
-# Columns of `kinetix_py.observations.entity.shape_features`.
-POSITION_COLUMNS = slice(0, 2)
-MASS_COLUMNS = (4, 5)  # inverse mass and inverse inertia: 0, or anything from 0.1 to 1e5
-GOAL_ROLE_COLUMNS = slice(9, 12)  # green, blue, red
-ROTATION_COLUMNS = (12, 13)  # sine and cosine
-CIRCLE_COLUMN = 20
+# Features that are 0, or anything from 0.1 to 1e5, and so go through a logarithm.
+MASS_FEATURES = ("inverse_mass", "inverse_inertia")
 MASS_SCALE = 0.25  # brings the logarithms of masses to the size of the other features
 
 
@@ -95,7 +96,7 @@ def relative_positions(shapes: jax.Array, roles: jax.Array) -> jax.Array:
     Returns:
       `[B, N, 6]` m; 0 for a role that no shape has.
     """
-    position = shapes[..., POSITION_COLUMNS]
+    position = shapes[..., SHAPE_FEATURES["position"]]
     count = roles.sum(axis=1)
     center = jnp.einsum("bnr,bnx->brx", roles, position) / jnp.maximum(count, 1)[..., None]
     offset = position[:, :, None] - center[:, None]
@@ -103,21 +104,32 @@ def relative_positions(shapes: jax.Array, roles: jax.Array) -> jax.Array:
     return offset.reshape(*position.shape[:2], -1)
 
 
+def body_rotations(shapes: jax.Array, reference: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Reads sine and cosine, `[B, R]` each, of the body that each row refers to by `[B, R, N]` one-hot."""
+    rotation = jnp.einsum("brn,bnx->brx", reference, shapes[..., SHAPE_FEATURES["rotation"]])
+    return rotation[..., 0], rotation[..., 1]
+
+
+def goal_roles(shapes: jax.Array) -> jax.Array:
+    """One-hot roles green, blue and red of bodies, `[..., 3]`; all 0 for a body without one."""
+    return shapes[..., SHAPE_FEATURES["role"]][..., 1:]
+
+
 def joints_in_world(obs: EntityObservation, source: jax.Array, target: jax.Array) -> jax.Array:
     """Computes vectors from both bodies' centers to a joint, in the world: `[B, 2 J, 4]` m."""
     ends = []
-    for anchor, reference in ((obs.joints[..., 0:2], source), (obs.joints[..., 2:4], target)):
-        sine, cosine = (jnp.einsum("brn,bn->br", reference, obs.shapes[..., c]) for c in ROTATION_COLUMNS)
-        ends.append(rotate(anchor, sine, cosine))
+    for name, reference in (("anchor", source), ("other_anchor", target)):
+        sine, cosine = body_rotations(obs.shapes, reference)
+        ends.append(rotate(obs.joints[..., JOINT_FEATURES[name]], sine, cosine))
     return jnp.concatenate(ends, axis=-1)
 
 
 def thrusters_in_world(obs: EntityObservation, body: jax.Array) -> jax.Array:
     """Computes vectors from a body's center to a thruster [m], and thrust directions: `[B, T, 4]`."""
-    sine, cosine = (jnp.einsum("btn,bn->bt", body, obs.shapes[..., c]) for c in ROTATION_COLUMNS)
-    direction = jnp.stack([obs.thrusters[..., 3], obs.thrusters[..., 2]], axis=-1)  # cosine, sine
-    parts = [rotate(vector, sine, cosine) for vector in (obs.thrusters[..., 0:2], direction)]
-    return jnp.concatenate(parts, axis=-1)
+    sine, cosine = body_rotations(obs.shapes, body)
+    anchor = obs.thrusters[..., THRUSTER_FEATURES["anchor"]]
+    direction = obs.thrusters[..., THRUSTER_FEATURES["direction"]][..., ::-1]  # from sine, cosine to x, y
+    return jnp.concatenate([rotate(vector, sine, cosine) for vector in (anchor, direction)], axis=-1)
 
 
 class EntityEncoder(nn.Module):
@@ -130,9 +142,10 @@ class EntityEncoder(nn.Module):
         """Embeds the entities of observations with one leading axis `[B]`."""
         config, dtype = self.config, DTYPES[self.config.dtype]
         layer = lambda name, table: nn.relu(dense(config.width, dtype, name=name)(table))
-        is_mass = np.isin(np.arange(obs.shapes.shape[-1]), MASS_COLUMNS)[None, None]
+        mass_columns = [SHAPE_FEATURES[name].start for name in MASS_FEATURES]
+        is_mass = np.isin(np.arange(obs.shapes.shape[-1]), mass_columns)[None, None]
         shapes = jnp.where(is_mass, MASS_SCALE * symlog(obs.shapes), obs.shapes)
-        circle = obs.shapes[..., CIRCLE_COLUMN, None] > 0
+        circle = obs.shapes[..., SHAPE_FEATURES["kind"]][..., 1:] > 0
         count = obs.shapes.shape[1]
 
         def reference(index, mask):
@@ -142,9 +155,9 @@ class EntityEncoder(nn.Module):
         source = reference(obs.joint_bodies[..., 0], obs.joint_mask)
         target = reference(obs.joint_bodies[..., 1], obs.joint_mask)
         body = reference(obs.thruster_body, obs.thruster_mask)
-        roles = obs.shapes[..., GOAL_ROLE_COLUMNS]
-        joints, motor = jnp.split(obs.joints, [JOINT_COLUMNS], axis=-1)
-        thrusters, thruster = jnp.split(obs.thrusters, [THRUSTER_COLUMNS], axis=-1)
+        roles = goal_roles(obs.shapes)
+        joints, motor = jnp.split(obs.joints, [JOINT_FEATURES["binding"].start], axis=-1)
+        thrusters, thruster = jnp.split(obs.thrusters, [THRUSTER_FEATURES["binding"].start], axis=-1)
         if config.actor == "global":  # the per-binding actor must not see binding indices
             joints, thrusters = obs.joints, obs.thrusters
         if config.relative_features:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from agents.networks.factory import Network
 from agents.policy import Carry, Params, Policy, PolicyOutput
-from kinetix_py.observations.entity import KIND_COLUMNS, EntityObservation
+from kinetix_py.observations.entity import SHAPE_FEATURES, EntityObservation
 
 BOUND = 10.0  # largest absolute value of a normalized feature: rare features have tiny deviations
 EPSILON = 1e-4
@@ -49,7 +49,7 @@ def _tables(obs: Any) -> list[tuple[jax.Array, jax.Array]]:
 def _with_tables(obs: Any, tables: list[jax.Array]) -> Any:
     """The observation with other tables; one-hot kinds of shapes stay as they are."""
     if isinstance(obs, EntityObservation):
-        kinds = slice(*KIND_COLUMNS)  # networks tell polygons from circles by these
+        kinds = SHAPE_FEATURES["kind"]  # networks tell polygons from circles by these
         shapes = tables[0].at[..., kinds].set(obs.shapes[..., kinds])
         return dataclasses.replace(obs, shapes=shapes, joints=tables[1], thrusters=tables[2])
     return jax.tree.unflatten(jax.tree.structure(obs), tables)

@@ -92,7 +92,7 @@ class Gate(nn.Module):
         """Updates the stream `x` by a layer's output `y`, both `[B, M, W]`."""
         layer = lambda count, name: dense(count * self.width, self.dtype, 1.0, bias=False, name=name)
         bias = self.param("bias", nn.initializers.constant(GATE_BIAS), (self.width,)).astype(self.dtype)
-        reset, update, candidate = jnp.split(layer(3, "heard")(y), 3, axis=-1)
+        reset, update, candidate = jnp.split(layer(3, "update")(y), 3, axis=-1)
         own_reset, own_update = jnp.split(layer(2, "stream")(x), 2, axis=-1)
         open_share = nn.sigmoid(update + own_update - bias[None, None])
         candidate = jnp.tanh(candidate + layer(1, "candidate")(nn.sigmoid(reset + own_reset) * x))

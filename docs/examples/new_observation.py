@@ -2,8 +2,7 @@ import jax
 import jax.numpy as jnp
 
 import kinetix_py as kx
-from agents.networks.config import NetworkConfig
-from agents.networks.factory import make_network
+from agents import NetworkConfig, make_network
 
 
 def compass(state: kx.EnvState, params: kx.EnvParams) -> jax.Array:

@@ -61,8 +61,6 @@ JOINT_FEATURES = _consecutive(
 )
 # Columns of `EntityObservation.thrusters`: direction is sine and cosine, binding a one-hot.
 THRUSTER_FEATURES = _consecutive(anchor=2, direction=2, power=1, binding=None)
-KIND_COLUMNS = (SHAPE_FEATURES["kind"].start, SHAPE_FEATURES["kind"].stop)
-JOINT_COLUMNS, THRUSTER_COLUMNS = JOINT_FEATURES["binding"].start, THRUSTER_FEATURES["binding"].start
 
 
 @jax.tree_util.register_dataclass

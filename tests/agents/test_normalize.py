@@ -22,7 +22,7 @@ from agents.networks.normalize import (
 )
 from agents.policy import PolicyOutput
 from agents.training.loop import initial_params
-from kinetix_py.observations.entity import KIND_COLUMNS
+from kinetix_py.observations.entity import SHAPE_FEATURES
 from tests.kinetix_py.small_levels import car, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -73,7 +73,7 @@ def test_kinds_of_shapes_stay_readable():
     batch = jax.tree.map(lambda leaf: leaf[None, None], obs)
     params = policy.update_statistics(policy.init(jax.random.key(0)), batch)
     policy.unroll(params, (), batch, jnp.ones((1, 1), bool))
-    kinds = slice(*KIND_COLUMNS)
+    kinds = SHAPE_FEATURES["kind"]
     np.testing.assert_array_equal(seen[0].shapes[0, 0, :, kinds], obs.shapes[:, kinds])
     assert (seen[0].shapes[0, 0][~obs.shape_mask] == 0).all()
     assert abs(float(seen[0].shapes[0, 0][obs.shape_mask][:, 0].mean())) < 1e-3
