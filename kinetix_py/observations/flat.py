@@ -76,5 +76,5 @@ def flat_padded_observation(state: EnvState, params: EnvParams) -> jax.Array:
 
 
 def blind_observation(state: EnvState, params: EnvParams) -> jax.Array:
-    """The share of the time limit that has passed: float `[1]`."""
+    """Observes the share of the time limit that has passed: float `[1]`."""
     return (state.step_count / params.max_timesteps).astype(jnp.float32)[None]
