@@ -111,7 +111,7 @@ def play_episodes(
 
     count = levels.batch_shape[0]
     zeros, true = jnp.zeros(count, jnp.int32), jnp.ones(count, bool)
-    distance = _unwrapped(start).distance
+    distance = start.unwrapped.distance
     results = EpisodeResults(outcome=zeros, length=zeros, closest=distance, final=distance)
     progress = _Progress(obs, start, carry, true, true, results)
     if keep_states:
@@ -124,10 +124,6 @@ def play_episodes(
     one_step = lambda carried: (carried[0] + 1, advance(carried[1], keys[carried[0]]))
     _, progress = jax.lax.while_loop(more, one_step, (jnp.int32(0), progress))
     return progress.results
-
-
-def _unwrapped(state: Any) -> EnvState:
-    return state if isinstance(state, EnvState) else state.unwrapped
 
 
 def action_sequence(actions: jax.Array) -> ActFn:

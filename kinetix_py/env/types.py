@@ -64,6 +64,11 @@ class EnvState:
         return tuple(self.labels.role.shape[:-1])
 
     @property
+    def unwrapped(self) -> EnvState:
+        """The state itself, as the states of wrappers have it."""
+        return self
+
+    @property
     def level(self) -> Level:
         """The level being played; its `sim` is as the episode started."""
         motion = {name: getattr(self.initial, name) for name in MOTION_FIELDS}

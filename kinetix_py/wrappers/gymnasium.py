@@ -112,7 +112,7 @@ class GymnasiumEnv(gymnasium.Env):
         """Starts an episode of a level drawn at random; see `gymnasium.Env.reset`."""
         super().reset(seed=seed)
         obs, self._state = self._reset(self._next_key(), self.levels, self.params)
-        return _to_numpy(obs), {"level_index": int(self._state.level_index)}
+        return _to_numpy(obs), {"level_index": int(self._state.unwrapped.level_index)}
 
     def step(self, action):
         """Plays one action; see `gymnasium.Env.step`."""
@@ -126,7 +126,7 @@ class GymnasiumEnv(gymnasium.Env):
         """The room as a picture: uint8 `[500, 500, 3]`, with render mode `"rgb_array"`."""
         if self.render_mode is None or self._state is None:
             return None
-        return np.asarray(255 * self._render(self._state) + 0.5, np.uint8)
+        return np.asarray(255 * self._render(self._state.unwrapped) + 0.5, np.uint8)
 
 
 class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
@@ -170,7 +170,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         """Starts an episode in every environment; see `gymnasium.vector.VectorEnv.reset`."""
         super().reset(seed=seed)
         obs, self._state = self._reset(self._next_keys(), self.levels, self.params)
-        return _to_numpy(obs), {"level_index": np.asarray(self._state.level_index)}
+        return _to_numpy(obs), {"level_index": np.asarray(self._state.unwrapped.level_index)}
 
     def step(self, actions):
         """Plays one action in each; see `gymnasium.vector.VectorEnv.step`.

@@ -14,6 +14,8 @@ import kinetix_py as kx
 from kinetix_py.rewards import REWARDS
 from tests.kinetix_py.small_levels import TINY, batch, falling, play, rocket
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 KEY = jax.random.key(0)
 STEPS = 60
 
@@ -24,17 +26,18 @@ def env():
 
 
 @functools.partial(jax.jit, static_argnames=("env", "keep_states"))
-def fixed(env, levels, actions, limit=None, keep_states=False):
+def fixed(env, levels, actions, limit=STEPS, keep_states=False):
     act = kx.action_sequence(actions)
-    options = {"max_steps": STEPS, "limit": limit, "keep_states": keep_states}
+    options = {"max_steps": STEPS, "limit": None if keep_states else limit, "keep_states": keep_states}
     return kx.play_episodes(KEY, env, levels, act, jnp.int32(0), **options)
 
 
-def firing(env, start):
-    """Actions `[1, STEPS, bindings]`: nothing, then from a step on the rocket's thruster."""
+def firing(env, starts):
+    """Actions `[B, STEPS, bindings]`: nothing, then from a step on the rocket's thruster."""
     on = np.asarray(env.noop_action).copy()
     on[TINY.num_motor_bindings] = 1
-    return np.where(np.arange(STEPS)[:, None] < start, env.noop_action, on)[None].astype(np.int32)
+    late = np.arange(STEPS)[None, :, None] < np.array(starts)[:, None, None]
+    return np.where(late, env.noop_action, on).astype(np.int32)
 
 
 def test_episodes_end_as_the_same_actions_do_step_by_step(env):
@@ -60,11 +63,12 @@ def test_episodes_end_as_the_same_actions_do_step_by_step(env):
 
 
 def test_a_limit_is_traced_and_actions_are_those_of_their_step(env):
-    levels, early, late = batch(rocket(), 1), firing(env, 0), firing(env, 10)
-    first, second = fixed(env, levels, early), fixed(env, levels, late)
-    assert first.solved.all() and second.length[0] == first.length[0] + 10
-    cut = fixed(env, levels, early, int(first.length[0]) - 1)
-    assert cut.outcome[0] == 0 and cut.length[0] == first.length[0] - 1
+    levels, actions = batch(rocket(), 3), firing(env, [0, 10, STEPS])
+    first = fixed(env, levels, actions)
+    assert first.solved.tolist() == [True, True, False]
+    assert first.length[1] == first.length[0] + 10 and first.length[2] == STEPS
+    cut = fixed(env, levels, actions, int(first.length[0]) - 1)
+    assert (cut.outcome == 0).all() and (cut.length == first.length[0] - 1).all()
 
 
 def test_what_cannot_be_played_is_named(env):
@@ -121,12 +125,12 @@ def test_reset_takes_a_level_or_draws_one(env):
         kx.LevelList([])
 
 
-@pytest.mark.usefixtures("compiled_fast")
-def test_random_levels_are_the_default():
-    env = kx.make("s", observation_type="blind", levels=kx.RandomLevels(filtered=False))
-    _, state = env.reset(KEY)
-    drawn = kx.sample_level(KEY, "s")
-    jax.tree.map(np.testing.assert_array_equal, state.level, drawn)
+@pytest.mark.parametrize("levels", [kx.RandomLevels(), kx.RandomLevels(filtered=False)])
+def test_random_levels_have_the_environments_size(levels):
+    """What is drawn is tested with the generator."""
+    env = kx.make("s", observation_type="blind", levels=levels)
+    _, state = jax.eval_shape(env.reset, KEY)
+    assert state.size == kx.SIZES["s"] and state.batch_shape == ()
     assert kx.make("s").levels == kx.RandomLevels()
 
 

@@ -46,7 +46,7 @@ def play(size, copies=1, no_op=False, names=None):
     return np.asarray(results.solved).reshape(-1, copies)
 
 
-@pytest.mark.parametrize("size", ["s", "m", pytest.param("l", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", ["s", *[pytest.param(size, marks=pytest.mark.slow) for size in "ml"]])
 def test_every_solution_solves_its_level(size):
     """Where another processor or compiler rounds otherwise, most perturbed starts must be solved instead."""
     names = np.array(list(files(size)))

@@ -19,8 +19,8 @@ import kinetix_py as kx
 from tests.kinetix_py.kinetix_episodes import DENSE_REWARD_SCALE, Played
 
 
-# The program of each size takes most of the time; two sizes show the parity to whoever runs the quick tests.
-@pytest.fixture(scope="module", params=["s", pytest.param("m", marks=pytest.mark.slow), "l"])
+# The program of each size takes most of the time; one shows the parity to whoever runs the quick tests.
+@pytest.fixture(scope="module", params=["s", *[pytest.param(size, marks=pytest.mark.slow) for size in "ml"]])
 def played(request):
     return Played(request.param)
 

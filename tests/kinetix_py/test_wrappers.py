@@ -14,7 +14,7 @@ from gymnasium.utils.env_checker import check_env
 import kinetix_py as kx
 from kinetix_py import wrappers
 from kinetix_py.wrappers.gymnasium import GymnasiumEnv, GymnasiumVectorEnv, action_space
-from tests.kinetix_py.small_levels import TINY, batch, falling, play, rocket
+from tests.kinetix_py.small_levels import TINY, batch, falling, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -115,15 +115,11 @@ def test_episode_statistics_are_kept_until_the_next_end():
 
 
 def test_wrappers_stack_and_show_the_environment_inside():
-    """On the game itself: the thruster moves the ball one step later, and the history shows it."""
-    speed = lambda state, params: state.sim.velocity[TINY.num_polygons, 0]
-    env = kx.make(TINY, observation_type=speed, auto_reset=True)
-    stacked = wrappers.EpisodeStatistics(wrappers.ObservationHistory(wrappers.ActionDelay(env, 1), 2))
-    obs, state, *_ = play(stacked, batch(rocket(), 2), 3, action=env.noop_action.at[THRUSTER].set(1))
-    assert obs.shape == (3, 2, 2) and obs[0, 0, 1] == 0 and obs[1, 0, 1] > 0
-    assert state.unwrapped.step_count[-1, 0] == 3 and stacked.size == TINY
-    one = jax.tree.map(lambda value: value[-1, 0], state)
-    np.testing.assert_array_equal(stacked.action_mask(one), env.action_mask(one.unwrapped))
+    inner = Echo()
+    stacked = wrappers.EpisodeStatistics(wrappers.ObservationHistory(wrappers.ActionDelay(inner, 1), 2))
+    obs, state, *_ = run(stacked, 3)
+    assert np.asarray(obs)[:, 0, :, 1].tolist() == [[0, 0], [0, 1], [1, 1]]
+    assert state.unwrapped[-1, 0] == 3 and stacked.action_type == inner.action_type
 
 
 def test_wrong_numbers_are_refused():
@@ -156,6 +152,7 @@ def test_gymnasiums_action_spaces():
 
 def test_a_gymnasium_vector_resets_in_the_same_step():
     env = kx.make(TINY, observation_type="blind", action_type="discrete", auto_reset=True)
+    env = wrappers.EpisodeStatistics(wrappers.ActionDelay(env, 1))
     vector = GymnasiumVectorEnv(env, kx.stack_levels([falling(), rocket()]), 8, kx.EnvParams(max_timesteps=9))
     obs, info = vector.reset(seed=3)
     assert obs in vector.observation_space and set(info["level_index"]) == {0, 1}
@@ -163,6 +160,7 @@ def test_a_gymnasium_vector_resets_in_the_same_step():
         actions = vector.action_space.sample()
         obs, _, terminated, truncated, info = vector.step(actions)
         assert obs in vector.observation_space
+    assert (info["returned_episode_length"] == 9).all()
     assert truncated.all() and not terminated.any() and (obs == 0).all()
     assert info["_final_obs"].all() and (info["final_obs"] == 1).all()
     again, _ = vector.reset(seed=3)
