@@ -45,7 +45,7 @@ def find_problem(member: LibraryLevel) -> str:
     file = load_level_file(path)
     if file.solution is None or file.difficulty is None:
         return "its file has no solution or no difficulty (--solve)"
-    same = jax.tree.map(lambda a, b: np.array_equal(np.asarray(a), np.asarray(b)), file.level, member.level())
+    same = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-6, atol=1e-12), file.level, member.level())
     return (
         "" if all(jax.tree.leaves(same)) else "its family builds another level than the file holds (--solve)"
     )

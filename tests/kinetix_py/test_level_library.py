@@ -74,8 +74,9 @@ def test_files_hold_what_the_families_build():
     assert set(members) == set(kx.list_levels())
     for name, member in members.items():
         file = files(member.size)[name]
-        same = jax.tree.map(lambda a, b: np.array_equal(a, b), file.level, member.level())
-        assert all(jax.tree.leaves(same)), name
+        # Up to rounding: a zero of the frame of a turned body may be 1e-17 m on another machine.
+        close = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-6, atol=1e-12), file.level, member.level())
+        assert all(jax.tree.leaves(close)), name
         assert (file.name, file.description) == (name, member.description)
         assert file.level.size == kx.SIZES[member.size]
         assert file.difficulty.label == member.label
