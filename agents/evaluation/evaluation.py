@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import kinetix_py as kx
@@ -151,15 +150,15 @@ def evaluate(
         levels = LevelSet("levels", names, levels, (False,) * len(names))
     count = len(levels.level_names)
     size = min(max(EPISODES_PER_CALL // attempts, 1), count)
-    parts = []
+    parts, host_levels = [], jax.device_get(levels.levels)
     for first in range(0, count, size):
-        index = jnp.arange(first, first + size) % count  # the last call is padded with levels seen before
+        index = np.arange(first, first + size) % count  # the last call is padded with levels seen before
         results = attempt_levels(
             jax.random.fold_in(key, first),
             policy,
             params,
             env,
-            jax.tree.map(lambda value, index=index: value[index], levels.levels),
+            jax.tree.map(lambda value, index=index: value[index], host_levels),
             params_of_game,
             attempts=attempts,
             max_steps=int(params_of_game.max_timesteps),

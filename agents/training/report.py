@@ -112,7 +112,7 @@ def film_solved_levels(
         policy,
         params,
         config.env.make(),
-        jax.tree.map(lambda value: value[index], levels.levels),
+        jax.tree.map(lambda value: value[index], jax.device_get(levels.levels)),
         config.env.params,
         max_steps=config.env.max_timesteps,
         keep_states=True,
@@ -120,7 +120,7 @@ def film_solved_levels(
     solved = np.asarray(results.solved).reshape(-1, FILM_ATTEMPTS)
     shown = [FILM_ATTEMPTS * i + int(np.argmax(row)) for i, row in enumerate(solved) if row.any()][:count]
     if shown:
-        states = jax.tree.map(lambda value: value[:, np.array(shown)], results.states)
+        states = jax.tree.map(lambda value: value[:, shown], jax.device_get(results.states))
         kx.save_video(
             states,
             folder.path / "solved.gif",

@@ -45,7 +45,7 @@ def tiny(level_file):
                 "normalize_observations": True,
             },
             "evaluation": {"num_levels": 0, "attempts": 64},
-            "output": {"folder": str(folder), "name": "run", "checkpoint_every": 1, "num_animations": 2},
+            "output": {"folder": str(folder), "name": "run", "checkpoint_every": 5, "num_animations": 2},
         }
         for path, value in changes.items():
             group, name = path.split("__")

@@ -69,16 +69,18 @@ def machine(size=SIZES["m"]):
     return kx.from_scene(scene.build(), size, role=role, motor_binding=[0, 2], thruster_binding=[1, 0])
 
 
-@functools.cache
-def stepper(env):
-    """Six steps of doing nothing, in one program for each size."""
-    step = lambda _, state: env.step(KEY, state, env.noop_action)[1]
-    return jax.jit(lambda state: jax.lax.fori_loop(0, 6, step, state))
-
-
 def moving(env, level):
-    """The state of a level after six steps: bodies fall, turn and touch."""
-    return stepper(env)(env.reset_to_level(level)[1])
+    """A state of a level whose bodies move, turn and touch, each by where it is in the level."""
+    _, state = env.reset_to_level(level)
+    x, y = state.sim.position.T
+    active = state.sim.active
+    sim = dataclasses.replace(
+        state.sim,
+        rotation=jnp.where(active, state.sim.rotation + 0.3 * x, 0),
+        velocity=jnp.where(active[:, None], 0.5 * state.sim.position, 0),
+        angular_velocity=jnp.where(active, y - 1, 0),
+    )
+    return dataclasses.replace(state, sim=sim, touching_slots=jnp.ones_like(state.touching_slots))
 
 
 def as_batch(tree):
@@ -298,10 +300,11 @@ def test_memory_is_forgotten_at_resets_and_goes_step_by_step():
     obs = jax.random.normal(KEY, (steps, count, 1))
     reset = jnp.zeros((steps, count), bool).at[0].set(True).at[3, 1].set(True)
     old = jnp.ones_like(network.initial_carry(count))
-    last, policy, values = network.unroll(params, old, obs, reset)
+    unroll, step = jax.jit(network.unroll), jax.jit(network.step)
+    last, policy, values = unroll(params, old, obs, reset)
     carry = old
     for t in range(steps):
-        carry, one, value = network.step(params, carry, obs[t], reset[t])
+        carry, one, value = step(params, carry, obs[t], reset[t])
         np.testing.assert_allclose(value, values[t], atol=1e-6)
         np.testing.assert_allclose(one.probs, policy.probs[t], atol=1e-6)
     np.testing.assert_allclose(carry, last, atol=1e-6)
@@ -309,7 +312,7 @@ def test_memory_is_forgotten_at_resets_and_goes_step_by_step():
     fresh = network.unroll(params, network.initial_carry(count), obs[3:], jnp.zeros((3, count), bool))
     np.testing.assert_allclose(fresh[2][:, 1], values[3:, 1], atol=1e-6)
     assert np.abs(fresh[2][:, 0] - values[3:, 0]).min() > 1e-6
-    forgotten = network.unroll(params, old, obs, reset.at[0].set(False))[2]
+    forgotten = unroll(params, old, obs, reset.at[0].set(False))[2]
     assert np.abs(forgotten[0] - values[0]).min() > 1e-6
 
 

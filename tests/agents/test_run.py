@@ -45,7 +45,7 @@ TIMING = ("seconds", "steps_per_second")
 
 def final_state(config, folder, step=None):
     """The whole state of a checkpoint."""
-    like = make_trainer(config).init(jax.random.key(0))
+    like = jax.eval_shape(make_trainer(config).init, jax.random.key(0))
     with open_checkpoints(folder) as checkpoints:
         return checkpoints.restore(like, step)
 
@@ -73,7 +73,7 @@ def test_a_complete_run_learns_its_level_and_leaves_pictures(finished, level_fil
 
 
 def test_a_run_stopped_and_resumed_ends_as_one_that_never_stopped(finished, tiny, tmp_path, monkeypatch):
-    config = read_config(tiny(tmp_path))
+    config = read_config(tiny(tmp_path, output__num_animations=0))
     folder = new_run(config)
     answers = iter([False, False, True])
 
@@ -120,7 +120,7 @@ def test_the_first_interrupt_is_a_request_and_the_second_one_interrupts():
 def test_evaluation_of_a_checkpoint_gives_records_and_pictures(finished, level_file, tmp_path):
     config, folder = finished
     found, out = evaluate_run(
-        folder.checkpoints / "38",
+        folder.checkpoints / "30",
         levels=[str(level_file.parent)],
         attempts=64,
         folder=tmp_path / "out",
@@ -170,7 +170,7 @@ def test_checkpoints_that_do_not_fit_are_refused(finished, tiny, tmp_path):
         deep = make_trainer(read_config(tiny(tmp_path, network__layers=2))).policy.init(jax.random.key(0))
         with pytest.raises(CheckpointError, match=r"lacks .*it is of a run with another config"):
             checkpoints.restore_params(deep)
-        with pytest.raises(CheckpointError, match=r"has no checkpoint 5, there are \[38, 40\]"):
+        with pytest.raises(CheckpointError, match=r"has no checkpoint 5, there are \[30, 40\]"):
             checkpoints.restore_params(wide, 5)
     with pytest.raises(CheckpointError, match="no such folder"):
         Checkpoints(tmp_path / "none")
@@ -252,7 +252,7 @@ def wait_for_update(folder, update, process, limit=180):
 def test_a_killed_run_ends_as_one_that_was_never_killed(finished, tiny, tmp_path):
     """The command is killed twice in a run, at any moment, and goes on from what it finds."""
     whole_config, whole = finished
-    config = tiny(tmp_path)
+    config = tiny(tmp_path, output__checkpoint_every=1)
     quick = {"JAX_COMPILATION_CACHE_DIR": CACHE, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     options["env"] = {**os.environ, **quick}

@@ -28,18 +28,22 @@ def trainer():
     return Trainer(env, Thrust(), levels, make_optimizer(config), config, 8, 20)
 
 
+def test_updates_learn_and_depend_on_the_key(trainer):
+    run = lambda key: trainer.train_steps(trainer.init(jax.random.key(key)), PARAMS, 4)
+    (first, metrics), (again, _), (other, _) = run(0), run(0), run(1)
+    assert same_trees(first, again) and float(other.params) != float(first.params)
+    assert first.num_updates == 4 and float(first.params) > 0.3
+    assert metrics["solve_rate"].shape == (4,) and (metrics["diverged"] == 0).all()
+
+
+@pytest.mark.slow
 def test_updates_are_the_same_one_by_one_and_in_one_call(trainer):
     together, metrics = trainer.train_steps(trainer.init(jax.random.key(0)), PARAMS, 4)
     state, single = trainer.init(jax.random.key(0)), []
     for _ in range(4):
         state, one = trainer.train_steps(state, PARAMS, 1)
         single.append(float(one["solve_rate"][0]))
-    assert same_trees(together, state) and state.num_updates == 4
-    assert metrics["solve_rate"].tolist() == single
-    assert float(together.params) > 0.3 and (metrics["diverged"] == 0).all()
-    other, _ = trainer.train_steps(trainer.init(jax.random.key(1)), PARAMS, 1)
-    again, _ = trainer.train_steps(trainer.init(jax.random.key(0)), PARAMS, 1)
-    assert float(other.params) != float(again.params)  # a run depends on its key
+    assert same_trees(together, state) and metrics["solve_rate"].tolist() == single
 
 
 def test_parameters_can_be_given_and_are_copied(trainer):
