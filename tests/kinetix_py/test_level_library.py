@@ -75,8 +75,8 @@ def test_files_hold_what_the_families_build():
     for name, member in members.items():
         file = files(member.size)[name]
         # Up to rounding: a zero of the frame of a turned body may be 1e-17 m on another machine.
-        close = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-6, atol=1e-12), file.level, member.level())
-        assert all(jax.tree.leaves(close)), name
+        close = lambda a, b: np.allclose(a, b, rtol=1e-6, atol=1e-12)
+        assert all(jax.tree.leaves(jax.tree.map(close, file.level, member.level()))), name
         assert (file.name, file.description) == (name, member.description)
         assert file.level.size == kx.SIZES[member.size]
         assert file.difficulty.label == member.label
