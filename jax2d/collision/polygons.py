@@ -79,7 +79,8 @@ def to_world(
     # Turned first, then moved: symmetric shapes at rest then have vertices of exactly equal depth.
     world_x, world_y = x + (cos * local_x - sin * local_y), y + (sin * local_x + cos * local_y)
     edge_x, edge_y = after(world_x) - world_x, after(world_y) - world_y
-    length = jnp.where(used, jnp.sqrt(edge_x**2 + edge_y**2), 0)
+    # The root of an unused face's 0 would have an infinite derivative.
+    length = jnp.where(used, jnp.sqrt(jnp.where(used, edge_x**2 + edge_y**2, 1)), 0)
     divisor = jnp.where(length > 0, length, 1)
     tangent_x, tangent_y = edge_x / divisor, edge_y / divisor
 
