@@ -104,7 +104,7 @@ class SimParams:
     base_motor_power: jax.Array | float = 900.0
     """Torque per effective inertia of a motor of power 1, far from its speed [rad/s^2]."""
     motor_decay: jax.Array | float = 0.1
-    """How fast a motor's torque fades near its speed [s/rad]; `tanh(decay * speed error)`."""
+    """Rate at which a motor's torque fades near its speed [s/rad]: `tanh(decay * speed error)`."""
     motor_limit_margin: jax.Array | float = 0.1
     """Angle before a joint limit over which a motor fades out [rad]; above 0."""
     base_thruster_power: jax.Array | float = 10.0

@@ -68,7 +68,7 @@ def refused(capsys, *arguments):
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """What commands would set for later tests, and a cache inside the checkout."""
+    """Undoes what commands set for later tests, and puts the cache inside the checkout."""
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 

@@ -64,7 +64,7 @@ class Browser:
         raise AssertionError(f"never true: {expression}; the page says {self.text('body')!r}")
 
     def text(self, selector):
-        """What a person reads in an element."""
+        """Text of an element as a person reads it."""
         return self.evaluate(f"document.querySelector({json.dumps(selector)}).innerText")
 
     def _keys(self, *kinds, key):

@@ -1,4 +1,4 @@
-"""What mkdocs is told beside `mkdocs.yml`: `results/` is part of the documentation where it is."""
+"""Hooks of mkdocs: `results/` is part of the documentation where it is."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def films(size: str):
 
 
 def caption(name: str, file) -> str:
-    """What stands below a level's animation."""
+    """Text below a level's animation."""
     found = file.difficulty
     fragile = ", fragile" if found.fragile else ""
     return (

@@ -1,4 +1,4 @@
-"""What random levels look like and how they play, by the names of the reference figures.
+"""Statistics of random levels: their content, and their outcomes in play.
 
 Everything is given as samples, one value for each level or shape, so that a mean has its standard error.
 """
@@ -83,7 +83,7 @@ def random_actions(seed: int, draws: int, count: int, size: LevelSize) -> jax.Ar
 
 
 def play(levels: Level, seed: int = 0) -> tuple[Samples, np.ndarray]:
-    """How doing nothing and random actions end, for a batch of levels.
+    """Outcomes of doing nothing and of random actions, for a batch of levels.
 
     Returns:
       samples of 0 and 1, and which levels `[batch]` are kept: doing nothing does not solve them at once. What

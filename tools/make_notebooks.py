@@ -79,7 +79,7 @@ def run(notebook: nbformat.NotebookNode, timeout: int = 300) -> nbformat.Noteboo
 
 
 def complaints(notebook: nbformat.NotebookNode) -> list[str]:
-    """What outputs must not have: messages on stderr, paths of one machine, or too many bytes."""
+    """Lists faults of outputs: messages on stderr, paths of one machine, too many bytes."""
     found = []
     for cell in notebook.cells:
         for output in cell.get("outputs", []):

@@ -1,4 +1,4 @@
-"""How well piles of bodies come to rest; prints one JSON line for each order of contacts.
+"""Rest of piles of bodies: prints one JSON line for each order of contacts.
 
     python -m tools.piles [--num-envs N] [--seconds S] [--seed K]
 

@@ -1,4 +1,4 @@
-"""What the subcommands share: types of arguments, errors for the user, the compilation cache."""
+"""Parts shared by the subcommands: types of arguments, errors for the user, the compilation cache."""
 
 from __future__ import annotations
 

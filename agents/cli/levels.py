@@ -75,7 +75,7 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _slots(file: kx.LevelFile) -> str:
-    """How many slots of each kind are in use, of those there are."""
+    """Formats the number of slots in use and of slots, kind by kind."""
     import numpy as np
 
     sim, size = file.level.sim, file.level.size

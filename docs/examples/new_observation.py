@@ -6,7 +6,7 @@ from agents import NetworkConfig, make_network
 
 
 def compass(state: kx.EnvState, params: kx.EnvParams) -> jax.Array:
-    """Where blue and red are from green [m], green's velocity [m/s], and the time left: float `[7]`."""
+    """Offsets of blue and red from green [m], green's velocity [m/s], and the time left: float `[7]`."""
     sim = state.sim
 
     def center(role, values):

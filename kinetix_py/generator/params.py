@@ -74,7 +74,7 @@ class GeneratorParams:
     """Of every shape, 0 .. 1."""
 
     bottom_margin: Number = 0.4
-    """How far free shapes stay from the scene's bottom edge, beyond their reach from the center [m]."""
+    """Distance of free shapes from the scene's bottom edge, beyond their reach from the center [m]."""
     own_half_chance: Number = 0.5
     """Chance that green is placed within the left half; and that blue is within the right half."""
     static_chance: Number = 0.02
@@ -97,7 +97,7 @@ class GeneratorParams:
     max_circle_joints: Number = 1.0
     """The same for a circle."""
     min_protrusion: Number = 0.05
-    """How far two joined shapes should stick out of each other when turned about the joint [m] ..."""
+    """Least length by which two joined shapes stick out of each other when turned about the joint [m] ..."""
     enclosed_cost: Number = 10.0
     """... and the cost of a candidate where they do not, in contacts."""
     num_always_revolute: Number = 2.0

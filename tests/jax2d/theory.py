@@ -1,4 +1,4 @@
-"""What tests against formulas share: scenes to be filled, and what to read of their motion."""
+"""Helpers of the tests against formulas: scenes to fill, and readings of their motion."""
 
 import dataclasses
 from math import pi
@@ -40,7 +40,7 @@ def inertias(state, *bodies):
 
 
 def to_world(states, body, local):
-    """Where a point of a body is at every step: `[steps, 2]`."""
+    """Path of a point of a body: `[steps, 2]`."""
     angle, center = np.asarray(states.rotation)[:, body], np.asarray(states.position)[:, body]
     x, y = local
     turned = (np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y)
@@ -48,7 +48,7 @@ def to_world(states, body, local):
 
 
 def anchor_gaps(scene, states):
-    """How far apart the anchors of each joint in use are: `[steps, joints]`."""
+    """Distances of the anchors of each joint in use: `[steps, joints]`."""
     joints = scene.build().joints
     gaps = []
     for j in np.flatnonzero(joints.active):

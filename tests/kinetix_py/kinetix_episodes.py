@@ -89,7 +89,7 @@ class Played:
         return np.take_along_axis(self.ours[name], self.last[None], axis=0)[0]
 
     def alike(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which episodes end with the same outcome as Kinetix's; and which also at the same step."""
+        """Marks the episodes that end with the same outcome as Kinetix's, and those also at the same step."""
         outcome = self.at_end("outcome") == self.kinetix["outcome"]
         return outcome, outcome & (self.last + 1 == self.kinetix["length"])
 

@@ -127,7 +127,7 @@ def test_reset_takes_a_level_or_draws_one(env):
 
 @pytest.mark.parametrize("levels", [kx.RandomLevels(), kx.RandomLevels(filtered=False)])
 def test_random_levels_have_the_environments_size(levels):
-    """What is drawn is tested with the generator."""
+    """The distribution itself is tested with the generator."""
     env = kx.make("s", observation_type="blind", levels=levels)
     _, state = jax.eval_shape(env.reset, KEY)
     assert state.size == kx.SIZES["s"] and state.batch_shape == ()

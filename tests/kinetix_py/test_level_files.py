@@ -81,7 +81,7 @@ UNUSED |= {"joint": ("global_position",), "thruster": ("global_position",)}
 
 
 def stated(row, kind):
-    """What an active entity's row says about it: not what is unused, nor vertices beyond the last."""
+    """Rows of active entities, without unused values and vertices beyond the last."""
     values = numbers({key: value for key, value in row.items() if key not in UNUSED[kind]})
     return {
         k: v for k, v in values.items() if "vertices." not in k or int(k.split(".")[2]) < row["n_vertices"]

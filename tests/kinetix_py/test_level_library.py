@@ -48,7 +48,7 @@ def play(size, copies=1, no_op=False, names=None):
 
 @pytest.mark.parametrize("size", ["s", *[pytest.param(size, marks=pytest.mark.slow) for size in "ml"]])
 def test_every_solution_solves_its_level(size):
-    """Where another processor or compiler rounds otherwise, most perturbed starts must be solved instead."""
+    """Most perturbed starts must be solved where another processor or compiler rounds otherwise."""
     names = np.array(list(files(size)))
     unsolved = tuple(names[~play(size)[:, 0]].tolist())
     assert len(unsolved) <= len(names) // 20, unsolved

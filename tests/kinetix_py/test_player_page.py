@@ -85,7 +85,7 @@ def page(states, tmp_path_factory):
 
 
 def browse(address, profile, *options):
-    """What Chromium writes to its standard output for an address."""
+    """Chromium's standard output for an address."""
     command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *options, address]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
