@@ -14,9 +14,9 @@ import numpy as np
 import kinetix_py as kx
 from agents.config import ConfigError
 from agents.evaluation.episodes import attempt_levels
-from agents.io.files import atomic_write
 from agents.levels import LevelSet
 from agents.policy import Params, Policy
+from kinetix_py.atomic import atomic_write
 
 # Largest number of episodes that are played in one call, which bounds memory.
 EPISODES_PER_CALL = 4096

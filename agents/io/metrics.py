@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.config import ConfigError, TrainConfig
-from agents.io.files import atomic_write
+from kinetix_py.atomic import atomic_write
 
 
 def read_metrics(path: pathlib.Path) -> list[dict[str, float]]:

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from agents.config import ConfigError, TrainConfig, as_yaml, read_config
 from agents.io.checkpoint import Checkpoints
-from agents.io.files import atomic_write
+from kinetix_py.atomic import atomic_write
 
 CONFIG = "config.yaml"
 

@@ -76,7 +76,7 @@ class Placement(NamedTuple):
 
 def sample_candidates(draws: CandidateDraws, params: GeneratorParams, slots: FreeSlots) -> Candidate:
     """Draws sizes, rotations and anchors of all candidates."""
-    params, vertices = params.at_rank(draws.width.ndim), slots.vertices
+    params, vertices = params.broadcast_to_rank(draws.width.ndim), slots.vertices
     num_vertices = sample_num_vertices(draws.num_vertices, params, vertices)
     width, height = sample_half_sizes(draws, params)
     radius = rows.lerp(draws.width, params.min_radius, params.max_radius)
@@ -197,7 +197,7 @@ def choose_kind_and_target(
 
 def _target_weights(scene: PartialScene, params: GeneratorParams) -> jax.Array:
     """Weights of joining a shape to the bodies, falling with the joints that they have: `[N, B]`."""
-    params = params.at_rank(2)
+    params = params.broadcast_to_rank(2)
     polygon = jnp.arange(scene.active.shape[0])[:, None] < scene.corner_x.shape[0]
     limit = jnp.where(polygon, params.max_polygon_joints, params.max_circle_joints)
     weight = jnp.where(scene.body.movable, 1.0, params.static_target_weight)

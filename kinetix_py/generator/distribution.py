@@ -101,9 +101,9 @@ def schedule_shapes(
     role = first_two(jnp.full(floor.shape, GREEN), blue_role)
     free = jnp.full(floor.shape, FREE)
     forced = jnp.stack([free, free, jnp.where(force_joint, JOINED, FREE)])[: rest + 2]
-    by_chance = remaining_placements(draws.placement, params.at_rank(2))[NUM_FORCED_SHAPES:]
-    small = size.num_bodies <= jnp.asarray(params.at_rank(2).small_scene_bodies)
-    candidates = jnp.where(small, 1.0, params.at_rank(2).num_candidates)
+    by_chance = remaining_placements(draws.placement, params.broadcast_to_rank(2))[NUM_FORCED_SHAPES:]
+    small = size.num_bodies <= jnp.asarray(params.broadcast_to_rank(2).small_scene_bodies)
+    candidates = jnp.where(small, 1.0, params.broadcast_to_rank(2).num_candidates)
     return ScheduledShape(
         placement=jnp.concatenate([forced, by_chance]),
         role=role,
@@ -233,7 +233,7 @@ def sample_joints(
     scene: PartialScene, draws: JointDraws, order: jax.Array, params: GeneratorParams, size: LevelSize
 ) -> BoundJoints:
     """Rule 5: revolute or weld, motors and limits of the joints, and their bindings."""
-    params, polygons = params.at_rank(2), scene.corner_x.shape[0]
+    params, polygons = params.broadcast_to_rank(2), scene.corner_x.shape[0]
     end_a, end_b, used = scene.joint_a, scene.joint_b, scene.joined
     on_circle = (end_a.body >= polygons) | (end_b.body >= polygons)
     chance = jnp.where(order < params.num_always_revolute, 1.0, params.revolute_chance)
@@ -281,7 +281,7 @@ def sample_thrusters(
     The forced one is on one of the first shapes, as if it came before those that are added by chance.
     """
     mass, _ = masses(scene, params)
-    params = params.at_rank(2)
+    params = params.broadcast_to_rank(2)
     eligible = (scene.active & scene.body.movable)[:, None]
     eligible &= (order > 0)[None] | (scene.insertion_index < NUM_FORCED_SHAPES)[:, None]
     chosen = rows.sample(jnp.where(eligible, 1.0, 0.0), draws.body)

@@ -136,7 +136,7 @@ class GeneratorParams:
     max_thruster_factor: Number = 2.0
     """... and this."""
 
-    def at_rank(self, rank: int) -> GeneratorParams:
+    def broadcast_to_rank(self, rank: int) -> GeneratorParams:
         """The same numbers, shaped to go with batch-last arrays of a rank: `[batch] -> [1, .., batch]`."""
         widen = lambda value: jnp.reshape(value, (1,) * (rank - 1) + (-1,))
         return jax.tree.map(lambda value: widen(value) if jnp.ndim(value) else value, self)

@@ -161,7 +161,11 @@ def join(scene: PartialScene, slot: jax.Array, end_a: JointEnd, end_b: JointEnd)
 
 def masses(scene: PartialScene, params: GeneratorParams) -> tuple[jax.Array, jax.Array]:
     """Mass [kg] and moment of inertia [kg m^2] of every free body, as if movable: `[N, B]` each."""
-    (polygons, vertices), body, density = scene.corner_x.shape[:2], scene.body, params.at_rank(2).density
+    (polygons, vertices), body, density = (
+        scene.corner_x.shape[:2],
+        scene.body,
+        params.broadcast_to_rank(2).density,
+    )
     shape = body.num_vertices, body.half_width, body.half_height, vertices
     mass = polygon_area(*shape) * density
     round_mass, round_inertia = jax2d.geometry.circle_mass(body.radius, density)
@@ -230,8 +234,8 @@ def to_level(
         "rotation": body.rotation,
         "inverse_mass": inverse(mass),
         "inverse_inertia": inverse(inertia),
-        "friction": of_bodies(params.at_rank(2).friction),
-        "restitution": of_bodies(params.at_rank(2).restitution),
+        "friction": of_bodies(params.broadcast_to_rank(2).friction),
+        "restitution": of_bodies(params.broadcast_to_rank(2).restitution),
         "collision_mode": scene.active,
         "active": scene.active,
         "vertices": _vertices(scene),
@@ -245,7 +249,7 @@ def to_level(
         joints=joints.joints,
         thrusters=thrusters.thrusters,
     )
-    density = jnp.where(moving, params.at_rank(2).density, 1.0)
+    density = jnp.where(moving, params.broadcast_to_rank(2).density, 1.0)
     labels = LevelLabels(
         role=jnp.concatenate([floor[None][:walls], room.labels.role[1:walls], body.role]),
         density=behind_walls(room.labels.density, density),
