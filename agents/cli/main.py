@@ -21,7 +21,18 @@ COMMANDS = {
 }
 # Modules that come with the extra `agents`.
 AGENTS_EXTRA = frozenset(
-    "distrax flax hydra imageio matplotlib omegaconf optax orbax tensorboardX tqdm".split()  # noqa: SIM905
+    (
+        "distrax",
+        "flax",
+        "hydra",
+        "imageio",
+        "matplotlib",
+        "omegaconf",
+        "optax",
+        "orbax",
+        "tensorboardX",
+        "tqdm",
+    )
 )
 
 
