@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import jax
+
 import kinetix_py as kx
 from agents.config import ConfigError, TrainConfig
 from agents.curricula import SFL, Curriculum, DomainRandomization, FixedLevels
@@ -27,12 +31,13 @@ def make_policy(config: TrainConfig) -> Policy:
 
 
 def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
-    """Makes the curriculum that a config describes.
+    """Makes the curriculum that a config describes, for the environments of one device.
 
     Raises:
       ConfigError: levels that cannot be read, or numbers that do not fit together.
     """
-    chosen, num_envs = config.curriculum, config.training.num_envs
+    chosen, devices = config.curriculum, config.training.num_devices
+    num_envs = config.training.num_envs // devices
     try:
         if chosen.kind == "domain_randomization":
             return DomainRandomization(env, config.env.params, num_envs)
@@ -42,10 +47,11 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
             env,
             config.env.params,
             num_envs,
-            num_candidates=chosen.num_candidates,
+            num_candidates=chosen.num_candidates // devices,
             attempts=chosen.attempts,
-            buffer_size=chosen.buffer_size,
-            num_steps=config.training.rollout_length,
+            buffer_size=chosen.buffer_size // devices,
+            num_steps=config.env.max_timesteps if chosen.num_steps is None else chosen.num_steps,
+            episodes_at_once=max(chosen.episodes_at_once // devices, 1),
             refresh_every=chosen.refresh_every,
             buffer_share=chosen.buffer_share,
         )
@@ -61,13 +67,36 @@ def make_trainer(config: TrainConfig) -> Trainer:
     Raises:
       ConfigError: as `make_policy` and `make_curriculum`.
     """
-    env = config.env.make(auto_reset=True)
+    env, training = config.env.make(auto_reset=True), config.training
+    num_gradients = (
+        training.num_updates * training.num_rollouts * config.ppo.num_epochs * config.num_minibatches()
+    )
+    request_devices(training.num_devices)
     return Trainer(
         env=env,
         policy=make_policy(config),
         curriculum=make_curriculum(config, env),
-        optimizer=make_optimizer(config.ppo, config.training.num_updates),
+        optimizer=make_optimizer(config.ppo, num_gradients),
         ppo=config.ppo,
-        num_envs=config.training.num_envs,
-        rollout_length=config.training.rollout_length,
+        num_envs=training.num_envs,
+        rollout_length=training.rollout_length,
+        num_rollouts=training.num_rollouts,
+        num_devices=training.num_devices,
     )
+
+
+def request_devices(count: int) -> None:
+    """Makes sure that JAX has so many devices; a CPU is split into them if nothing has run on it yet.
+
+    Raises:
+      ConfigError: there are fewer.
+    """
+    # Only a CPU can be split, and only before its first use; elsewhere, or later, this changes nothing.
+    with contextlib.suppress(RuntimeError):
+        if count > jax.config.jax_num_cpu_devices:
+            jax.config.update("jax_num_cpu_devices", count)
+    if count > jax.device_count():
+        raise ConfigError(
+            f"config: training.num_devices is {count}, but JAX has {jax.device_count()}; a CPU is split by "
+            f"JAX_NUM_CPU_DEVICES={count} or jax.config.update('jax_num_cpu_devices', {count}) at the start"
+        )

@@ -77,7 +77,9 @@ class CurriculumConfig:
     Attributes:
       kind: `"sfl"`, `"domain_randomization"`, or `"levels"`, which plays the files under `levels`.
       levels: level files, folders of them, or names of the library or of its sets, such as `library/s`.
-      num_candidates, attempts, buffer_size, refresh_every, buffer_share: fields of `agents.curricula.SFL`.
+      num_candidates, attempts, buffer_size, refresh_every, buffer_share, episodes_at_once: fields of
+        `agents.curricula.SFL`; of all devices together where they count levels.
+      num_steps: the same; the time limit if null.
     """
 
     kind: str = "sfl"
@@ -87,10 +89,14 @@ class CurriculumConfig:
     buffer_size: int = 128
     refresh_every: int = 10
     buffer_share: float = 0.5
+    episodes_at_once: int = 4096
+    num_steps: int | None = None  # environment steps
 
     def __post_init__(self) -> None:
         if self.kind not in CURRICULA:
             raise ValueError(f"CurriculumConfig.kind must be one of {CURRICULA}, got {self.kind!r}")
+        if self.kind == "sfl":
+            at_least(self, 2, "attempts")
         if bool(self.levels) != (self.kind == "levels"):
             raise ValueError(
                 f"CurriculumConfig.levels must name files for kind 'levels' and for no other kind, "
@@ -103,8 +109,12 @@ class TrainingConfig:
     """Length of a run, and size of its updates.
 
     Attributes:
-      total_steps: environment steps of the whole run, rounded up to whole calls.
-      num_envs, rollout_length: environments, and steps that each plays in an update.
+      total_steps: environment steps that the whole run learns from, rounded up to whole calls.
+      num_envs: environments of all devices together.
+      rollout_length: steps that each of them plays before the policy learns.
+      num_rollouts: rollouts, each learnt from, that an update plays with the same levels, whose episodes go
+        on from one to the next.
+      num_devices: devices among which the environments are split; a CPU is split into as many.
       updates_per_call: updates in one call of the compiled program; metrics and Ctrl-C wait for its end.
       seed: seed of all random numbers.
       normalize_observations: subtract a running mean of the observations, divide by a running deviation.
@@ -113,17 +123,25 @@ class TrainingConfig:
     total_steps: int = 100_000_000
     num_envs: int = 2048
     rollout_length: int = 256
+    num_rollouts: int = 1
+    num_devices: int = 1
     updates_per_call: int = 5
     seed: int = 0
     normalize_observations: bool = False
 
     def __post_init__(self) -> None:
         at_least(self, 1, "total_steps", "num_envs", "rollout_length", "updates_per_call")
+        at_least(self, 1, "num_rollouts", "num_devices")
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps that one update learns from."""
+        return self.num_envs * self.rollout_length * self.num_rollouts
 
     @property
     def steps_per_call(self) -> int:
-        """Environment steps of one call."""
-        return self.num_envs * self.rollout_length * self.updates_per_call
+        """Environment steps that one call learns from."""
+        return self.steps_per_update * self.updates_per_call
 
     @property
     def num_calls(self) -> int:
@@ -206,7 +224,25 @@ class TrainConfig:
                 f"TrainingConfig.rollout_length must be at most EnvConfig.max_timesteps "
                 f"{self.env.max_timesteps}, got {self.training.rollout_length}"
             )
-        self.ppo.check_rollout(self.training.num_envs, self.training.rollout_length, self.network.recurrent)
+        self.num_minibatches()
+        shared = {"training.num_envs": self.training.num_envs}
+        if self.curriculum.kind == "sfl":
+            names = ("num_candidates", "buffer_size")
+            shared |= {f"curriculum.{name}": getattr(self.curriculum, name) for name in names}
+        for name, value in shared.items():
+            if value % self.training.num_devices:
+                raise ValueError(
+                    f"{name} must be a multiple of training.num_devices {self.training.num_devices}, got {value}"
+                )
+
+    def num_minibatches(self) -> int:
+        """Counts the minibatches of a rollout.
+
+        Raises:
+          ValueError: the rollout cannot be cut into minibatches of `ppo.minibatch_size`.
+        """
+        training = self.training
+        return self.ppo.num_minibatches(training.num_envs, training.rollout_length, self.network.recurrent)
 
     @classmethod
     def preset(cls, hardware: str, *overrides: str) -> TrainConfig:

@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 _TINY = """
 env.observation_type=blind env.action_type=discrete env.max_timesteps=20
 network=mlp network.width=8 network.layers=1 network.head_width=8 network.head_layers=1
-ppo.num_minibatches=2 ppo.num_epochs=1 curriculum=levels curriculum.levels=[thrust_landing_easy]
+ppo.minibatch_size=80 ppo.num_epochs=1 curriculum=levels curriculum.levels=[thrust_landing_easy]
 training.total_steps=160 training.num_envs=8 training.rollout_length=20 training.updates_per_call=1
 evaluation.attempts=2 output.num_animations=0
 """

@@ -16,7 +16,6 @@ from agents.policy import UniformPolicy
 from agents.ppo.ppo import ppo_update
 from agents.ppo.rollout import rollout, start_runner
 from agents.presets import compose_config
-from agents.training.trainer import Trainer
 
 
 def _seconds(function, *arguments, repeats: int = 3) -> tuple[float, Any]:
@@ -60,15 +59,27 @@ def _parts(trainer, state, env_params, levels) -> dict[str, float]:
     return {"physics": physics, "network": playing - physics, "update": update}
 
 
-def _whole(program, state, env_params, refresh_every: int) -> tuple[float, Any]:
-    """Seconds of an update, the rare ones that refresh the levels shared out among all."""
-    times = []
+def _whole(program, state, env_params, refresh_every: int) -> tuple[float, float, Any]:
+    """Seconds and policy steps of an update, the rare ones that refresh the levels shared out among all."""
+    measured = []
     for _ in range(min(refresh_every, 4)):
         begin = time.perf_counter()
-        state, _ = jax.block_until_ready(program(state, env_params))
-        times.append(time.perf_counter() - begin)
-    usual = float(np.median(times[1:])) if len(times) > 1 else times[0]
-    return (times[0] + (refresh_every - 1) * usual) / refresh_every, state
+        state, metrics = jax.block_until_ready(program(state, env_params))
+        measured.append((time.perf_counter() - begin, float(metrics["policy_steps"][0])))
+    first, usual = np.array(measured[0]), np.median(measured[1:] or measured, axis=0)
+    seconds, steps = (first + (refresh_every - 1) * usual) / refresh_every
+    return float(seconds), float(steps), state
+
+
+def _proposed(trainer, key, state):
+    """Levels of an update."""
+
+    @jax.jit
+    def propose(key, state):
+        own = jax.tree.map(lambda leaf: leaf[0], state.curriculum)
+        return trainer.curriculum.propose(key, trainer.policy, state.params, own)[1].start
+
+    return propose(key, state)
 
 
 def benchmark_training(
@@ -106,8 +117,8 @@ def benchmark_training(
     trainer, env_params = make_trainer(config), config.env.params
     key = jax.random.key(seed)
     begin = time.perf_counter()
-    state = jax.eval_shape(trainer.init, key)
-    lowered = Trainer.train_steps.lower(trainer, state, env_params, 1)
+    state = jax.eval_shape(trainer.init, key) if compile_only else trainer.init(key)
+    lowered = trainer.lower(state, env_params, 1)
     traced = time.perf_counter()
     program = lowered.compile()
     done = time.perf_counter()
@@ -120,24 +131,25 @@ def benchmark_training(
         "seed": seed,
         "network": dataclasses.asdict(config.network),
         "num_epochs": config.ppo.num_epochs,
-        "num_minibatches": config.ppo.num_minibatches,
+        "minibatch_size": config.ppo.minibatch_size,
+        "num_rollouts": config.training.num_rollouts,
         "curriculum": config.curriculum.kind,
         "trace_seconds": round(traced - begin, 1),
         "compile_seconds": round(done - traced, 1),
         "program_bytes": memory.temp_size_in_bytes + memory.argument_size_in_bytes,
     }
     if not compile_only:
-        state = trainer.init(key)
         refresh = config.curriculum.refresh_every if config.curriculum.kind == "sfl" else 1
-        whole, state = _whole(program, state, env_params, refresh)
-        _, batch = jax.jit(
-            lambda key, state: trainer.curriculum.propose(key, trainer.policy, state.params, state.curriculum)
-        )(key, state)
-        parts = _parts(trainer, state, env_params, batch.start)
+        whole, policy_steps, state = _whole(program, state, env_params, refresh)
         report |= {
-            "steps_per_second": round(num_envs * rollout_length / whole),
+            "steps_per_second": round(trainer.steps_per_update / whole),
+            "policy_steps_per_second": round(policy_steps / whole),
             "seconds_per_update": round(whole, 3),
-            "share": {name: round(value / whole, 2) for name, value in parts.items()},
         }
-        report["share"]["levels"] = round(1 - sum(parts.values()) / whole, 2)
+        if trainer.num_devices == 1:
+            levels = _proposed(trainer, key, state)
+            seconds = _parts(trainer, state, env_params, levels)
+            share = {name: trainer.num_rollouts * value / whole for name, value in seconds.items()}
+            share["levels"] = 1 - sum(share.values())
+            report["share"] = {name: round(value, 2) for name, value in share.items()}
     return report | measure.machine()

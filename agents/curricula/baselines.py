@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import kinetix_py as kx
 from agents.curricula.protocol import LevelBatch, Metrics, episode_metrics
 from agents.policy import Params, Policy
-from agents.ppo.rollout import Transitions
+from agents.ppo.rollout import Outcome
 
 
 @dataclasses.dataclass(frozen=True)
 class DomainRandomization:
-    """Fresh random levels that the no-op policy does not solve, for every rollout.
+    """Fresh random levels that the no-op policy does not solve, for every update.
 
     Attributes:
       env, env_params: environment and numbers of the game, by which the no-op policy plays.
-      num_envs: levels of a rollout.
+      num_envs: levels of an update.
       generator: parameters of the distribution.
       max_rounds: bound on the rounds of drawing and filtering; where it is reached, unfiltered levels fill
         the batch, and the metric `unfiltered_levels` counts them.
@@ -51,11 +51,9 @@ class DomainRandomization:
         unfiltered = (~passed).sum(dtype=jnp.int32)
         return unfiltered, LevelBatch(levels, jnp.full(self.num_envs, -1, jnp.int32))
 
-    def observe(
-        self, state: jax.Array, batch: LevelBatch, transitions: Transitions
-    ) -> tuple[jax.Array, Metrics]:
+    def observe(self, state: jax.Array, batch: LevelBatch, outcome: Outcome) -> tuple[jax.Array, Metrics]:
         """Averages over all episodes."""
-        return state, episode_metrics(transitions) | {"unfiltered_levels": state}
+        return state, episode_metrics(outcome) | {"unfiltered_levels": state}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -89,8 +87,6 @@ class FixedLevels:
         index = jnp.arange(self.num_envs, dtype=jnp.int32) % self.levels.batch_shape[0]
         return state, LevelBatch(jax.tree.map(lambda value: value[index], self.levels), index)
 
-    def observe(
-        self, state: tuple[()], batch: LevelBatch, transitions: Transitions
-    ) -> tuple[tuple[()], Metrics]:
+    def observe(self, state: tuple[()], batch: LevelBatch, outcome: Outcome) -> tuple[tuple[()], Metrics]:
         """Averages over all episodes."""
-        return state, episode_metrics(transitions)
+        return state, episode_metrics(outcome)

@@ -9,16 +9,17 @@ import jax.numpy as jnp
 
 import kinetix_py as kx
 from agents.policy import Params, Policy
-from agents.ppo.rollout import Transitions
+from agents.ppo.rollout import Outcome
 
 Metrics = dict[str, jax.Array]  # scalars by name
 
 
 class LevelBatch(NamedTuple):
-    """Levels of one rollout: every episode of environment i starts at `start[i]`."""
+    """Levels of one update: every episode of environment i starts at `start[i]`."""
 
     start: kx.Level  # leading axis [B]
     source: jax.Array  # int32 [B], index in the curriculum's own buffer; -1 for a fresh level
+    attempt_steps: jax.Array | int = 0  # int32 [], steps that the policy took to choose the levels
 
 
 class Curriculum(Protocol):
@@ -29,7 +30,7 @@ class Curriculum(Protocol):
         ...
 
     def propose(self, key: jax.Array, policy: Policy, params: Params, state: Any) -> tuple[Any, LevelBatch]:
-        """Chooses the levels of the next rollout.
+        """Chooses the levels of the next update.
 
         Args:
           key: random key of the choice.
@@ -41,13 +42,13 @@ class Curriculum(Protocol):
         """
         ...
 
-    def observe(self, state: Any, batch: LevelBatch, transitions: Transitions) -> tuple[Any, Metrics]:
-        """Records the outcome of a rollout.
+    def observe(self, state: Any, batch: LevelBatch, outcome: Outcome) -> tuple[Any, Metrics]:
+        """Records how the levels of an update were played.
 
         Args:
           state: the curriculum's state, from `propose`.
-          batch: levels of the rollout.
-          transitions: the rollout.
+          batch: levels of the update.
+          outcome: all its steps in order, `[T, B]`.
 
         Returns:
           the state, and metrics by name.
@@ -55,14 +56,17 @@ class Curriculum(Protocol):
         ...
 
 
-def solve_rates(transitions: Transitions) -> tuple[jax.Array, jax.Array]:
-    """Computes how often each environment's level was solved in a rollout.
+def first_episodes(outcome: Outcome) -> tuple[jax.Array, jax.Array]:
+    """Tells how the first episode of each environment went.
+
+    Only first episodes are an unbiased sample: of later ones, those that end soon are seen more often.
 
     Returns:
-      float `[B]`, solved episodes over ended ones, 0 where no episode ended; and int32 `[B]`, how many ended.
+      bool `[B]`, whether it was solved; and bool `[B]`, whether it ended.
     """
-    ended = transitions.done.sum(0)
-    return transitions.info["solved"].sum(0) / jnp.maximum(ended, 1), ended
+    ended_before = jnp.cumsum(outcome.done, axis=0) - outcome.done
+    first = outcome.done & (ended_before == 0)
+    return (first & outcome.info["solved"]).any(0), first.any(0)
 
 
 def learnability(rate: jax.Array) -> jax.Array:
@@ -74,13 +78,26 @@ def learnability(rate: jax.Array) -> jax.Array:
     return rate * (1 - rate)
 
 
-def episode_metrics(transitions: Transitions) -> Metrics:
-    """Averages solve rate, return and length over the episodes that ended in a rollout, and counts them."""
-    ended = jnp.maximum(transitions.done.sum(), 1)
-    mean = lambda value: jnp.where(transitions.done, value, 0).sum() / ended
+def masked_average(values: jax.Array, chosen: jax.Array) -> jax.Array:
+    """Average of the chosen values; 0 where none is chosen."""
+    return jnp.where(chosen, values, 0).sum() / jnp.maximum(chosen.sum(), 1)
+
+
+def episode_metrics(outcome: Outcome) -> Metrics:
+    """Averages over the episodes of an update.
+
+    Returns:
+      `solve_rate`, share of the environments that solved their level in their first episode, unfinished ones
+      included; `solve_rate_ended`, share of the episodes that ended with a solution, in which quick episodes
+      count more often; means of `episode_return` and `episode_length` over the episodes that ended; and
+      `episodes`, their number.
+    """
+    solved, _ = first_episodes(outcome)
+    mean = lambda name: masked_average(outcome.info[name], outcome.done)
     return {
-        "solve_rate": mean(transitions.info["solved"]),
-        "episode_return": mean(transitions.info["episode_return"]),
-        "episode_length": mean(transitions.info["episode_length"]),
-        "episodes": transitions.done.sum(),
+        "solve_rate": solved.mean(),
+        "solve_rate_ended": mean("solved"),
+        "episode_return": mean("episode_return"),
+        "episode_length": mean("episode_length"),
+        "episodes": outcome.done.sum(),
     }

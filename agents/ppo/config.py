@@ -18,8 +18,9 @@ class PPOConfig:
       value_coef, entropy_coef: weights of the value loss and of the entropy bonus.
       max_grad_norm: global norm to which gradients are clipped.
       num_epochs: passes over each rollout.
-      num_minibatches: equal parts into which a rollout is cut in each pass: of whole environments for a
-        recurrent policy, of single steps for any other.
+      minibatch_size: steps from which each gradient is computed; a rollout is cut into as many minibatches as
+        it takes: of whole environments for a recurrent policy, of single steps for any other. A size, and not
+        a number of minibatches, so that learning does not change with the number of environments.
 
     Raises:
       ValueError: a number is out of its bounds, naming it.
@@ -34,7 +35,7 @@ class PPOConfig:
     entropy_coef: float = 0.01
     max_grad_norm: float = 0.5
     num_epochs: int = 4
-    num_minibatches: int = 8
+    minibatch_size: int = 2048
 
     def __post_init__(self) -> None:
         for name in ("gamma", "gae_lambda"):
@@ -43,21 +44,30 @@ class PPOConfig:
         for name in ("learning_rate", "clip_eps", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"PPOConfig.{name} must be above 0, got {getattr(self, name)!r}")
-        for name in ("num_epochs", "num_minibatches"):
+        for name in ("num_epochs", "minibatch_size"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"PPOConfig.{name} must be an integer of at least 1, got {value!r}")
 
-    def check_rollout(self, num_envs: int, rollout_length: int, recurrent: bool) -> None:
-        """Checks that a rollout can be cut into the minibatches.
+    def num_minibatches(self, num_envs: int, rollout_length: int, recurrent: bool = False) -> int:
+        """Counts the minibatches into which a rollout is cut.
 
         Args:
           num_envs, rollout_length: environments, and steps of each.
           recurrent: whether the policy has a memory.
 
         Raises:
-          ValueError: it cannot.
+          ValueError: the rollout cannot be cut into minibatches of this size.
         """
-        samples, unit = (num_envs, "environments") if recurrent else (rollout_length * num_envs, "steps")
-        if samples % self.num_minibatches:
-            raise ValueError(f"{samples} {unit} cannot be cut into {self.num_minibatches} equal minibatches")
+        size, samples = self.minibatch_size, num_envs * rollout_length
+        if samples % size:
+            raise ValueError(
+                f"PPOConfig.minibatch_size must divide the {samples} steps of a rollout "
+                f"({num_envs} environments x {rollout_length}), got {size}"
+            )
+        if recurrent and size % rollout_length:
+            raise ValueError(
+                f"PPOConfig.minibatch_size must be a multiple of the rollout's length {rollout_length} "
+                f"for a policy with memory, got {size}"
+            )
+        return samples // size

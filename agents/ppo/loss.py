@@ -7,6 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from agents.ppo.devices import Axis, mean_over_devices
+
 
 class LossTerms(NamedTuple):
     """The loss and its terms; scalars."""
@@ -28,9 +30,11 @@ class OldPolicyTerms(NamedTuple):
     target: jax.Array
 
 
-def standardize(advantage: jax.Array) -> jax.Array:
-    """Shifts and scales advantages to mean 0 and standard deviation 1 over the batch."""
-    return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+def standardize(advantage: jax.Array, axis: Axis = None) -> jax.Array:
+    """Shifts and scales advantages to mean 0 and standard deviation 1 over the batch, of all devices."""
+    centered = advantage - mean_over_devices(advantage.mean(), axis)
+    variance = mean_over_devices((centered**2).mean(), axis)
+    return centered / (jnp.sqrt(variance) + 1e-8)
 
 
 def ppo_loss(

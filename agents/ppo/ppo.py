@@ -10,6 +10,7 @@ import optax
 
 from agents.policy import Carry, Params, Policy
 from agents.ppo.config import PPOConfig
+from agents.ppo.devices import Axis, mean_over_devices
 from agents.ppo.gae import advantages
 from agents.ppo.loss import LossTerms, OldPolicyTerms, ppo_loss, standardize
 from agents.ppo.rollout import Transitions
@@ -23,27 +24,37 @@ class Minibatch(NamedTuple):
     carry: Carry
 
 
-def make_optimizer(config: PPOConfig, num_updates: int | None = None) -> optax.GradientTransformation:
+class PPOUpdate(NamedTuple):
+    """Result of learning from one rollout."""
+
+    params: Params
+    opt_state: optax.OptState
+    terms: LossTerms  # means over all minibatches
+    grad_norm: jax.Array  # float [], mean global norm of the gradients, before they are clipped
+    advantage: jax.Array  # float [T, B]
+    target: jax.Array  # float [T, B], of the values
+
+
+def make_optimizer(config: PPOConfig, num_gradients: int | None = None) -> optax.GradientTransformation:
     """Makes Adam with clipped gradients, its learning rate constant or falling to 0.
 
     Args:
       config: hyperparameters.
-      num_updates: number of rollouts of the whole run; needed for a falling learning rate.
+      num_gradients: gradient steps of the whole run; needed for a falling learning rate.
 
     Raises:
-      ValueError: a falling learning rate without `num_updates`.
+      ValueError: a falling learning rate without `num_gradients`.
     """
     rate: Any = config.learning_rate
     if config.anneal_lr:
-        if num_updates is None:
-            raise ValueError("PPOConfig.anneal_lr needs the number of updates of the run, got None")
-        steps = num_updates * config.num_epochs * config.num_minibatches
-        rate = optax.linear_schedule(config.learning_rate, 0.0, steps)
+        if num_gradients is None:
+            raise ValueError("PPOConfig.anneal_lr needs the number of gradients of the run, got None")
+        rate = optax.linear_schedule(config.learning_rate, 0.0, num_gradients)
     return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optax.adam(rate, eps=1e-5))
 
 
 def minibatch_loss(
-    params: Params, policy: Policy, part: Minibatch, config: PPOConfig
+    params: Params, policy: Policy, part: Minibatch, config: PPOConfig, axis: Axis = None
 ) -> tuple[jax.Array, LossTerms]:
     """Computes the loss of a minibatch, and its terms."""
     steps = part.transitions
@@ -52,7 +63,7 @@ def minibatch_loss(
         distribution.log_prob(steps.action),
         distribution.entropy(),
         value,
-        part.old._replace(advantage=standardize(part.old.advantage)),
+        part.old._replace(advantage=standardize(part.old.advantage, axis)),
         clip_eps=config.clip_eps,
         value_coef=config.value_coef,
         entropy_coef=config.entropy_coef,
@@ -60,27 +71,41 @@ def minibatch_loss(
     return terms.total, terms
 
 
-def shuffled_minibatches(
-    key: jax.Array, transitions: Transitions, old: OldPolicyTerms, carry: Carry, count: int, recurrent: bool
-) -> Minibatch:
-    """Cuts a rollout into random minibatches, on a new leading axis `[count]`.
+def shuffled_indices(
+    key: jax.Array, length: int, num_envs: int, num_minibatches: int, recurrent: bool
+) -> jax.Array:
+    """Cuts a rollout into random minibatches.
 
     Args:
       key: random key of the order.
+      length, num_envs: size of the rollout, `[T, B]`.
+      num_minibatches: number of minibatches.
+      recurrent: minibatches of whole environments; else of single steps.
+
+    Returns:
+      int32 `[num_minibatches, size]`: environments, or steps counted along `[T * B]`.
+    """
+    count = num_envs if recurrent else length * num_envs
+    return jax.random.permutation(key, count).reshape(num_minibatches, -1)
+
+
+def take_minibatch(
+    index: jax.Array, transitions: Transitions, old: OldPolicyTerms, carry: Carry, recurrent: bool
+) -> Minibatch:
+    """Gathers one minibatch, so that no shuffled copy of a whole rollout is ever made.
+
+    Args:
+      index: int32 `[size]`, a row of `shuffled_indices`.
       transitions, old: rollout, leading axes `[T, B]`.
       carry: memory before the rollout, leading axis `[B]`.
-      count: number of minibatches.
-      recurrent: minibatches of whole environments; else of single steps, as sequences of length 1 without
-        memory.
+      recurrent: the index is of environments; else of single steps, which become sequences of length 1
+        without memory.
     """
-    length, batch = old.value.shape
     if recurrent:
-        order = jax.random.permutation(key, batch).reshape(count, -1)
-        rows = lambda value: jnp.moveaxis(value[:, order], 1, 0)
-        carry = jax.tree.map(lambda value: value[order], carry)
+        rows = lambda value: value[:, index]
+        carry = jax.tree.map(lambda value: value[index], carry)
         return Minibatch(jax.tree.map(rows, transitions), jax.tree.map(rows, old), carry)
-    order = jax.random.permutation(key, length * batch).reshape(count, 1, -1)
-    rows = lambda value: value.reshape(length * batch, *value.shape[2:])[order]
+    rows = lambda value: value.reshape(-1, *value.shape[2:])[index][None]
     return Minibatch(jax.tree.map(rows, transitions), jax.tree.map(rows, old), ())
 
 
@@ -93,7 +118,8 @@ def ppo_update(
     transitions: Transitions,
     carry: Carry,
     config: PPOConfig,
-) -> tuple[Params, optax.OptState, LossTerms]:
+    axis: Axis = None,
+) -> PPOUpdate:
     """Improves a policy by several epochs of minibatches over one rollout.
 
     Args:
@@ -102,11 +128,10 @@ def ppo_update(
       opt_state, optimizer: optimizer, from `make_optimizer`, and its state.
       transitions: rollout, leading axes `[T, B]`.
       carry: memory of the policy before the rollout, leading axis `[B]`.
-      config: hyperparameters.
-
-    Returns:
-      parameters, the optimizer's state, and the mean of each term of the loss over all minibatches.
+      config: hyperparameters; on several devices, each takes its share of a minibatch.
+      axis: axis of devices in `jax.shard_map`, over which gradients are averaged.
     """
+    length, num_envs = transitions.done.shape
     advantage, target = advantages(
         transitions.reward,
         transitions.value,
@@ -118,17 +143,22 @@ def ppo_update(
     )
     old = OldPolicyTerms(transitions.log_prob, transitions.value, advantage, target)
     gradient = jax.value_and_grad(minibatch_loss, has_aux=True)
+    devices = 1 if axis is None else jax.lax.axis_size(axis)
+    count = config.num_minibatches(num_envs * devices, length, policy.recurrent)
 
-    def learn_minibatch(learner, part: Minibatch):
+    def learn_minibatch(learner, index):
         params, opt_state = learner
-        (_, terms), grads = gradient(params, policy, part, config)
+        part = take_minibatch(index, transitions, old, carry, policy.recurrent)
+        (_, terms), grads = gradient(params, policy, part, config, axis)
+        grads = mean_over_devices(grads, axis)
         updates, opt_state = optimizer.update(grads, opt_state, params)
-        return (optax.apply_updates(params, updates), opt_state), terms
+        return (optax.apply_updates(params, updates), opt_state), (terms, optax.tree.norm(grads))
 
     def learn_epoch(learner, key):
-        parts = shuffled_minibatches(key, transitions, old, carry, config.num_minibatches, policy.recurrent)
-        return jax.lax.scan(learn_minibatch, learner, parts)
+        index = shuffled_indices(key, length, num_envs, count, policy.recurrent)
+        return jax.lax.scan(learn_minibatch, learner, index)
 
     keys = jax.random.split(key, config.num_epochs)
-    (params, opt_state), terms = jax.lax.scan(learn_epoch, (params, opt_state), keys)
-    return params, opt_state, jax.tree.map(jnp.mean, terms)
+    (params, opt_state), measured = jax.lax.scan(learn_epoch, (params, opt_state), keys)
+    terms, grad_norm = mean_over_devices(jax.tree.map(jnp.mean, measured), axis)
+    return PPOUpdate(params, opt_state, terms, grad_norm, advantage, target)

@@ -44,6 +44,26 @@ class Transitions:
     info: dict[str, jax.Array]  # entries `INFO`
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """A rollout, or several in a row, as curricula see it: without observations; leading axes `[T, B]`."""
+
+    reward: jax.Array  # float
+    value: jax.Array  # float, of the observation before the step
+    advantage: jax.Array  # float, generalized advantage estimate
+    terminated: jax.Array  # bool
+    done: jax.Array  # bool, terminated or truncated
+    info: dict[str, jax.Array]  # entries `INFO`
+
+    @classmethod
+    def of(cls, transitions: Transitions, advantage: jax.Array) -> Outcome:
+        """Leaves out of a rollout what only the learner needs."""
+        names = (field.name for field in dataclasses.fields(cls))
+        kept = {name: getattr(transitions, name) for name in names if name != "advantage"}
+        return cls(advantage=advantage, **kept)
+
+
 class FinalStep(NamedTuple):
     """Last step of each environment's truncated episode, for its bootstrap; leading axis `[B]`."""
 
@@ -80,7 +100,8 @@ def rollout(
 
     A truncated episode is bootstrapped from its last observation. One such observation is kept per
     environment and valued after the rollout: exact as long as no environment is truncated twice in a rollout,
-    that is for `length <= env_params.max_timesteps`.
+    that is for `length <= env_params.max_timesteps`; a longer one is refused where the limit is known while
+    the program is traced.
 
     Args:
       key: random key of actions and environments.
@@ -92,7 +113,11 @@ def rollout(
 
     Returns:
       the environments after the rollout, and the transitions.
+
+    Raises:
+      ValueError: `length` is above the time limit.
     """
+    check_rollout_length(length, env_params)
     action_mask = jax.vmap(env.action_mask)
     step_env = jax.vmap(env.step, (0, 0, 0, None))
     batch = runner.reset.shape[0]
@@ -128,6 +153,17 @@ def rollout(
     next_value = jnp.concatenate([recorded["value"][1:], last.value[None]])
     next_value = jnp.where(truncated, bootstrap[None], next_value)
     return runner, Transitions(**recorded, next_value=next_value)
+
+
+def check_rollout_length(length: int, env_params: kx.EnvParams) -> None:
+    """Checks that no environment can be truncated twice in a rollout.
+
+    Raises:
+      ValueError: the length is above the time limit, where that is not a traced value.
+    """
+    limit = env_params.max_timesteps
+    if not isinstance(limit, jax.core.Tracer) and length > int(limit):
+        raise ValueError(f"a rollout must be at most the time limit of {int(limit)} steps long, got {length}")
 
 
 def truncation_bootstrap(policy: Policy, params: Params, final: FinalStep) -> jax.Array:

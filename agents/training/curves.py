@@ -12,9 +12,9 @@ from agents.io.figures import COLORS, make_figure
 # Panels of the curves: title, metrics by name, label of the vertical axis.
 PANELS = (
     (
-        "solve rate in training",
+        "solve rate in training, first attempts",
         {
-            "solve_rate": "episodes that ended",
+            "solve_rate": "all",
             "solve_rate_fresh": "fresh levels",
             "solve_rate_replayed": "learnable levels",
         },

@@ -95,7 +95,7 @@ def train(config: TrainConfig, folder: RunFolder, resume: bool = False, quiet: b
     state = trainer.init(RunKeys.from_seed(config.training.seed).training, params)
     checkpoints = Checkpoints(folder.checkpoints, keep=config.output.keep_checkpoints, create=True)
     if resume:
-        state = checkpoints.restore(state)
+        state = trainer.place(checkpoints.restore(state))
     log = MetricLog(folder.path, config, int(state.num_updates))
     try:
         with graceful_interrupt() as asked:
@@ -122,11 +122,11 @@ def _train_calls(
 ) -> TrainState:
     """Calls the compiled program until the last update or until asked to stop; ends with a checkpoint."""
     sizes, env_params = config.training, config.env.params
-    first, steps_per_update = int(state.num_updates), sizes.num_envs * sizes.rollout_length
+    first, steps_per_update = int(state.num_updates), sizes.steps_per_update
     if first >= sizes.num_updates:
         return state
     started = time.perf_counter()
-    program = Trainer.train_steps.lower(trainer, state, env_params, sizes.updates_per_call).compile()
+    program = trainer.lower(state, env_params, sizes.updates_per_call).compile()
     if not quiet:
         tqdm.write(f"compiled in {time.perf_counter() - started:.0f} s")
     seconds = log.last.get("seconds", 0.0)
@@ -169,7 +169,9 @@ def _log_call(
     for i in range(count):
         number = num_updates - count + 1 + i
         row: dict[str, float] = {"update": number, "env_steps": number * steps_per_update}
-        log.write(row | {name: float(value[i]) for name, value in metrics.items()} | dict(timing))
+        row |= {name: float(value[i]) for name, value in metrics.items()} | dict(timing)
+        row["policy_steps"] += log.last.get("policy_steps", 0.0)  # of the whole run
+        log.write(row)
 
 
 def _check_finite(metrics: Mapping[str, np.ndarray], checkpoints: Checkpoints) -> None:

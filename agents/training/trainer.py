@@ -1,4 +1,4 @@
-"""The training loop as one compiled program: propose levels, play them, learn, observe."""
+"""The training loop as one compiled program: propose levels, play them and learn in turn, observe."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import kinetix_py as kx
-from agents.curricula.protocol import Curriculum, Metrics
+from agents.curricula.protocol import Curriculum, LevelBatch, Metrics
 from agents.policy import Params, Policy
 from agents.ppo.config import PPOConfig
+from agents.ppo.devices import Axis, mean_over_devices, sum_over_devices
 from agents.ppo.ppo import ppo_update
-from agents.ppo.rollout import rollout, start_runner
+from agents.ppo.rollout import Outcome, check_rollout_length, rollout, start_runner
+
+DEVICES = "devices"  # name of the axis of devices
+# Metrics that count over all environments; all others are means.
+COUNTS = ("episodes", "unfiltered_levels", "diverged", "policy_steps")
 
 
 @jax.tree_util.register_dataclass
@@ -25,27 +32,44 @@ class TrainState:
 
     params: Params
     opt_state: optax.OptState
-    curriculum: Any  # state of the curriculum
+    curriculum: Any  # state of each device's curriculum, leading axis [num_devices]
     key: jax.Array  # random key of the next update
     num_updates: jax.Array  # int32 [], updates so far
+
+
+def explained_variance(value: jax.Array, target: jax.Array, axis: Axis = None) -> jax.Array:
+    """Share of the targets' variance that the values explain: 1 if perfect, 0 or less if useless; float []."""
+
+    def variance(x):
+        centered = x - mean_over_devices(x.mean(), axis)
+        return mean_over_devices((centered**2).mean(), axis)
+
+    return 1 - variance(target - value) / jnp.maximum(variance(target), 1e-8)
 
 
 @dataclasses.dataclass(frozen=True)
 class Trainer:
     """The static part of a run.
 
+    An update proposes levels once, and then `num_rollouts` times plays `rollout_length` steps and learns from
+    them. Episodes go on from one rollout to the next, so that several short rollouts see whole episodes and
+    improve the policy more often than one long rollout.
+
     Attributes:
       env: environment with auto-reset.
       policy: policy that learns.
-      curriculum: curriculum that chooses the levels.
+      curriculum: curriculum that chooses the levels: those of one device, `num_envs / num_devices`.
       optimizer: optimizer, from `agents.ppo.ppo.make_optimizer`.
       ppo: hyperparameters of PPO.
-      num_envs, rollout_length: environments, and steps of each in an update. Every update starts its
-        environments anew at their levels, so that a rollout of the time limit plays whole episodes; a longer
-        one would bootstrap wrongly (see `agents.ppo.rollout.rollout`).
+      num_envs: environments, of all devices together.
+      rollout_length: steps that each of them plays before the policy learns; at most the time limit.
+      num_rollouts: rollouts of one update.
+      num_devices: devices among which environments are split; gradients, advantages and metrics are averaged
+        over all.
 
     Raises:
-      ValueError: the environment does not reset itself, or a rollout cannot be cut into the minibatches.
+      ValueError: the environment does not reset itself, a rollout cannot be cut into the minibatches, or
+        environments or minibatches cannot be split among the devices.
     """
 
     env: kx.Environment
@@ -55,11 +79,29 @@ class Trainer:
     ppo: PPOConfig
     num_envs: int
     rollout_length: int
+    num_rollouts: int = 1
+    num_devices: int = 1
 
     def __post_init__(self) -> None:
         if not self.env.auto_reset:
             raise ValueError("a trainer needs an environment with auto_reset=True")
-        self.ppo.check_rollout(self.num_envs, self.rollout_length, self.policy.recurrent)
+        if self.num_rollouts < 1:
+            raise ValueError(f"num_rollouts must be at least 1, got {self.num_rollouts}")
+        if not 1 <= self.num_devices <= jax.device_count():
+            raise ValueError(
+                f"num_devices must be in 1 .. {jax.device_count()}, the devices that JAX has, "
+                f"got {self.num_devices}"
+            )
+        self.ppo.num_minibatches(self.num_envs, self.rollout_length, self.policy.recurrent)
+        unit = self.rollout_length if self.policy.recurrent else 1
+        for name, value in (("num_envs", self.num_envs), ("minibatch", self.ppo.minibatch_size // unit)):
+            if value % self.num_devices:
+                raise ValueError(f"a {name} of {value} cannot be split among {self.num_devices} devices")
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps that an update learns from."""
+        return self.num_envs * self.rollout_length * self.num_rollouts
 
     def init(self, key: jax.Array, params: Params | None = None) -> TrainState:
         """Makes the state of a run before the first update.
@@ -72,16 +114,99 @@ class Trainer:
         if params is None:
             params = self.policy.init(policy_key)
         params = jax.tree.map(jnp.copy, params)  # `train_steps` reuses the memory of its state
-        return TrainState(
+        state = TrainState(
             params=params,
             opt_state=self.optimizer.init(params),
-            curriculum=self.curriculum.init(curriculum_key),
+            curriculum=jax.vmap(self.curriculum.init)(jax.random.split(curriculum_key, self.num_devices)),
             key=training_key,
             num_updates=jnp.int32(0),
         )
+        return self.place(state)
+
+    @property
+    def mesh(self) -> Mesh:
+        """Devices that the environments are split among."""
+        return Mesh(np.array(jax.devices()[: self.num_devices]), (DEVICES,))
+
+    @property
+    def partition(self) -> TrainState:
+        """Splitting of each part of a state: curricula among the devices, all else on each of them."""
+        whole = PartitionSpec()
+        return TrainState(whole, whole, PartitionSpec(DEVICES), whole, whole)  # type: ignore[arg-type]
+
+    def place(self, state: TrainState) -> TrainState:
+        """Puts a state, such as one read from a checkpoint, where `train_steps` expects it."""
+        if self.num_devices == 1 or isinstance(jax.tree.leaves(state)[0], jax.core.Tracer):
+            return state
+        put = lambda part, spec: jax.device_put(part, NamedSharding(self.mesh, spec))
+        names = [field.name for field in dataclasses.fields(TrainState)]
+        return TrainState(
+            **{name: put(getattr(state, name), getattr(self.partition, name)) for name in names}
+        )
+
+    def _play_and_learn(self, carried, key: jax.Array, env_params: kx.EnvParams, axis: Axis):
+        """Runs one rollout and the learning from it."""
+        params, opt_state, runner = carried
+        play_key, learn_key = jax.random.split(key)
+        with jax.named_scope("play"):
+            later, transitions = rollout(
+                play_key, self.policy, params, runner, self.env, env_params, self.rollout_length
+            )
+        with jax.named_scope("learn"):
+            result = ppo_update(
+                learn_key,
+                self.policy,
+                params,
+                opt_state,
+                self.optimizer,
+                transitions,
+                runner.carry,
+                self.ppo,
+                axis,
+            )
+            # After learning, so that the probability ratios of the loss begin at 1.
+            params = self.policy.update_statistics(result.params, transitions.obs)
+        metrics = {f"loss/{name}": value for name, value in result.terms._asdict().items()}
+        metrics |= {
+            "loss/grad_norm": result.grad_norm,
+            "loss/explained_variance": explained_variance(transitions.value, result.target, axis),
+        }
+        outcome = Outcome.of(transitions, result.advantage)
+        return (params, result.opt_state, later), (outcome, metrics)
+
+    def _update(self, state: TrainState, env_params: kx.EnvParams, axis: Axis) -> tuple[TrainState, Metrics]:
+        """Runs one update on one device, whose curriculum is `state.curriculum[0]`."""
+        key, own_key = jax.random.split(state.key)
+        if axis is not None:
+            own_key = jax.random.fold_in(own_key, jax.lax.axis_index(axis))
+        propose_key, rollouts_key = jax.random.split(own_key)
+        with jax.named_scope("levels"):
+            own = jax.tree.map(lambda leaf: leaf[0], state.curriculum)
+            own, batch = self.curriculum.propose(propose_key, self.policy, state.params, own)
+            runner = start_runner(self.env, batch.start, env_params, self.policy)
+        (params, opt_state, _), (outcomes, losses) = jax.lax.scan(
+            lambda carried, key: self._play_and_learn(carried, key, env_params, axis),
+            (state.params, state.opt_state, runner),
+            jax.random.split(rollouts_key, self.num_rollouts),
+        )
+        outcome = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outcomes)
+        own, metrics = self.curriculum.observe(own, batch, outcome)
+        metrics |= {name: value.mean() for name, value in losses.items()}
+        metrics |= {"diverged": outcome.info["diverged"].sum(), "policy_steps": self._policy_steps(batch)}
+        metrics = {
+            name: (sum_over_devices if name in COUNTS else mean_over_devices)(value, axis)
+            for name, value in metrics.items()
+        }
+        metrics["loss/param_norm"] = optax.tree.norm(params)
+        curriculum = jax.tree.map(lambda leaf: leaf[None], own)
+        return TrainState(params, opt_state, curriculum, key, state.num_updates + 1), metrics
+
+    def _policy_steps(self, batch: LevelBatch) -> jax.Array:
+        """Steps that the policy took on this device in an update, attempts at candidates included."""
+        return jnp.float32(self.steps_per_update // self.num_devices) + batch.attempt_steps
 
     def train_step(self, state: TrainState, env_params: kx.EnvParams) -> tuple[TrainState, Metrics]:
-        """Runs one update; pure.
+        """Runs one update on one device; pure.
 
         Args:
           state: state of the run.
@@ -90,34 +215,31 @@ class Trainer:
         Returns:
           the state after the update, and metrics by name: scalars.
         """
-        key, propose_key, play_key, learn_key = jax.random.split(state.key, 4)
-        curriculum, batch = self.curriculum.propose(propose_key, self.policy, state.params, state.curriculum)
-        runner = start_runner(self.env, batch.start, env_params, self.policy)
-        _, transitions = rollout(
-            play_key, self.policy, state.params, runner, self.env, env_params, self.rollout_length
-        )
-        params, opt_state, terms = ppo_update(
-            learn_key,
-            self.policy,
-            state.params,
-            state.opt_state,
-            self.optimizer,
-            transitions,
-            runner.carry,
-            self.ppo,
-        )
-        # After learning, so that the probability ratios of the loss begin at 1.
-        params = self.policy.update_statistics(params, transitions.obs)
-        curriculum, metrics = self.curriculum.observe(curriculum, batch, transitions)
-        metrics = metrics | {f"loss/{name}": value for name, value in terms._asdict().items()}
-        metrics["diverged"] = transitions.info["diverged"].sum()
-        return TrainState(params, opt_state, curriculum, key, state.num_updates + 1), metrics
+        return self._update(state, env_params, None)
 
     @functools.partial(jax.jit, static_argnums=(0, 3), donate_argnums=1)
+    def _train_steps(
+        self, state: TrainState, env_params: kx.EnvParams, count: int
+    ) -> tuple[TrainState, Metrics]:
+        def updates(state, env_params, axis):
+            step = lambda state, _: self._update(state, env_params, axis)
+            return jax.lax.scan(step, state, length=count)
+
+        if self.num_devices == 1:
+            return updates(state, env_params, None)
+        whole = PartitionSpec()
+        return jax.shard_map(
+            functools.partial(updates, axis=DEVICES),
+            mesh=self.mesh,
+            in_specs=(self.partition, whole),
+            out_specs=(self.partition, whole),
+            check_vma=False,  # what is averaged over the devices is the same on all, which is not inferred
+        )(state, env_params)
+
     def train_steps(
         self, state: TrainState, env_params: kx.EnvParams, count: int
     ) -> tuple[TrainState, Metrics]:
-        """Runs several updates in one call; the memory of `state` is reused.
+        """Runs several updates in one call, on all devices; the memory of `state` is reused.
 
         Args:
           state: state of the run, not to be used afterwards.
@@ -126,5 +248,14 @@ class Trainer:
 
         Returns:
           the state after the updates, and metrics by name: `[count]`.
+
+        Raises:
+          ValueError: a rollout is longer than the time limit.
         """
-        return jax.lax.scan(lambda state, _: self.train_step(state, env_params), state, length=count)
+        check_rollout_length(self.rollout_length, env_params)
+        return self._train_steps(state, env_params, count)
+
+    def lower(self, state: TrainState, env_params: kx.EnvParams, count: int) -> jax.stages.Lowered:
+        """Traces `train_steps` for its arguments (or their shapes), to be compiled before it is called."""
+        check_rollout_length(self.rollout_length, env_params)
+        return Trainer._train_steps.lower(self, state, env_params, count)

@@ -14,10 +14,14 @@ from kinetix_py.generator.sample import sample_levels
 from kinetix_py.levels.level import Level
 from kinetix_py.sizes import LevelSize, as_size
 
+# Physics steps for which nothing is done: the 64 environment steps of Kinetix, however many of these an action
+# lasts, so that the distribution of filtered levels is one.
+NOOP_FRAMES = 128
+
 
 @functools.partial(jax.jit, static_argnames=("env", "steps"))
 def noop_outcome(
-    levels: Level, env: Environment | None = None, params: EnvParams | None = None, steps: int = 64
+    levels: Level, env: Environment | None = None, params: EnvParams | None = None, steps: int | None = None
 ) -> jax.Array:
     """Plays levels without doing anything: motors that run by themselves do so.
 
@@ -25,13 +29,14 @@ def noop_outcome(
       levels: one level, or a batch with a leading axis, of the environment's size.
       env: environment that the levels are played in; static; `kinetix_py.make(levels.size)` if None.
       params: numbers of the game; the environment's default if None.
-      steps: environment steps; static.
+      steps: environment steps; static; those that play `NOOP_FRAMES` physics steps if None.
 
     Returns:
       1 where the level was solved, -1 where it failed, 0 where neither happened: int32 `[]` or `[batch]`.
     """
     env = Environment(levels.size) if env is None else env
     params = env.default_params if params is None else params
+    steps = -(-NOOP_FRAMES // env.frame_skip) if steps is None else steps
     if levels.batch_shape:
         return jax.vmap(lambda level: noop_outcome(level, env, params, steps))(levels)
 
@@ -44,7 +49,7 @@ def noop_outcome(
 
 
 def noop_solves(
-    levels: Level, env: Environment | None = None, params: EnvParams | None = None, steps: int = 64
+    levels: Level, env: Environment | None = None, params: EnvParams | None = None, steps: int | None = None
 ) -> jax.Array:
     """Whether doing nothing solves a level: bool `[]` or `[batch]`; arguments as for `noop_outcome`."""
     return noop_outcome(levels, env, params, steps) == 1
@@ -59,7 +64,7 @@ def sample_filtered_levels(
     *,
     env: Environment | None = None,
     env_params: EnvParams | None = None,
-    steps: int = 64,
+    steps: int | None = None,
     round_size: int | None = None,
     max_rounds: int = 256,
     wanted: jax.Array | int | None = None,

@@ -94,14 +94,14 @@ ppo = PPOConfig(
     gamma=0.98,
     gae_lambda=0.9,
     num_epochs=4,
-    num_minibatches=16,
+    minibatch_size=1024,
     entropy_coef=0.03,
 )
 trainer = Trainer(
     env=kx.make(size, observation_type="flat", frame_skip=4, auto_reset=True),
     policy=network,
     curriculum=FixedLevels(levels, ENVS),
-    optimizer=make_optimizer(ppo, UPDATES),
+    optimizer=make_optimizer(ppo, UPDATES * ppo.num_epochs * ppo.num_minibatches(ENVS, STEPS)),
     ppo=ppo,
     num_envs=ENVS,
     rollout_length=STEPS,

@@ -35,7 +35,7 @@ def tiny(level_file):
                 "head_layers": 1,
                 "recurrent": True,
             },
-            "ppo": {"num_minibatches": 2, "num_epochs": 2, "learning_rate": 1e-2, "gamma": 0.95},
+            "ppo": {"minibatch_size": 80, "num_epochs": 2, "learning_rate": 1e-2, "gamma": 0.95},
             "curriculum": {"kind": "levels", "levels": [str(level_file)]},
             "training": {
                 "total_steps": 160 * 40,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from agents.config import ConfigError, TrainConfig, as_yaml, defaults, read_config
+from agents.build import make_curriculum
+from agents.config import ConfigError, TrainConfig, TrainingConfig, as_yaml, defaults, read_config
+from agents.curricula.protocol import learnability
 from agents.levels import level_files, read_levels
 from agents.presets import compose_config, config_folder
 from kinetix_py.sizes import SIZES
@@ -44,6 +47,23 @@ def test_the_defaults_are_those_that_the_first_file_names():
     assert config.network.actor == "per_binding" and config.training.num_envs == 512
 
 
+@pytest.mark.parametrize("hardware", GROUPS["hardware"])
+def test_the_curriculum_of_every_preset_can_tell_levels_apart(hardware):
+    """A level that is attempted once is solved always or never: its learnability is 0 whatever it is."""
+    config = TrainConfig.preset(hardware)
+    rates = np.arange(config.curriculum.attempts + 1) / config.curriculum.attempts
+    assert config.curriculum.kind == "sfl" and learnability(rates).max() > 0
+    curriculum = make_curriculum(dataclasses.replace(config, training=TrainingConfig()), config.env.make())
+    assert curriculum.num_steps == config.env.max_timesteps  # no solution is missed
+    assert curriculum.candidates_at_once * config.curriculum.attempts <= config.curriculum.episodes_at_once
+
+
+@pytest.mark.parametrize("hardware", GROUPS["hardware"])
+def test_every_preset_plays_whole_episodes(hardware):
+    config = TrainConfig.preset(hardware)
+    assert config.training.rollout_length * config.training.num_rollouts >= config.env.max_timesteps
+
+
 @pytest.mark.parametrize(
     ("hardware", "overrides", "message"),
     [
@@ -72,12 +92,17 @@ def test_presets_refuse_unknown_names(hardware, overrides, message):
         ({"env": {"frame_skip": 0}}, "frame_skip must be an integer of at least 1, got 0"),
         ({"training": {"num_envs": 0}}, "TrainingConfig.num_envs must be at least 1, got 0"),
         ({"training": {"rollout_length": 300}}, "at most EnvConfig.max_timesteps 256, got 300"),
-        ({"training": {"num_envs": 5, "rollout_length": 5}}, "25 steps cannot be cut into 8 equal"),
+        ({"training": {"num_envs": 5, "rollout_length": 5}}, "minibatch_size must divide the 25 steps"),
+        ({"curriculum": {"attempts": 1}}, "CurriculumConfig.attempts must be at least 2, got 1"),
+        (
+            {"training": {"num_devices": 3}},
+            "training.num_envs must be a multiple of .*num_devices 3, got 2048",
+        ),
         ({"curriculum": {"kind": "levels"}}, r"levels must name files for kind 'levels'.*got \[\]"),
         ({"curriculum": {"levels": ["a"]}}, r"got \['a'\] with kind 'sfl'"),
         (
             {"network": {"recurrent": True}, "training": {"num_envs": 6}},
-            "6 environments cannot be cut into 8 equal",
+            "minibatch_size must divide",
         ),
         (
             {"network": {"kind": "mlp", "relative_features": True}},

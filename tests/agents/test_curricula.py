@@ -11,11 +11,11 @@ import pytest
 
 import kinetix_py as kx
 from agents.curricula import SFL, DomainRandomization, FixedLevels, LevelBatch
-from agents.curricula.protocol import learnability, solve_rates
+from agents.curricula.protocol import episode_metrics, first_episodes, learnability
 from agents.policy import UniformPolicy
 from agents.ppo.config import PPOConfig
 from agents.ppo.ppo import make_optimizer
-from agents.ppo.rollout import Transitions
+from agents.ppo.rollout import Outcome
 from agents.training.trainer import Trainer
 from kinetix_py.generator.filters import noop_solves
 from tests.agents.policies import Coin
@@ -32,19 +32,22 @@ def env():
     return kx.make(TINY, observation_type="blind", action_type="discrete", auto_reset=True)
 
 
-def transitions(solved, done):
-    """A rollout of which only the ends of episodes are known, `[T, B]`."""
-    solved, done = np.array(solved, bool).T, np.array(done, bool).T
+def outcome(solved, done):
+    """An update of which only the ends of episodes are known, `[T, B]`."""
+    solved, done = jnp.array(solved, bool).T, jnp.array(done, bool).T
     zeros = jnp.zeros(done.shape)
     info = {"solved": solved, "episode_return": zeros, "episode_length": zeros}
-    return Transitions((), *[zeros] * 7, jnp.asarray(done), jnp.asarray(done), info)
+    return Outcome(*[zeros] * 3, done, done, info)
 
 
-def test_solve_rates_count_an_unfinished_level_as_unsolved():
-    steps = transitions([[0, 1, 0, 1], [0, 0, 0, 0]], [[1, 1, 0, 1], [0, 0, 0, 0]])
-    rate, ended = solve_rates(steps)
-    np.testing.assert_allclose(rate, [2 / 3, 0])
-    assert ended.tolist() == [3, 0]
+def test_first_episodes_alone_are_counted():
+    """Failed then solved twice; solved then failed; not ended; solved at the last step."""
+    solved = [[0, 1, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
+    done = [[1, 1, 0, 1], [0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 0, 1]]
+    first, ended = first_episodes(outcome(solved, done))
+    assert first.tolist() == [False, True, False, True] and ended.tolist() == [True, True, False, True]
+    metrics = episode_metrics(outcome(solved, done))
+    assert metrics["solve_rate"] == 0.5 and metrics["solve_rate_ended"] == pytest.approx(4 / 6)
 
 
 def test_learnability_is_largest_in_the_middle():
@@ -97,7 +100,7 @@ def test_unfiltered_levels_are_counted_among_those_wanted(env, monkeypatch):
     assert curriculum.draw(KEY, 15)[1] == 3 and curriculum.draw(KEY, 3)[1] == 1
     uniform = DomainRandomization(env, PARAMS, 15)
     state, batch = uniform.propose(KEY, UniformPolicy(env), (), uniform.init(KEY))
-    _, metrics = uniform.observe(state, batch, transitions([[1]], [[1]]))
+    _, metrics = uniform.observe(state, batch, outcome([[1]], [[1]]))
     assert metrics["unfiltered_levels"] == 3 and metrics["solve_rate"] == 1
 
 
@@ -144,17 +147,17 @@ def test_a_rollout_mixes_the_buffer_with_fresh_levels(refreshed):
     np.testing.assert_array_equal(roles[0], state.levels.labels.role[batch.source[0]])
     np.testing.assert_array_equal(roles[3:], drawn[:3])
     np.testing.assert_array_equal(after.score, state.score)  # not refreshed now
-    again, _ = propose(jax.random.key(6), later(3))
+    again, _ = propose(jax.random.key(7), later(3))
     assert not np.array_equal(again.score, state.score)
 
 
 def test_metrics_tell_fresh_levels_from_replayed(refreshed):
     curriculum, _, state = refreshed
-    steps = transitions([[1, 1], [0, 1], [0, 0]], [[1, 1], [1, 1], [0, 1]])
+    played = outcome([[1, 1], [0, 1], [0, 1]], [[1, 1], [1, 1], [0, 1]])
     batch = LevelBatch(state.levels, jnp.array([0, -1, -1]))
-    after, metrics = curriculum.observe(state, batch, steps)
-    assert metrics["solve_rate_replayed"] == 1 and metrics["solve_rate_fresh"] == 0.25
-    assert metrics["solve_rate"] == pytest.approx(3 / 5) and metrics["episodes"] == 5
+    after, metrics = curriculum.observe(state, batch, played)
+    assert metrics["solve_rate_replayed"] == 1 and metrics["solve_rate_fresh"] == 0.5
+    assert metrics["solve_rate"] == pytest.approx(2 / 3) and metrics["episodes"] == 5
     assert metrics["unfiltered_levels"] == 2 and after.num_updates == state.num_updates + 1
 
 
@@ -164,16 +167,29 @@ def test_wrong_numbers_are_refused(env):
         ({"buffer_share": 1.5}, "0 .. 1, got 1.5"),
         ({"refresh_every": 0}, "refresh_every must be at least 1, got 0"),
         ({"max_rounds": 0}, "max_rounds must be at least 1, got 0"),
+        ({"attempts": 1}, "attempts must be at least 2, got 1"),
     ):
         with pytest.raises(ValueError, match=match):
             sfl(env, **change)
+
+
+def test_candidates_are_attempted_in_groups_that_fit(env):
+    assert sfl(env).candidates_at_once == 12
+    assert sfl(env, episodes_at_once=100).candidates_at_once == 6  # 6 x 16 episodes
+    assert sfl(env, episodes_at_once=1).candidates_at_once == 1
+
+
+def test_attempts_are_counted_as_steps_of_the_policy(refreshed):
+    curriculum, propose, state = refreshed
+    later = lambda count: propose(KEY, dataclasses.replace(state, num_updates=jnp.int32(count)))[1]
+    assert later(3).attempt_steps == 12 * 16 * 20 and later(4).attempt_steps == 0
 
 
 @pytest.mark.slow
 def test_a_whole_update_is_one_trace(env):
     """Propose, play, learn, observe: three updates, two of which refresh the buffer with random levels."""
     curriculum = sfl(env, num_steps=8, refresh_every=2)
-    config, traces = PPOConfig(num_minibatches=2), []
+    config, traces = PPOConfig(minibatch_size=24), []
 
     class Counted(Coin):
         def unroll(self, *arguments):

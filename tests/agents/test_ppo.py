@@ -13,7 +13,7 @@ import kinetix_py as kx
 from agents.ppo.config import PPOConfig
 from agents.ppo.gae import advantages
 from agents.ppo.loss import OldPolicyTerms, ppo_loss, standardize
-from agents.ppo.ppo import make_optimizer, ppo_update
+from agents.ppo.ppo import make_optimizer, ppo_update, shuffled_indices, take_minibatch
 from agents.ppo.rollout import rollout, start_runner
 from tests.agents.policies import Clock, Linear
 from tests.kinetix_py.small_levels import TINY, batch, falling, rocket
@@ -85,7 +85,7 @@ def test_standardized_advantages():
     [
         ({"gamma": 1.5}, "gamma must be in 0 .. 1, got 1.5"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
-        ({"num_minibatches": 0}, "num_minibatches must be an integer of at least 1, got 0"),
+        ({"minibatch_size": 0}, "minibatch_size must be an integer of at least 1, got 0"),
     ],
 )
 def test_wrong_numbers_are_refused(change, match):
@@ -94,11 +94,14 @@ def test_wrong_numbers_are_refused(change, match):
 
 
 def test_minibatches_must_be_equal():
-    with pytest.raises(ValueError, match="70 steps cannot be cut into 8"):
-        PPOConfig().check_rollout(10, 7, recurrent=False)
-    with pytest.raises(ValueError, match="10 environments cannot be cut into 8"):
-        PPOConfig().check_rollout(10, 8, recurrent=True)
-    PPOConfig().check_rollout(10, 8, recurrent=False)
+    config = PPOConfig(minibatch_size=20)
+    with pytest.raises(ValueError, match=r"must divide the 70 steps of a rollout \(10 .* x 7\), got 20"):
+        config.num_minibatches(10, 7)
+    with pytest.raises(
+        ValueError, match="multiple of the rollout's length 8 for a policy with memory, got 20"
+    ):
+        config.num_minibatches(10, 8, recurrent=True)
+    assert config.num_minibatches(10, 8) == 4
     with pytest.raises(ValueError, match="anneal_lr"):
         make_optimizer(PPOConfig(anneal_lr=True))
 
@@ -123,6 +126,33 @@ def test_a_truncated_step_is_valued_by_its_last_observation(clocked):
     assert steps.done[:, 0].tolist() == [False, False, False, True] and not steps.terminated.any()
 
 
+def test_a_rollout_beyond_the_time_limit_is_refused(clocked):
+    """Its first truncation would be valued by the observation of the second."""
+    (runner, _), _ = clocked
+    env, params = kx.make(runner.env_state.size, auto_reset=True), kx.EnvParams(max_timesteps=4)
+    with pytest.raises(ValueError, match="at most the time limit of 4 steps long, got 5"):
+        rollout(KEY, Clock(), (), runner, env, params, 5)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_minibatches_hold_every_step_once(recurrent):
+    """A rollout `[3, 4]` whose entries are their own numbers, in minibatches of 6 steps."""
+    numbers = jnp.arange(12.0).reshape(3, 4)
+    old = OldPolicyTerms(*[numbers] * 4)
+    index = shuffled_indices(KEY, 3, 4, 2, recurrent)
+    take = lambda row: take_minibatch(row, {"obs": numbers}, old, (jnp.arange(4),), recurrent)
+    parts = [take(row) for row in index]
+    assert sorted(float(x) for part in parts for x in part.old.value.ravel()) == list(range(12))
+    for part in parts:
+        np.testing.assert_array_equal(part.transitions["obs"], part.old.advantage)
+        if recurrent:  # whole environments, in the order of time, each with its memory
+            assert part.old.value.shape == (3, 2)
+            np.testing.assert_array_equal(part.old.value[0], part.carry[0])
+            np.testing.assert_array_equal(jnp.diff(part.old.value, axis=0), 4)
+        else:
+            assert part.old.value.shape == (1, 6) and part.carry == ()
+
+
 def test_memory_begins_anew_with_every_episode_over_rollouts(clocked):
     (runner, steps), (later, again) = clocked
     assert steps.reset[:, 0].tolist() == [True, False, False, False]
@@ -144,9 +174,8 @@ def test_learning_beats_chance(recurrent):
     env = kx.make(TINY, observation_type=features, action_type="discrete", auto_reset=True)
     params, policy = kx.EnvParams(max_timesteps=16), Linear(3, 11, as_recurrent=recurrent)
     # A time limit is no punishment, since a truncated episode is bootstrapped: the discount asks for speed.
-    config = PPOConfig(learning_rate=0.02, gamma=0.9, num_minibatches=4)
+    config = PPOConfig(learning_rate=0.02, gamma=0.9, minibatch_size=128)
     optimizer = make_optimizer(config)
-    config.check_rollout(32, 16, recurrent)
 
     def train(key):
         weights = policy.init(key)
@@ -156,7 +185,7 @@ def test_learning_beats_chance(recurrent):
             weights, opt_state, runner = carry
             play_key, learn_key = jax.random.split(key)
             runner, steps = rollout(play_key, policy, weights, runner, env, params, 16)
-            weights, opt_state, _ = ppo_update(
+            weights, opt_state, *_ = ppo_update(
                 learn_key, policy, weights, opt_state, optimizer, steps, (), config
             )
             ended = jnp.maximum(steps.done.sum(), 1)

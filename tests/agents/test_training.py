@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +25,7 @@ PARAMS = kx.EnvParams(max_timesteps=20)
 @pytest.fixture(scope="module")
 def trainer():
     env = kx.make(TINY, observation_type="blind", action_type="discrete", auto_reset=True)
-    config = PPOConfig(learning_rate=0.1, gamma=0.9, num_minibatches=2)
+    config = PPOConfig(learning_rate=0.1, gamma=0.9, minibatch_size=80)
     levels = FixedLevels(kx.stack_levels([rocket()]), 8)
     return Trainer(env, Thrust(), levels, make_optimizer(config), config, 8, 20)
 
@@ -60,8 +62,36 @@ def test_wrong_trainers_are_refused(trainer):
     rest = (trainer.curriculum, trainer.optimizer, trainer.ppo)
     with pytest.raises(ValueError, match="auto_reset"):
         Trainer(plain, Thrust(), *rest, 8, 20)
-    with pytest.raises(ValueError, match="9 steps cannot be cut into 2"):
+    with pytest.raises(ValueError, match="minibatch_size must divide the 9 steps"):
         Trainer(trainer.env, Thrust(), *rest, 3, 3)
-    with pytest.raises(ValueError, match="3 environments cannot be cut into 2"):
-        Trainer(trainer.env, Clock(), *rest, 3, 4)  # the policy knows that it has a memory
-    np.testing.assert_equal(Trainer(trainer.env, Thrust(), *rest, 3, 4).num_envs, 3)
+    with pytest.raises(ValueError, match="multiple of the rollout's length 32 for a policy with memory"):
+        Trainer(trainer.env, Clock(), *rest, 5, 32)  # the policy knows that it has a memory
+    with pytest.raises(ValueError, match="num_devices must be in 1 .. 2, the devices that JAX has, got 3"):
+        Trainer(trainer.env, Thrust(), *rest, 8, 20, num_devices=3)
+    with pytest.raises(ValueError, match="a num_envs of 5 cannot be split among 2 devices"):
+        Trainer(trainer.env, Thrust(), *rest, 5, 16, num_devices=2)
+    with pytest.raises(ValueError, match="at most the time limit of 20 steps long, got 40"):
+        long = Trainer(trainer.env, Thrust(), *rest, 8, 40)
+        long.train_steps(long.init(jax.random.key(0)), PARAMS, 1)
+
+
+def test_episodes_go_on_from_rollout_to_rollout(trainer):
+    """A policy that does nothing is cut off by the time limit of 20 after five rollouts of 4 steps."""
+    short = dataclasses.replace(trainer, rollout_length=4, num_rollouts=5, ppo=PPOConfig(minibatch_size=32))
+    _, metrics = short.train_steps(short.init(jax.random.key(0), jnp.float32(-30.0)), PARAMS, 2)
+    assert metrics["episodes"].tolist() == [8, 8] and metrics["episode_length"].tolist() == [20, 20]
+    assert metrics["policy_steps"].tolist() == [160, 160]
+
+
+def test_two_devices_learn_as_one(trainer):
+    """Environments that all do the same, and minibatches of whole rollouts, half of them on each device."""
+    certain = jnp.float32(30.0)
+    whole = dataclasses.replace(trainer, ppo=dataclasses.replace(trainer.ppo, minibatch_size=160))
+    split = dataclasses.replace(
+        whole, curriculum=dataclasses.replace(trainer.curriculum, num_envs=4), num_devices=2
+    )
+    run = lambda trainer: trainer.train_steps(trainer.init(jax.random.key(0), certain), PARAMS, 2)
+    (one, metrics), (two, others) = run(whole), run(split)
+    np.testing.assert_allclose(two.params, one.params, rtol=1e-5)
+    for name, value in metrics.items():
+        np.testing.assert_allclose(others[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
