@@ -93,8 +93,7 @@ def request_devices(count: int) -> None:
     """
     # Only a CPU can be split, and only before its first use; elsewhere, or later, this changes nothing.
     with contextlib.suppress(RuntimeError):
-        if count > jax.config.jax_num_cpu_devices:
-            jax.config.update("jax_num_cpu_devices", count)
+        jax.config.update("jax_num_cpu_devices", max(count, jax.config.values["jax_num_cpu_devices"]))
     if count > jax.device_count():
         raise ConfigError(
             f"config: training.num_devices is {count}, but JAX has {jax.device_count()}; a CPU is split by "

@@ -232,7 +232,8 @@ class TrainConfig:
         for name, value in shared.items():
             if value % self.training.num_devices:
                 raise ValueError(
-                    f"{name} must be a multiple of training.num_devices {self.training.num_devices}, got {value}"
+                    f"{name} must be a multiple of training.num_devices, {self.training.num_devices}, "
+                    f"got {value}"
                 )
 
     def num_minibatches(self) -> int:

@@ -92,7 +92,7 @@ class SFL:
 
     @property
     def candidates_at_once(self) -> int:
-        """Candidates that are attempted side by side: the largest divisor of their number within the bound."""
+        """Candidates attempted side by side: the largest divisor of their number within the bound."""
         most = max(self.episodes_at_once // self.attempts, 1)
         return max(n for n in range(1, min(most, self.num_candidates) + 1) if self.num_candidates % n == 0)
 

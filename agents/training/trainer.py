@@ -38,7 +38,7 @@ class TrainState:
 
 
 def explained_variance(value: jax.Array, target: jax.Array, axis: Axis = None) -> jax.Array:
-    """Share of the targets' variance that the values explain: 1 if perfect, 0 or less if useless; float []."""
+    """Share of the targets' variance that values explain, float []: 1 if perfect, 0 if useless."""
 
     def variance(x):
         centered = x - mean_over_devices(x.mean(), axis)
@@ -139,10 +139,8 @@ class Trainer:
         if self.num_devices == 1 or isinstance(jax.tree.leaves(state)[0], jax.core.Tracer):
             return state
         put = lambda part, spec: jax.device_put(part, NamedSharding(self.mesh, spec))
-        names = [field.name for field in dataclasses.fields(TrainState)]
-        return TrainState(
-            **{name: put(getattr(state, name), getattr(self.partition, name)) for name in names}
-        )
+        specs = self.partition
+        return TrainState(**{name: put(part, getattr(specs, name)) for name, part in vars(state).items()})
 
     def _play_and_learn(self, carried, key: jax.Array, env_params: kx.EnvParams, axis: Axis):
         """Runs one rollout and the learning from it."""

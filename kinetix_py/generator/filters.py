@@ -14,8 +14,8 @@ from kinetix_py.generator.sample import sample_levels
 from kinetix_py.levels.level import Level
 from kinetix_py.sizes import LevelSize, as_size
 
-# Physics steps for which nothing is done: the 64 environment steps of Kinetix, however many of these an action
-# lasts, so that the distribution of filtered levels is one.
+# Physics steps for which nothing is done: the 64 environment steps of Kinetix, however many physics steps an
+# action lasts, so that the distribution of filtered levels is one.
 NOOP_FRAMES = 128
 
 

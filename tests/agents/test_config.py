@@ -96,7 +96,7 @@ def test_presets_refuse_unknown_names(hardware, overrides, message):
         ({"curriculum": {"attempts": 1}}, "CurriculumConfig.attempts must be at least 2, got 1"),
         (
             {"training": {"num_devices": 3}},
-            "training.num_envs must be a multiple of .*num_devices 3, got 2048",
+            "num_envs must be a multiple of .*num_devices, 3, got 2048",
         ),
         ({"curriculum": {"kind": "levels"}}, r"levels must name files for kind 'levels'.*got \[\]"),
         ({"curriculum": {"levels": ["a"]}}, r"got \['a'\] with kind 'sfl'"),

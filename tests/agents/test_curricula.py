@@ -180,7 +180,7 @@ def test_candidates_are_attempted_in_groups_that_fit(env):
 
 
 def test_attempts_are_counted_as_steps_of_the_policy(refreshed):
-    curriculum, propose, state = refreshed
+    _, propose, state = refreshed
     later = lambda count: propose(KEY, dataclasses.replace(state, num_updates=jnp.int32(count)))[1]
     assert later(3).attempt_steps == 12 * 16 * 20 and later(4).attempt_steps == 0
 

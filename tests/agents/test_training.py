@@ -66,7 +66,7 @@ def test_wrong_trainers_are_refused(trainer):
         Trainer(trainer.env, Thrust(), *rest, 3, 3)
     with pytest.raises(ValueError, match="multiple of the rollout's length 32 for a policy with memory"):
         Trainer(trainer.env, Clock(), *rest, 5, 32)  # the policy knows that it has a memory
-    with pytest.raises(ValueError, match="num_devices must be in 1 .. 2, the devices that JAX has, got 3"):
+    with pytest.raises(ValueError, match=r"num_devices must be in 1 \.\. 2, the devices that JAX has, got 3"):
         Trainer(trainer.env, Thrust(), *rest, 8, 20, num_devices=3)
     with pytest.raises(ValueError, match="a num_envs of 5 cannot be split among 2 devices"):
         Trainer(trainer.env, Thrust(), *rest, 5, 16, num_devices=2)
