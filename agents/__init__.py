@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agents.config import ConfigError, TrainConfig
     from agents.curricula import SFL, Curriculum, DomainRandomization, FixedLevels, LevelBatch
-    from agents.evaluation.evaluation import Evaluation, evaluate
+    from agents.evaluation.evaluate import evaluate
+    from agents.evaluation.evaluation import Evaluation
     from agents.io.run_folder import new_run
     from agents.loading import LoadedPolicy, load_policy
     from agents.networks.config import NetworkConfig
@@ -36,7 +37,7 @@ _MODULES = {
     "TrainConfig": "agents.config",
     "Trainer": "agents.training.trainer",
     "UniformPolicy": "agents.policy",
-    "evaluate": "agents.evaluation.evaluation",
+    "evaluate": "agents.evaluation.evaluate",
     "load_policy": "agents.loading",
     "make_network": "agents.networks.factory",
     "make_optimizer": "agents.ppo.ppo",

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import kinetix_py as kx
+from agents.evaluation.seeds import SEED
 from agents.networks.config import NetworkConfig
 from agents.ppo.config import PPOConfig
 
@@ -156,21 +157,30 @@ class TrainingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
-    """Evaluation of the agent at the start and at the end, beside a uniformly random policy.
+    """Evaluation of the agent at the start, while it learns and at the end, beside baselines.
 
     Attributes:
       num_levels: number of random levels that are in no rollout; may be 0.
       attempts: episodes of each level.
       levels: further levels, named as in `CurriculumConfig`.
+      seed: seed of random levels and of actions, which that of the training does not change: all runs are
+        judged on the same levels.
+      every: calls of the compiled program between two evaluations during training, on random levels other
+        than those at the end; 0 for none. The best checkpoint by them is kept.
+      every_levels, every_attempts: number of these levels, and episodes of each.
     """
 
     num_levels: int = 512
     attempts: int = 20
     levels: list[str] = dataclasses.field(default_factory=list)
+    seed: int = SEED
+    every: int = 0
+    every_levels: int = 128
+    every_attempts: int = 4
 
     def __post_init__(self) -> None:
-        at_least(self, 0, "num_levels")
-        at_least(self, 1, "attempts")
+        at_least(self, 0, "num_levels", "seed", "every")
+        at_least(self, 1, "attempts", "every_levels", "every_attempts")
 
 
 @dataclasses.dataclass(frozen=True)

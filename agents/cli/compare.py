@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 from agents.cli.common import CommandError, HelpFormatter
 
-DESCRIPTION = """Prints one table of the evaluations of several runs, and draws them: solve rates, and
-performance profiles, which tell for every solve rate the share of levels solved at least as often."""
+DESCRIPTION = """Prints the evaluations of several runs in one table, means over runs that differ in
+their training seed alone, and differences from the best on the same levels, with 95 % intervals.
+Draws solve rates, and performance profiles, which tell for every solve rate the share of levels
+solved at least as often."""
 EXAMPLES = """examples:
   kinetix compare runs/A runs/B
-  kinetix compare a/evaluation.json runs/B --out comparison.png"""
+  kinetix compare a/evaluation.json runs/B --out comparison.png
+  kinetix compare runs/A_*/evaluation_final            several seeds of one config"""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -34,15 +37,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints the table and writes the picture."""
+    """Prints the tables and writes the picture."""
     options = parse(arguments)
     from agents.config import ConfigError
-    from agents.evaluation.report import solve_rate_table
+    from agents.evaluation.report import difference_table, seed_table, solve_rate_table
     from agents.evaluation.run import compare_runs
 
     try:
-        evaluations = compare_runs(options.runs, options.out)
+        found = compare_runs(options.runs, options.out)
     except ConfigError as error:
         raise CommandError(str(error)) from None
-    print(solve_rate_table(evaluations))
+    print(solve_rate_table(found.evaluations))
+    if found.seeds:
+        print(f"\n{seed_table(found.seeds)}")
+    if found.differences:
+        print(f"\n{difference_table(found.differences)}")
     print(options.out)

@@ -11,7 +11,7 @@ import kinetix_py as kx
 from agents.policy import Params, Policy
 
 
-@functools.partial(jax.jit, static_argnames=("policy", "env", "max_steps", "keep_states"))
+@functools.partial(jax.jit, static_argnames=("policy", "env", "max_steps", "keep_states", "mode"))
 def play_levels(
     key: jax.Array,
     policy: Policy,
@@ -22,8 +22,9 @@ def play_levels(
     *,
     max_steps: int = 256,
     keep_states: bool = False,
+    mode: bool = False,
 ) -> kx.EpisodeResults:
-    """Plays one episode of every level; actions are sampled, as in training.
+    """Plays one episode of every level.
 
     Args:
       key: random key of the actions.
@@ -33,6 +34,7 @@ def play_levels(
       env_params: numbers of the game.
       max_steps: environment steps after which an unfinished episode counts as unsolved; static.
       keep_states: also return the states `[max_steps + 1, B]`; static.
+      mode: take the most likely action instead of sampling one, as training does; static.
 
     Raises:
       ValueError: the environment resets itself.
@@ -41,7 +43,7 @@ def play_levels(
 
     def act(key, carry, obs, state, first):
         carry, distribution, _ = policy.step(params, carry, obs, first, action_mask(state))
-        return carry, distribution.sample(seed=key)
+        return carry, distribution.mode() if mode else distribution.sample(seed=key)
 
     return kx.play_episodes(
         key,

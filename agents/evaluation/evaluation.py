@@ -1,26 +1,97 @@
-"""Solve rates of a policy on a set of levels: measured, written and read as one record."""
+"""Record of the solve rates of a policy on a set of levels, as it is written and read."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 import json
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-import jax
 import numpy as np
 
 import kinetix_py as kx
-from agents.config import ConfigError
-from agents.evaluation.episodes import attempt_levels
-from agents.levels import LevelSet
-from agents.policy import Params, Policy
+from agents.config import ConfigError, TrainConfig, as_yaml
+from agents.evaluation.intervals import attempt_interval, level_interval, worst_share_rate
+from agents.levels import LevelSetInfo
 from kinetix_py.atomic import atomic_write
 
-# Largest number of episodes that are played in one call, which bounds memory.
-EPISODES_PER_CALL = 4096
 FILE = "evaluation.json"
+# Share of the levels whose mean solve rate is told beside that of all.
+WORST_SHARE = 0.1
+
+IntervalKind = Literal["levels", "attempts", "exact"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """Physics and numbers of the game under which a rate was measured.
+
+    Attributes:
+      contact_order, solver_iterations, warm_start, frame_skip: fields of `kinetix_py.Environment`.
+      action_type: likewise; it is what random actions are drawn from.
+      max_timesteps: environment steps after which an episode counts as unsolved.
+      physics: fields of `jax2d.SimParams`, by name.
+    """
+
+    contact_order: str
+    solver_iterations: int
+    warm_start: bool
+    frame_skip: int
+    action_type: str
+    max_timesteps: int
+    physics: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def of(cls, env: kx.Environment, params: kx.EnvParams) -> Conditions:
+        """Reads the conditions of an environment and its numbers."""
+        names = [field.name for field in dataclasses.fields(params.sim)]
+        return cls(
+            contact_order=env.contact_order,
+            solver_iterations=env.solver_iterations,
+            warm_start=env.warm_start,
+            frame_skip=env.frame_skip,
+            action_type=env.action_type,
+            max_timesteps=int(params.max_timesteps),
+            physics=tuple((name, float(getattr(params.sim, name))) for name in names),
+        )
+
+    def __str__(self) -> str:
+        """Names the conditions that differ between studies, for tables."""
+        return (
+            f"contact_order={self.contact_order}, solver_iterations={self.solver_iterations}, "
+            f"frame_skip={self.frame_skip}, at most {self.max_timesteps} steps, {self.action_type} actions"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunInfo:
+    """The training run that a policy comes from.
+
+    Attributes:
+      name: name of the run; empty if there is none.
+      update: number of updates of the checkpoint.
+      training_seed: seed of the run.
+      config_id: a text that is equal for runs whose configs differ in nothing but seed and output.
+    """
+
+    name: str = ""
+    update: int | None = None
+    training_seed: int | None = None
+    config_id: str = ""
+
+    @classmethod
+    def of(cls, name: str, config: TrainConfig, update: int) -> RunInfo:
+        """Describes a checkpoint of a run."""
+        default = TrainConfig()
+        training = dataclasses.replace(config.training, seed=default.training.seed)
+        same = dataclasses.replace(
+            config, training=training, output=default.output, evaluation=default.evaluation
+        )
+        digest = hashlib.sha256(as_yaml(same).encode()).hexdigest()[:12]
+        return cls(name, update, config.training.seed, digest)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,26 +100,33 @@ class Evaluation:
 
     Attributes:
       policy: name of the policy, such as "agent" or "random".
-      level_set: name of the set.
-      level_names: one for each level.
+      levels: description of the set of levels.
       solved: bool `[L, attempts]`.
       length: int `[L, attempts]`, environment steps until the end of each episode.
-      trained_on: one for each level, True if the policy was trained on it.
-      run: name of the run that trained the policy; empty if there is none.
+      conditions: physics and numbers of the game.
+      run: run that trained the policy.
+      deterministic: nothing was random, so that one attempt at each level tells all.
+      baseline: the policy is one that agents are compared with, and learned nothing.
     """
 
     policy: str
-    level_set: str
-    level_names: tuple[str, ...]
+    levels: LevelSetInfo
     solved: np.ndarray
     length: np.ndarray
-    trained_on: tuple[bool, ...]
-    run: str = ""
+    conditions: Conditions
+    run: RunInfo = RunInfo()
+    deterministic: bool = False
+    baseline: bool = False
 
     @property
     def label(self) -> str:
         """Run and policy, for tables and pictures."""
-        return f"{self.run} ({self.policy})" if self.run else self.policy
+        return f"{self.run.name} ({self.policy})" if self.run.name else self.policy
+
+    @property
+    def level_set(self) -> str:
+        """Name of the set of levels."""
+        return self.levels.name
 
     @property
     def num_levels(self) -> int:
@@ -71,32 +149,69 @@ class Evaluation:
         return float(self.solved.mean())
 
     @property
+    def worst_rate(self) -> float:
+        """Mean over the worst tenth of the levels, as in `worst_share_rate`."""
+        return worst_share_rate(self.solved, WORST_SHARE)
+
+    @functools.cached_property
+    def attempt_interval(self) -> tuple[float, float]:
+        """95 % interval of the solve rate on these levels: only the attempts are random."""
+        if self.deterministic:
+            return self.solve_rate, self.solve_rate
+        return attempt_interval(self.solved)
+
+    @functools.cached_property
+    def level_interval(self) -> tuple[float, float]:
+        """95 % interval of the solve rate on the distribution of the levels, which are a sample of it.
+
+        It is at least as wide as that over attempts, also where all levels of the sample happen to be alike.
+        """
+        low, high = level_interval(self.solved)
+        return min(low, self.attempt_interval[0]), max(high, self.attempt_interval[1])
+
+    @property
+    def interval_kind(self) -> IntervalKind:
+        """What `interval` takes as random: `"levels"`, `"attempts"`, or nothing: `"exact"`."""
+        if self.levels.is_random:
+            return "levels"
+        return "exact" if self.deterministic else "attempts"
+
+    @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the solve rate, as in `mean_with_interval`."""
-        _, low, high = mean_with_interval(self.solved)
-        return low, high
+        """95 % interval: `level_interval` of random levels, `attempt_interval` of given ones."""
+        return self.level_interval if self.levels.is_random else self.attempt_interval
 
     def as_dict(self) -> dict[str, Any]:
-        """Converts to JSON's types; `from_dict` reads all but the derived rates back."""
+        """Converts to JSON's types; `from_dict` reads all but what follows from it back."""
+        info = self.levels
+        columns = zip(info.level_names, info.trained_on, info.siblings, info.checksums, strict=True)
         levels = [
             {
                 "level": name,
                 "trained_on": trained,
+                "sibling": sibling,
+                "checksum": checksum,
                 "attempts": len(solved),
                 "successes": int(solved.sum()),
                 "solved": solved.astype(int).tolist(),
                 "length": length.tolist(),
             }
-            for name, trained, solved, length in zip(
-                self.level_names, self.trained_on, self.solved, self.length, strict=True
+            for (name, trained, sibling, checksum), solved, length in zip(
+                columns, self.solved, self.length, strict=True
             )
         ]
         return {
-            "run": self.run,
+            "run": dataclasses.asdict(self.run),
             "policy": self.policy,
-            "level_set": self.level_set,
+            "baseline": self.baseline,
+            "deterministic": self.deterministic,
+            "level_set": info.name,
+            "level_seed": info.seed,
+            "conditions": dataclasses.asdict(self.conditions) | {"physics": dict(self.conditions.physics)},
             "solve_rate": self.solve_rate,
-            "interval_95": list(self.interval),
+            "attempt_interval_95": list(self.attempt_interval),
+            "level_interval_95": list(self.level_interval),
+            "worst_tenth": self.worst_rate,
             "levels": levels,
         }
 
@@ -107,102 +222,26 @@ class Evaluation:
         Raises:
           KeyError, TypeError, ValueError: it is none.
         """
-        levels = data["levels"]
+        rows, seed = data["levels"], data["level_seed"]
+        conditions = dict(data["conditions"])
+        physics = tuple((str(name), float(value)) for name, value in conditions.pop("physics").items())
         return cls(
             policy=str(data["policy"]),
-            level_set=str(data["level_set"]),
-            level_names=tuple(str(level["level"]) for level in levels),
-            solved=np.array([level["solved"] for level in levels], bool),
-            length=np.array([level["length"] for level in levels], np.int32),
-            trained_on=tuple(bool(level["trained_on"]) for level in levels),
-            run=str(data["run"]),
+            levels=LevelSetInfo(
+                name=str(data["level_set"]),
+                level_names=tuple(str(row["level"]) for row in rows),
+                checksums=tuple(float(row["checksum"]) for row in rows),
+                trained_on=tuple(bool(row["trained_on"]) for row in rows),
+                siblings=tuple(bool(row["sibling"]) for row in rows),
+                seed=None if seed is None else int(seed),
+            ),
+            solved=np.array([row["solved"] for row in rows], bool),
+            length=np.array([row["length"] for row in rows], np.int32),
+            conditions=Conditions(physics=physics, **conditions),
+            run=RunInfo(**data["run"]),
+            deterministic=bool(data["deterministic"]),
+            baseline=bool(data["baseline"]),
         )
-
-
-def evaluate(
-    key: jax.Array,
-    policy: Policy,
-    params: Params,
-    env: kx.Environment,
-    levels: LevelSet | kx.Level,
-    env_params: kx.EnvParams | None = None,
-    *,
-    attempts: int = 20,
-    policy_name: str = "agent",
-    run: str = "",
-    progress: Callable[[int], Any] | None = None,
-) -> Evaluation:
-    """Attempts every level of a set; large sets in several calls of one compiled program.
-
-    Args:
-      key: random key of the actions; policies that are given the same one see the same random numbers.
-      policy, params: policy that acts; actions are sampled, as in training.
-      env: environment without auto-reset.
-      levels: set of levels, or a batch of them, of the environment's size.
-      env_params: numbers of the game; an episode that reaches the time limit counts as unsolved.
-      attempts: episodes of each level.
-      policy_name, run: names for the record.
-      progress: function that is called with the number of episodes after each call.
-    """
-    params_of_game = env.default_params if env_params is None else env_params
-    if isinstance(levels, kx.Level):
-        names = tuple(f"level_{i}" for i in range(levels.batch_shape[0]))
-        levels = LevelSet("levels", names, levels, (False,) * len(names))
-    count = len(levels.level_names)
-    size = min(max(EPISODES_PER_CALL // attempts, 1), count)
-    parts, host_levels = [], jax.device_get(levels.levels)
-    for first in range(0, count, size):
-        index = np.arange(first, first + size) % count  # the last call is padded with levels seen before
-        results = attempt_levels(
-            jax.random.fold_in(key, first),
-            policy,
-            params,
-            env,
-            jax.tree.map(lambda value, index=index: value[index], host_levels),
-            params_of_game,
-            attempts=attempts,
-            max_steps=int(params_of_game.max_timesteps),
-        )
-        parts.append(jax.device_get(results))
-        if progress is not None:
-            progress(min(size, count - first) * attempts)
-    return Evaluation(
-        policy=policy_name,
-        level_set=levels.name,
-        level_names=levels.level_names,
-        solved=np.concatenate([part.solved for part in parts])[:count],
-        length=np.concatenate([part.length for part in parts])[:count],
-        trained_on=levels.trained_on,
-        run=run,
-    )
-
-
-def mean_with_interval(
-    solved: np.ndarray, confidence: float = 0.95, num_resamples: int = 2000, seed: int = 0
-) -> tuple[float, float, float]:
-    """Computes the mean solve rate of a set of levels, with a stratified bootstrap interval.
-
-    Attempts are resampled within each level, as Agarwal et al., "Deep reinforcement learning at the edge of
-    the statistical precipice" (2021), section 4, do with runs within tasks: the levels are fixed, only the
-    attempts are random.
-
-    Args:
-      solved: bool `[L, attempts]`.
-      confidence: coverage of the interval, in 0 .. 1.
-      num_resamples: number of resamples.
-      seed: seed of the resamples.
-
-    Returns:
-      mean, lower and upper bound, in 0 .. 1.
-    """
-    solved = np.asarray(solved, float)
-    rng = np.random.default_rng(seed)
-    tries = solved.shape[1]
-    # Resampling 0/1 outcomes with replacement is drawing how many of them are 1.
-    means = rng.binomial(tries, solved.mean(1), (num_resamples, len(solved))).mean(1) / tries
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(solved.mean()), float(low), float(high)
 
 
 def write_evaluations(path: pathlib.Path, evaluations: Sequence[Evaluation]) -> None:

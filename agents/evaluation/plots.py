@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from agents.evaluation.evaluation import Evaluation
-from agents.evaluation.report import THRESHOLDS, profile, profile_band
+from agents.evaluation.report import THRESHOLDS, marked_names, profile, profile_band
 from agents.io.figures import COLORS, LINE_STYLES, make_figure
 
 
@@ -48,7 +48,7 @@ def plot_levels(evaluation: Evaluation, path: pathlib.Path, title: str = "") -> 
         figure = make_figure(7, 1.2 + 0.26 * len(rates))
         axis = figure.subplots()
         axis.barh(range(len(rates)), rates, color=COLORS[0])
-        axis.set(yticks=range(len(rates)), yticklabels=evaluation.level_names)
+        axis.set(yticks=range(len(rates)), yticklabels=marked_names(evaluation))
         axis.set(xlim=(0, 1), xlabel="solve rate")
         axis.invert_yaxis()
         axis.set_title(title)

@@ -7,18 +7,18 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-from tqdm import tqdm
-
-import kinetix_py as kx
-from agents.evaluation.evaluation import FILE, Evaluation, evaluate, read_evaluations, write_evaluations
+from agents.config import ConfigError
+from agents.evaluation.comparison import Difference, SeedSummary, differences_from_best, summarize_seeds
+from agents.evaluation.evaluate import NamedPolicy, evaluate_policies
+from agents.evaluation.evaluation import FILE, Evaluation, RunInfo, read_evaluations, write_evaluations
+from agents.evaluation.keys import EvaluationKeys
+from agents.evaluation.seeds import FINAL_SEED, SEED
+from agents.io.run_folder import RunFolder
 from agents.levels import LevelSet, load_level_sets, random_level_set
-from agents.loading import load_policy
-from agents.policy import Params, Policy, UniformPolicy
-from agents.training.keys import RunKeys
+from agents.loading import LoadedPolicy, levels_trained_on, load_policy
 
 # Names of policies in evaluations.
-AGENT, START, RANDOM = "agent", "at the start", "random"
+AGENT, START = "agent", "at the start"
 
 
 class RunResults(NamedTuple):
@@ -28,59 +28,6 @@ class RunResults(NamedTuple):
     folder: pathlib.Path
 
 
-class NamedPolicy(NamedTuple):
-    """A policy to evaluate, with its parameters."""
-
-    name: str
-    policy: Policy
-    params: Params
-
-
-def evaluate_policies(
-    key: jax.Array,
-    policies: Sequence[NamedPolicy],
-    level_sets: Sequence[LevelSet],
-    env: kx.Environment,
-    env_params: kx.EnvParams,
-    *,
-    attempts: int,
-    run: str = "",
-    progress: bool = True,
-) -> list[Evaluation]:
-    """Evaluates every policy on every set of levels, all with the same random numbers.
-
-    Args:
-      key: random key of the actions.
-      policies: policies with their parameters.
-      level_sets: sets of levels, of the environment's size.
-      env, env_params: environment without auto-reset, and numbers of the game.
-      attempts: episodes of each level.
-      run: name of the run, for the records.
-      progress: show a progress bar.
-    """
-    episodes = len(policies) * attempts * sum(len(levels.level_names) for levels in level_sets)
-    evaluations = []
-    with tqdm(total=episodes, desc="evaluating", unit="episode", disable=not progress) as bar:
-        for levels in level_sets:
-            for name, policy, params in policies:
-                bar.set_postfix_str(f"{name}, {levels.name}")
-                evaluations.append(
-                    evaluate(
-                        key,
-                        policy,
-                        params,
-                        env,
-                        levels,
-                        env_params,
-                        attempts=attempts,
-                        policy_name=name,
-                        run=run,
-                        progress=bar.update,
-                    )
-                )
-    return evaluations
-
-
 def evaluate_run(
     path: str | pathlib.Path,
     *,
@@ -88,73 +35,101 @@ def evaluate_run(
     num_random: int | None = None,
     attempts: int = 20,
     size: str | None = None,
-    seed: int | None = None,
+    seed: int = SEED,
+    contact_order: str | None = None,
+    mode: bool = False,
     folder: pathlib.Path | None = None,
     progress: bool = True,
 ) -> RunResults:
-    """Evaluates a trained run beside a random policy; writes `evaluation.json` and pictures.
+    """Evaluates a trained run beside the baselines; writes `evaluation.json` and pictures.
+
+    Runs that are evaluated with one seed play the same random levels, whatever they were trained with; the
+    baselines of these are played once in a process.
 
     Args:
-      path: run folder (its newest checkpoint) or one checkpoint in it.
+      path: run folder (its newest checkpoint), `RUN@best`, or one checkpoint.
       levels: level files, folders of them, or names of the library or its sets, such as `library/s`.
       num_random: number of unseen random levels; 512 if None and no `levels` are given, else 0.
       attempts: episodes of each level.
       size: size of the levels, `"s"`, `"m"` or `"l"`; that of the run if None.
-      seed: seed of random levels and of the actions; that of the run if None.
-      folder: folder of the results; `evaluation` in the run folder if None.
+      seed: seed of random levels and of the actions; `agents.evaluation.seeds.FINAL_SEED` for final tables.
+      contact_order: order of contacts, `"parallel"` or `"kinetix"`; that of the run if None.
+      mode: also evaluate the agent's most likely actions.
+      folder: folder of the results; if None, `evaluation` in the run folder, with `_best` and `_final` after
+        it.
       progress: show a progress bar.
 
     Returns:
       the evaluations, set by set, and the folder of the results.
 
     Raises:
-      ConfigError, CheckpointError: no such run, checkpoint or level, or nothing to evaluate.
+      ConfigError, CheckpointError: no such run, checkpoint or level, an unknown contact order, or nothing to
+        evaluate.
     """
     from agents.evaluation.plots import plot_levels, plot_solve_rates
 
-    loaded = load_policy(path, size)
-    config, env, env_params = loaded.config, loaded.env, loaded.env_params
-    keys = RunKeys.from_seed(config.training.seed if seed is None else seed)
-    if num_random is None:
-        num_random = 0 if levels else 512
-    sets = load_level_sets(levels, env.size, config.curriculum.levels)
-    if num_random:
-        sets.append(random_level_set(keys.levels, num_random, env, env_params, config.env.size))
+    loaded = load_policy(path, size, contact_order=contact_order)
+    keys = EvaluationKeys.from_seed(seed)
+    sets = _level_sets(loaded, levels, num_random, seed)
+    suffix = f", {contact_order} contacts" if contact_order is not None else ""
+    name = ("best" if loaded.is_best else AGENT) + suffix
+    policies = [NamedPolicy(name, loaded.policy, loaded.params)]
+    if mode:
+        policies.append(NamedPolicy(f"{name}, mode", loaded.policy, loaded.params, mode=True))
     evaluations = evaluate_policies(
-        keys.attempts,
-        [
-            NamedPolicy(AGENT, loaded.policy, loaded.params),
-            NamedPolicy(RANDOM, UniformPolicy(env), ()),
-        ],
+        keys.actions,
+        policies,
         sets,
-        env,
-        env_params,
+        loaded.env,
+        loaded.env_params,
         attempts=attempts,
-        run=loaded.run.name,
+        run=RunInfo.of(loaded.run.name, RunFolder(loaded.run).config(), loaded.step),
         progress=progress,
     )
-    folder = loaded.run / "evaluation" if folder is None else folder
+    parts = ["evaluation", *["best"] * loaded.is_best, *["final"] * (seed == FINAL_SEED)]
+    folder = loaded.run / "_".join(parts) if folder is None else folder
     folder.mkdir(parents=True, exist_ok=True)
     write_evaluations(folder / FILE, evaluations)
     plot_solve_rates(evaluations, folder / "evaluation.png", loaded.name)
     for evaluation in evaluations:
-        if evaluation.policy == AGENT:
-            name = evaluation.level_set.replace("/", "_").replace(" ", "_")
-            plot_levels(evaluation, folder / f"{name}.png", loaded.name)
+        if evaluation.policy == name:
+            stem = evaluation.level_set.replace("/", "_").replace(" ", "_")
+            plot_levels(evaluation, folder / f"{stem}.png", loaded.name)
     return RunResults(evaluations, folder)
 
 
-def compare_runs(
-    paths: Sequence[str | pathlib.Path], picture: pathlib.Path | None = None
-) -> list[Evaluation]:
-    """Reads evaluations of several runs, and draws them beside each other.
+def _level_sets(
+    loaded: LoadedPolicy, levels: Sequence[str], num_random: int | None, seed: int
+) -> list[LevelSet]:
+    """Sets that a policy is evaluated on: named ones, then random levels."""
+    count = (0 if levels else 512) if num_random is None else num_random
+    sets = load_level_sets(levels, loaded.env.size, levels_trained_on(loaded.config))
+    if count:
+        key = EvaluationKeys.from_seed(seed).levels
+        sets.append(random_level_set(key, count, loaded.config.env.size, seed))
+    if not sets:
+        raise ConfigError("nothing to evaluate: name levels, or ask for random ones")
+    return sets
+
+
+class Comparison(NamedTuple):
+    """Evaluations of several runs beside each other.
+
+    Where two runs have one name, they are called by their paths. Baselines that were played alike are listed
+    once.
+    """
+
+    evaluations: list[Evaluation]
+    seeds: list[SeedSummary]  # of runs that differ in their training seed alone
+    differences: list[Difference]  # the best of each set minus the others
+
+
+def compare_runs(paths: Sequence[str | pathlib.Path], picture: pathlib.Path | None = None) -> Comparison:
+    """Reads evaluations of several runs, compares them, and draws them beside each other.
 
     Args:
       paths: run folders, or files that an evaluation wrote.
       picture: PNG file of bars and performance profiles; none if None.
-
-    Returns:
-      the evaluations; where two runs have one name, they are called by their paths.
 
     Raises:
       ConfigError: a path without an evaluation.
@@ -162,12 +137,42 @@ def compare_runs(
     from agents.evaluation.plots import plot_profiles
 
     found = {str(path): read_evaluations(pathlib.Path(path)) for path in paths}
-    names = [records[0].run for records in found.values()]
-    evaluations = [
-        dataclasses.replace(record, run=path) if names.count(record.run) > 1 else record
-        for path, records in found.items()
-        for record in records
-    ]
+    evaluations = compared(found)
+    learned = [each for each in evaluations if each.policy != START]
     if picture is not None:
         plot_profiles(evaluations, picture)
+    return Comparison(evaluations, summarize_seeds(learned), differences_from_best(learned))
+
+
+def compared(found: dict[str, list[Evaluation]]) -> list[Evaluation]:
+    """Makes one list of the evaluations of several runs, in which every label means one thing.
+
+    Args:
+      found: evaluations by the path that they were read from.
+
+    Returns:
+      the evaluations; where two paths have one name of a run, with their path in its place; baselines that
+      were played alike once.
+    """
+    names = [{each.run.name for each in records if not each.baseline} for records in found.values()]
+    evaluations: list[Evaluation] = []
+    for path, records in found.items():
+        for record in records:
+            double = sum(record.run.name in of_path for of_path in names) > 1
+            if record.baseline:
+                alike = [each for each in evaluations if each.baseline and each.label == record.label]
+                if any(_played_alike(each, record) for each in alike):
+                    continue
+            elif double:
+                record = dataclasses.replace(record, run=dataclasses.replace(record.run, name=path))
+            evaluations.append(record)
     return evaluations
+
+
+def _played_alike(first: Evaluation, second: Evaluation) -> bool:
+    """Whether two evaluations of one baseline are the same but for chance."""
+    return (
+        first.level_set == second.level_set
+        and first.conditions == second.conditions
+        and first.levels.same_levels(second.levels)
+    )

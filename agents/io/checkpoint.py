@@ -69,6 +69,11 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(self.folder, options=options, item_handlers=handlers)
 
     @property
+    def steps(self) -> list[int]:
+        """Numbers of updates of all checkpoints, in order."""
+        return sorted(int(step) for step in self._manager.all_steps())
+
+    @property
     def latest(self) -> int:
         """Number of updates of the newest checkpoint.
 
@@ -83,7 +88,7 @@ class Checkpoints:
     def save(self, state: TrainState) -> None:
         """Writes the state of a run; a kill in between leaves the older checkpoints as they were."""
         step = int(state.num_updates)
-        if step in self._manager.all_steps():
+        if step in self.steps:
             return
         items = {"params": _named(_plain(state.params)), "rest": _named(_plain(_without_params(state)))}
         shapes = {name: {k: list(v.shape) for k, v in item.items()} for name, item in items.items()}
@@ -94,8 +99,13 @@ class Checkpoints:
                 rest=ocp.args.StandardSave(items["rest"]),
                 shapes=ocp.args.JsonSave(shapes),
             ),
+            force=True,  # also where a later one exists
         )
         self._manager.wait_until_finished()
+
+    def delete(self, step: int) -> None:
+        """Deletes the checkpoint after a number of updates."""
+        self._manager.delete(step)
 
     def _restore(self, step: int, item: str, like: Any) -> Any:
         """Reads one item of a checkpoint, in the structure of `like` (arrays or their shapes)."""
@@ -141,10 +151,9 @@ class Checkpoints:
         return TrainState(params=params, **self._restore(step, "rest", _without_params(like)))
 
     def _existing(self, step: int | None) -> int:
-        steps = sorted(self._manager.all_steps())
         chosen = self.latest if step is None else step
-        if chosen not in steps:
-            raise CheckpointError(f"{self.folder}: has no checkpoint {chosen}, there are {steps}")
+        if chosen not in self.steps:
+            raise CheckpointError(f"{self.folder}: has no checkpoint {chosen}, there are {self.steps}")
         return chosen
 
     def close(self) -> None:

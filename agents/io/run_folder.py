@@ -7,14 +7,18 @@ import dataclasses
 import datetime
 import pathlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from omegaconf import OmegaConf
 
 from agents.config import ConfigError, TrainConfig, as_yaml, read_config
+from agents.io.best import best_update
 from agents.io.checkpoint import Checkpoints
 from kinetix_py.atomic import atomic_write
 
 CONFIG = "config.yaml"
+# What follows a run's path to name its best checkpoint: `runs/NAME@best`.
+BEST = "@best"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +31,11 @@ class RunFolder:
     def checkpoints(self) -> pathlib.Path:
         """Folder of checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def best(self) -> pathlib.Path:
+        """Folder of the best checkpoint by the evaluation during training."""
+        return self.path / "best"
 
     @property
     def metrics(self) -> pathlib.Path:
@@ -66,36 +75,52 @@ def new_run(config: TrainConfig) -> RunFolder:
     return RunFolder(path)
 
 
-def find_checkpoint(path: str | pathlib.Path) -> tuple[RunFolder, int | None]:
+class CheckpointPath(NamedTuple):
+    """A run, and a checkpoint of it."""
+
+    run: RunFolder
+    step: int | None  # number of updates; None for the newest
+    is_best: bool = False  # it is the best one, which is kept apart
+
+
+def find_checkpoint(path: str | pathlib.Path) -> CheckpointPath:
     """Finds the run, and the checkpoint in it, that a path names.
 
     Args:
-      path: run folder (its newest checkpoint), its folder of checkpoints, or one checkpoint in that.
-
-    Returns:
-      the run; and the number of updates of the checkpoint, None for the newest.
+      path: run folder (its newest checkpoint), the same with `@best` after it (its best one), the folder
+        `checkpoints` or `best` of a run, or one checkpoint in these.
 
     Raises:
       ConfigError: none of these.
+      CheckpointError: the run has kept no best checkpoint.
     """
-    path = pathlib.Path(path)
+    text = str(path)
+    path = pathlib.Path(text.removesuffix(BEST))
     if (path / CONFIG).is_file():
-        return RunFolder(path), None
+        run, is_best = RunFolder(path), text.endswith(BEST)
+        return CheckpointPath(run, best_update(run.best) if is_best else None, is_best)
     if (path.parent / CONFIG).is_file() and path.is_dir():
-        return RunFolder(path.parent), None
+        run = RunFolder(path.parent)
+        is_best = path.name == run.best.name
+        return CheckpointPath(run, best_update(run.best) if is_best else None, is_best)
     if path.name.isdigit() and path.is_dir() and (path.parent.parent / CONFIG).is_file():
-        return RunFolder(path.parent.parent), int(path.name)
-    raise ConfigError(f"{path}: neither a run folder nor a checkpoint in one")
+        run = RunFolder(path.parent.parent)
+        return CheckpointPath(run, int(path.name), path.parent.name == run.best.name)
+    raise ConfigError(f"{text}: neither a run folder nor a checkpoint in one")
 
 
 @contextlib.contextmanager
-def open_checkpoints(run: RunFolder) -> Iterator[Checkpoints]:
+def open_checkpoints(run: RunFolder, is_best: bool = False) -> Iterator[Checkpoints]:
     """Opens the checkpoints of a run that exists, for a `with` block.
 
+    Args:
+      run: run.
+      is_best: open the folder of the best checkpoint instead.
+
     Raises:
-      CheckpointError: the run has no folder of checkpoints.
+      CheckpointError: the run has no such folder.
     """
-    checkpoints = Checkpoints(run.checkpoints)
+    checkpoints = Checkpoints(run.best if is_best else run.checkpoints)
     try:
         yield checkpoints
     finally:

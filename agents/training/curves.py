@@ -9,7 +9,8 @@ import numpy as np
 
 from agents.io.figures import COLORS, make_figure
 
-# Panels of the curves: title, metrics by name, label of the vertical axis.
+# Panels of the curves: title, metrics by name, label of the vertical axis. A run has those whose metrics it
+# has.
 PANELS = (
     (
         "solve rate in training, first attempts",
@@ -20,12 +21,17 @@ PANELS = (
         },
         "share",
     ),
+    ("solve rate on unseen levels", {"eval/solve_rate": "mean and its 95 % interval over levels"}, "share"),
     ("return of an episode", {"episode_return": "mean"}, "return"),
     ("length of an episode", {"episode_length": "mean"}, "environment steps"),
     ("entropy of the policy", {"loss/entropy": "mean"}, "nats"),
     ("losses", {"loss/policy": "policy", "loss/value": "value"}, "loss"),
     ("speed", {"steps_per_second": "training"}, "environment steps/s"),
 )
+# Panels whose axis is from 0 to 1, or from 0 on.
+SHARES, POSITIVE = ("solve rate in training", "solve rate on unseen levels"), ("speed",)
+# Metrics of an evaluation: already means over many episodes, drawn as they are, with this interval.
+INTERVALS = {"eval/solve_rate": ("eval/solve_rate_low", "eval/solve_rate_high")}
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
@@ -36,6 +42,13 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
     return (total[index] - total[first]) / (index - first)
 
 
+def series(rows: Sequence[Mapping[str, float]], metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Reads the environment steps and the values of a metric, of the rows that have it."""
+    pairs = [(row["env_steps"], row[metric]) for row in rows if metric in row]
+    steps, values = np.array(pairs, float).reshape(-1, 2).T
+    return steps, values
+
+
 def plot_curves(rows: Sequence[Mapping[str, float]], path: pathlib.Path, title: str = "") -> None:
     """Draws the metrics of a run over its environment steps.
 
@@ -44,22 +57,33 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: pathlib.Path, title: 
       path: PNG file.
       title: title of the figure.
     """
-    figure = make_figure(13, 7)
-    axes = figure.subplots(2, 3)
-    steps = np.array([row["env_steps"] for row in rows])
+    known = {name for row in rows for name in row}
+    panels = [panel for panel in PANELS if known & panel[1].keys()]
+    columns = -(-len(panels) // 2)
+    figure = make_figure(4.3 * columns, 7)
+    axes = figure.subplots(2, columns, squeeze=False)
     window = max(len(rows) // 20, 1)
-    for axis, (name, lines, unit) in zip(axes.flat, PANELS, strict=True):
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    for axis, (name, lines, unit) in zip(axes.flat, panels, strict=False):
         for color, (metric, label) in zip(COLORS, lines.items(), strict=False):
-            if metric not in rows[0]:
+            if metric not in known:
                 continue
-            values = np.array([row[metric] for row in rows], float)
-            axis.plot(steps, values, color=color, alpha=0.25, linewidth=1)
-            axis.plot(steps, smooth(values, window), color=color, label=label, linewidth=2)
+            steps, values = series(rows, metric)
+            if metric in INTERVALS:
+                low, high = (series(rows, bound)[1] for bound in INTERVALS[metric])
+                axis.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
+                axis.plot(steps, values, "o-", color=color, label=label, linewidth=2, markersize=3)
+            else:
+                axis.plot(steps, values, color=color, alpha=0.25, linewidth=1)
+                axis.plot(steps, smooth(values, window), color=color, label=label, linewidth=2)
         axis.set(title=name, xlabel="environment steps", ylabel=unit)
         axis.grid(alpha=0.3)
-        if len(lines) > 1:
+        if len(lines) > 1 or lines.keys() & INTERVALS.keys():
             axis.legend(fontsize=8)
-    axes.flat[0].set_ylim(0, 1)
-    axes.flat[5].set_ylim(bottom=0)
+        if name in SHARES:
+            axis.set_ylim(0, 1)
+        elif name in POSITIVE:
+            axis.set_ylim(bottom=0)
     figure.suptitle(title)
     figure.savefig(path, dpi=110)

@@ -23,6 +23,7 @@ from agents.networks.config import NetworkConfig
 from agents.policy import Params
 from agents.training.interrupt import graceful_interrupt
 from agents.training.keys import RunKeys
+from agents.training.periodic import PeriodicEvaluation
 from agents.training.report import draw_curves, report_run
 from agents.training.trainer import Trainer, TrainState
 
@@ -97,12 +98,15 @@ def train(config: TrainConfig, folder: RunFolder, resume: bool = False, quiet: b
     if resume:
         state = trainer.place(checkpoints.restore(state))
     log = MetricLog(folder.path, config, int(state.num_updates))
+    evaluation = PeriodicEvaluation(config, folder) if config.evaluation.every else None
     try:
         with graceful_interrupt() as asked:
-            state = _train_calls(config, trainer, state, checkpoints, log, asked, quiet)
+            state = _train_calls(config, trainer, state, checkpoints, log, evaluation, asked, quiet)
     finally:
         log.close()
         checkpoints.close()
+        if evaluation is not None:
+            evaluation.close()
     done = int(state.num_updates) >= config.training.num_updates
     if not done:
         draw_curves(folder)
@@ -117,6 +121,7 @@ def _train_calls(
     state: TrainState,
     checkpoints: Checkpoints,
     log: MetricLog,
+    evaluation: PeriodicEvaluation | None,
     asked: Callable[[], bool],
     quiet: bool,
 ) -> TrainState:
@@ -129,7 +134,7 @@ def _train_calls(
     program = trainer.lower(state, env_params, sizes.updates_per_call).compile()
     if not quiet:
         tqdm.write(f"compiled in {time.perf_counter() - started:.0f} s")
-    seconds = log.last.get("seconds", 0.0)
+    seconds, unseen = log.last.get("seconds", 0.0), ""
     total, done = sizes.num_updates * steps_per_update, first * steps_per_update
     with tqdm(total=total, initial=done, unit="step", unit_scale=True, disable=quiet) as bar:
         for call in range(first // sizes.updates_per_call + 1, sizes.num_calls + 1):
@@ -142,15 +147,23 @@ def _train_calls(
                 "seconds": round(seconds, 2),
                 "steps_per_second": round(sizes.steps_per_call / taken, 1),
             }
-            _log_call(log, metrics, int(state.num_updates), steps_per_update, timing)
-            _check_finite(metrics, checkpoints)
+            finite = _is_finite(metrics)
+            due = finite and evaluation is not None and evaluation.is_due(call)
+            evaluated = evaluation.evaluate(state) if due and evaluation is not None else {}
+            _log_call(log, metrics, int(state.num_updates), steps_per_update, timing, evaluated)
+            if not finite:
+                raise NotFiniteError(
+                    f"the loss is not finite any more; checkpoints from before it are in {checkpoints.folder}"
+                )
             last = asked() or call == sizes.num_calls
             if last or call % config.output.checkpoint_every == 0:
                 checkpoints.save(state)
             rates = {
                 k.removeprefix("solve_rate_"): f"{v[-1]:.2f}" for k, v in metrics.items() if "solve" in k
             }
-            bar.set_postfix(rates, refresh=False)
+            if evaluated:
+                unseen = f"{evaluated['eval/solve_rate']:.2f}"
+            bar.set_postfix(rates | ({"unseen": unseen} if unseen else {}), refresh=False)
             bar.update(sizes.steps_per_call)
             if last:
                 break
@@ -163,19 +176,17 @@ def _log_call(
     num_updates: int,
     steps_per_update: int,
     timing: Mapping[str, float],
+    evaluated: Mapping[str, float],
 ) -> None:
-    """Writes one row for each update of a call, whose metrics are `[count]`."""
+    """Writes one row for each update of a call, whose metrics are `[count]`; the last with its evaluation."""
     count = len(next(iter(metrics.values())))
     for i in range(count):
         number = num_updates - count + 1 + i
         row: dict[str, float] = {"update": number, "env_steps": number * steps_per_update}
         row |= {name: float(value[i]) for name, value in metrics.items()} | dict(timing)
         row["policy_steps"] += log.last.get("policy_steps", 0.0)  # of the whole run
-        log.write(row)
+        log.write(row | dict(evaluated) if i == count - 1 else row)
 
 
-def _check_finite(metrics: Mapping[str, np.ndarray], checkpoints: Checkpoints) -> None:
-    if not np.isfinite(metrics["loss/total"]).all():
-        raise NotFiniteError(
-            f"the loss is not finite any more; checkpoints from before it are in {checkpoints.folder}"
-        )
+def _is_finite(metrics: Mapping[str, np.ndarray]) -> bool:
+    return bool(np.isfinite(metrics["loss/total"]).all())

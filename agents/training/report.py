@@ -8,15 +8,18 @@ import numpy as np
 import kinetix_py as kx
 from agents.build import make_policy
 from agents.config import TrainConfig
+from agents.evaluation.comparison import strongest_baseline
 from agents.evaluation.episodes import play_levels
-from agents.evaluation.evaluation import FILE, Evaluation, write_evaluations
+from agents.evaluation.evaluate import NamedPolicy, evaluate_policies
+from agents.evaluation.evaluation import FILE, Evaluation, RunInfo, write_evaluations
+from agents.evaluation.keys import EvaluationKeys
 from agents.evaluation.report import solve_rate_table
-from agents.evaluation.run import AGENT, RANDOM, START, NamedPolicy, evaluate_policies
+from agents.evaluation.run import AGENT, START
 from agents.io.metrics import read_metrics
 from agents.io.run_folder import RunFolder
 from agents.levels import LevelSet, load_level_sets, random_level_set
-from agents.policy import Params, Policy, UniformPolicy
-from agents.training.keys import RunKeys
+from agents.loading import levels_trained_on
+from agents.policy import Params, Policy
 
 # Episodes of each level from which a solved one is chosen for the film.
 FILM_ATTEMPTS = 4
@@ -33,19 +36,18 @@ def draw_curves(folder: RunFolder) -> None:
 
 def evaluation_sets(config: TrainConfig) -> list[LevelSet]:
     """Makes the sets that a run is evaluated on: unseen random levels, given ones, those it is trained on."""
-    env, sets = config.env.make(), []
-    if config.evaluation.num_levels:
-        key = RunKeys.from_seed(config.training.seed).levels
-        count, size = config.evaluation.num_levels, config.env.size
-        sets.append(random_level_set(key, count, env, config.env.params, size))
-    paths = [*config.evaluation.levels, *config.curriculum.levels]
-    return sets + load_level_sets(paths, env.size, config.curriculum.levels)
+    numbers, sets = config.evaluation, []
+    if numbers.num_levels:
+        key = EvaluationKeys.from_seed(numbers.seed).levels
+        sets.append(random_level_set(key, numbers.num_levels, config.env.size, numbers.seed))
+    paths = [*numbers.levels, *config.curriculum.levels]
+    return sets + load_level_sets(paths, config.env.make().size, levels_trained_on(config))
 
 
 def report_run(
     config: TrainConfig, folder: RunFolder, params: Params, start: Params, progress: bool = True
 ) -> list[Evaluation]:
-    """Draws a complete run, and evaluates the agent beside a random policy and itself at the start.
+    """Draws a complete run, and evaluates the agent beside itself at the start and beside the baselines.
 
     Args:
       config: config of the run.
@@ -62,19 +64,15 @@ def report_run(
     sets = evaluation_sets(config)
     if not sets:
         return []
-    env, policy = config.env.make(), make_policy(config)
+    env, policy, name = config.env.make(), make_policy(config), folder.path.resolve().name
     evaluations = evaluate_policies(
-        RunKeys.from_seed(config.training.seed).attempts,
-        [
-            NamedPolicy(AGENT, policy, params),
-            NamedPolicy(START, policy, start),
-            NamedPolicy(RANDOM, UniformPolicy(env), ()),
-        ],
+        EvaluationKeys.from_seed(config.evaluation.seed).actions,
+        [NamedPolicy(AGENT, policy, params), NamedPolicy(START, policy, start)],
         sets,
         env,
         config.env.params,
         attempts=config.evaluation.attempts,
-        run=folder.path.resolve().name,
+        run=RunInfo.of(name, config, config.training.num_updates),
         progress=progress,
     )
     print(solve_rate_table(evaluations))
@@ -93,22 +91,23 @@ def film_solved_levels(
     levels: LevelSet,
     evaluations: list[Evaluation],
 ) -> None:
-    """Writes `solved.gif`: episodes that the agent solved, of the levels on which it is most ahead of random.
+    """Writes `solved.gif`: episodes that the agent solved, of the levels on which it is most ahead of chance.
 
     Args:
       config: config of the run.
       folder: its folder.
       policy, params: agent.
       levels: set of levels to choose from.
-      evaluations: evaluations of the agent and of the random policy on this set, among others.
+      evaluations: evaluations of the agent and of the baselines on this set, among others.
     """
-    rates = {each.policy: each.level_rates for each in evaluations if each.level_set == levels.name}
+    agent = next(each for each in evaluations if each.policy == AGENT and each.level_set == levels.name)
+    chance = strongest_baseline(agent, evaluations)
+    ahead = agent.level_rates - (0 if chance is None else chance.level_rates)
     count = config.output.num_animations
     # Twice as many levels as are shown, because the agent may fail to solve some of them now.
-    chosen = np.argsort(-(rates[AGENT] - rates[RANDOM]))[: 2 * count]
-    index = np.repeat(chosen, FILM_ATTEMPTS)
+    index = np.repeat(np.argsort(-ahead)[: 2 * count], FILM_ATTEMPTS)
     results = play_levels(
-        RunKeys.from_seed(config.training.seed).attempts,
+        EvaluationKeys.from_seed(config.evaluation.seed).actions,
         policy,
         params,
         config.env.make(),

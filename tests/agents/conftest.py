@@ -44,7 +44,13 @@ def tiny(level_file):
                 "updates_per_call": 2,
                 "normalize_observations": True,
             },
-            "evaluation": {"num_levels": 0, "attempts": 64},
+            "evaluation": {
+                "num_levels": 0,
+                "attempts": 64,
+                "every": 5,
+                "every_levels": 8,
+                "every_attempts": 8,
+            },
             "output": {"folder": str(folder), "name": "run", "checkpoint_every": 5, "num_animations": 2},
         }
         for path, value in changes.items():

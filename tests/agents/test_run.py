@@ -20,18 +20,21 @@ import agents
 import kinetix_py as kx
 from agents.build import make_trainer
 from agents.config import ConfigError, TrainConfig, read_config
-from agents.evaluation.evaluation import read_evaluations
+from agents.evaluation.evaluation import Conditions, RunInfo, read_evaluations
 from agents.evaluation.run import evaluate_run
+from agents.evaluation.seeds import FINAL_SEED
+from agents.io.best import BestCheckpoint, best_update
 from agents.io.checkpoint import CheckpointError, Checkpoints
 from agents.io.metrics import MetricLog, read_metrics
 from agents.io.run_folder import RunFolder, find_checkpoint, new_run, open_checkpoints
 from agents.levels import load_level_sets
-from agents.loading import load_policy
+from agents.loading import levels_trained_on, load_policy
 from agents.play import CheckpointPlayer
 from agents.training import loop
 from agents.training.curves import smooth
 from agents.training.interrupt import graceful_interrupt
 from agents.training.loop import NotFiniteError, initial_params, train, validate_run
+from agents.training.periodic import PeriodicEvaluation
 from agents.training.report import draw_curves, evaluation_sets
 from tests.agents.policies import same_trees
 from tests.kinetix_py.small_levels import rocket
@@ -43,10 +46,10 @@ CACHE = str(ROOT / ".cache" / "jax")
 TIMING = ("seconds", "steps_per_second")
 
 
-def final_state(config, folder, step=None):
+def final_state(config, folder, step=None, is_best=False):
     """The whole state of a checkpoint."""
     like = jax.eval_shape(make_trainer(config).init, jax.random.key(0))
-    with open_checkpoints(folder) as checkpoints:
+    with open_checkpoints(folder, is_best) as checkpoints:
         return checkpoints.restore(like, step)
 
 
@@ -57,14 +60,15 @@ def stable_rows(folder):
 
 
 def test_a_complete_run_learns_its_level_and_leaves_pictures(finished, level_file):
-    _, folder = finished
+    config, folder = finished
     results = {row.policy: row for row in read_evaluations(folder.path)}
-    assert results.keys() == {"agent", "at the start", "random"}
-    assert results["agent"].interval[0] > results["random"].interval[1]
-    assert results["agent"].interval[0] > results["at the start"].interval[1]
-    agent = results["agent"]
-    assert agent.run == "run" and agent.level_set == "files" and agent.level_names == ("rocket",)
-    assert agent.trained_on == (True,) and agent.solved.shape == (1, 64)
+    agent, *others = results.values()
+    assert list(results) == ["agent", "at the start", "no-op", "random", "random, held 8"]
+    assert all(agent.interval[0] > other.interval[1] for other in others)
+    assert agent.run == RunInfo.of("run", config, 40) and agent.run.training_seed == 0
+    assert agent.levels.name == "files" and agent.levels.level_names == ("rocket",)
+    assert agent.levels.trained_on == (True,) and agent.solved.shape == (1, 64)
+    assert agent.conditions == Conditions.of(config.env.make(), config.env.params)
     for name in ("curves.png", "evaluation.png", "solved.gif"):
         assert (folder.path / name).stat().st_size > 5_000
     assert list((folder.path / "tensorboard").iterdir())
@@ -94,6 +98,8 @@ def test_a_run_stopped_and_resumed_ends_as_one_that_never_stopped(finished, tiny
     assert same_trees(final_state(config, folder), final_state(whole_config, whole))
     pairs = zip(read_evaluations(folder.path), read_evaluations(whole.path), strict=True)
     assert all((mine.solved == other.solved).all() for mine, other in pairs)
+    best, other = (load_policy(f"{one.path}@best") for one in (folder, whole))
+    assert best.step == other.step and same_trees(best.params, other.params)
 
 
 def test_a_finished_run_is_not_trained_again(finished):
@@ -127,17 +133,96 @@ def test_evaluation_of_a_checkpoint_gives_records_and_pictures(finished, level_f
         progress=False,
     )
     rows = {row.policy: row for row in read_evaluations(out / "evaluation.json")}
-    assert [row.label for row in found] == ["run (agent)", "run (random)"] == [r.label for r in rows.values()]
-    assert rows["agent"].level_set == level_file.parent.name and rows["agent"].trained_on == (True,)
-    assert rows["agent"].interval[0] > rows["random"].interval[1]
+    labels = ["run (agent)", "no-op", "random", "random, held 8"]
+    assert [row.label for row in found] == labels == [row.label for row in rows.values()]
+    agent = rows["agent"]
+    assert agent.level_set == level_file.parent.name and agent.levels.trained_on == (True,)
+    assert agent.interval[0] > rows["random"].interval[1] and agent.run.update == 30
     for name in ("evaluation.png", f"{level_file.parent.name}.png"):
         assert (tmp_path / "out" / name).stat().st_size > 5_000
     # Training and evaluation call the same levels by the same name.
     paths = [str(level_file.parent)]
     both = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, levels=paths))
     env = both.env.make()
-    assert [one.name for one in evaluation_sets(both)] == [rows["agent"].level_set, "files"]
-    assert load_level_sets(paths, env.size)[0].name == rows["agent"].level_set
+    assert [one.name for one in evaluation_sets(both)] == [agent.level_set, "files"]
+    assert load_level_sets(paths, env.size)[0].name == agent.level_set
+
+
+def test_the_agent_is_evaluated_while_it_learns_and_its_best_checkpoint_is_kept(finished):
+    config, folder = finished
+    rows = [row for row in read_metrics(folder.metrics) if "eval/solve_rate" in row]
+    assert [row["update"] for row in rows] == [10, 20, 30, 40]  # two updates a call, every fifth call
+    for row in rows:
+        assert 0 <= row["eval/solve_rate_low"] <= row["eval/solve_rate"] <= row["eval/solve_rate_high"] <= 1
+        assert 0 <= row["eval/worst_tenth"] <= 1 and 1 <= row["eval/episode_length"] <= 20
+    rates = [row["eval/solve_rate"] for row in rows]
+    first_best = rows[int(np.argmax(rates))]
+    for path in (f"{folder.path}@best", folder.best):
+        best = load_policy(path)
+        assert best.is_best and best.step == first_best["update"]
+    assert best.name == f"run, best, update {best.step}" and not load_policy(folder.path).is_best
+    assert same_trees(best.params, final_state(config, folder, best.step, is_best=True).params)
+    # It is what was measured: the rate of its checkpoint, evaluated again, is the one in the log.
+    again = PeriodicEvaluation(config, folder)
+    state = final_state(config, folder, best.step, is_best=True)
+    assert again.evaluate(state)["eval/solve_rate"] == first_best["eval/solve_rate"]
+    again.close()
+
+
+def test_the_best_checkpoint_is_the_first_of_the_highest_score(finished, tmp_path):
+    """Also where a run goes on from before it, or was killed before the record of it was written."""
+    config, folder = finished
+    state = final_state(config, folder, 30)
+    at = lambda update: dataclasses.replace(state, num_updates=np.int32(update))
+    best = BestCheckpoint(tmp_path / "best")
+    with pytest.raises(CheckpointError, match=r"no best checkpoint.*evaluation\.every"):
+        best_update(tmp_path / "best")
+    kept = [best.offer(at(update), score) for update, score in ((1, 0.2), (2, 0.2), (3, 0.5), (4, 0.4))]
+    assert kept == [True, False, True, False] and best_update(tmp_path / "best") == 3
+    assert not best.offer(at(5), float("nan"))
+    best.close()
+    again = BestCheckpoint(tmp_path / "best")
+    assert again.score == 0.5 and not again.offer(at(3), 0.5)
+    assert again.offer(at(2), 0.6) and best_update(tmp_path / "best") == 2  # before the one that was the best
+    (tmp_path / "best" / "score.json").write_text('{"update": 1, "score": 0.3}')
+    again.close()
+    killed = BestCheckpoint(tmp_path / "best")
+    assert killed.offer(at(2), 0.6) and best_update(tmp_path / "best") == 2
+    killed.close()
+    with contextlib.closing(Checkpoints(tmp_path / "best")) as left:
+        assert left.steps == [2]
+
+
+def test_an_evaluation_may_play_the_mode_under_another_order_of_contacts(finished, level_file, tmp_path):
+    _, folder = finished
+    found, out = evaluate_run(
+        f"{folder.path}@best",
+        levels=[str(level_file)],
+        attempts=64,
+        seed=FINAL_SEED,
+        contact_order="kinetix",
+        mode=True,
+        folder=tmp_path / "out",
+        progress=False,
+    )
+    names = ["best, kinetix contacts", "best, kinetix contacts, mode", "no-op", "random", "random, held 8"]
+    assert [row.policy for row in found] == names
+    assert {row.conditions.contact_order for row in found} == {"kinetix"}
+    assert found[1].deterministic and found[1].attempts == 1 and found[0].attempts == 64
+    assert found[0].run.name == "run" and (out / "files.png").is_file()
+    with pytest.raises(ConfigError, match="contact_order must be one of"):
+        load_policy(folder.path, contact_order="sideways")
+    with pytest.raises(ConfigError, match="nothing to evaluate"):
+        evaluate_run(folder.path, num_random=0)
+
+
+def test_levels_of_a_run_that_it_started_from_are_marked_too(finished, tiny, tmp_path):
+    config, folder = finished
+    given = tiny(tmp_path, curriculum__levels=["weak_thrust"]) | {"init_from": str(folder.path)}
+    assert levels_trained_on(read_config(given)) == ["weak_thrust", *config.curriculum.levels]
+    gone = given | {"init_from": str(tmp_path / "gone")}
+    with pytest.warns(UserWarning, match="gone: neither a run folder nor a checkpoint"):
+        assert levels_trained_on(read_config(gone)) == ["weak_thrust"]
 
 
 def test_a_trained_policy_is_loaded_by_any_of_its_paths(finished, tiny, tmp_path):

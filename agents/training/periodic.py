@@ -1,0 +1,79 @@
+"""Evaluation of the agent while it learns, on levels of its own; keeps the best checkpoint."""
+
+from __future__ import annotations
+
+import functools
+
+from agents.build import make_policy
+from agents.config import TrainConfig
+from agents.evaluation.evaluate import evaluate
+from agents.evaluation.keys import EvaluationKeys
+from agents.io.best import BestCheckpoint
+from agents.io.run_folder import RunFolder
+from agents.levels import LevelSet, random_level_set
+from agents.training.trainer import TrainState
+
+
+class PeriodicEvaluation:
+    """Evaluates a run after every `evaluation.every` calls and after the last one.
+
+    The levels are unseen, and others than those of the evaluation at the end, which therefore judges the best
+    checkpoint without favor. Levels and actions depend on the seed of the evaluation alone, so that a
+    resumed run measures what it would have measured.
+    """
+
+    def __init__(self, config: TrainConfig, folder: RunFolder):
+        """Opens the folder of the best checkpoint; the levels are drawn when they are needed.
+
+        Args:
+          config: config of the run, with `evaluation.every` of at least 1.
+          folder: folder of the run.
+        """
+        self._config, self._keys = config, EvaluationKeys.from_seed(config.evaluation.seed)
+        self._policy, self._env = make_policy(config), config.env.make()
+        self._best = BestCheckpoint(folder.best)
+
+    @functools.cached_property
+    def _levels(self) -> LevelSet:
+        numbers = self._config.evaluation
+        return random_level_set(
+            self._keys.periodic_levels, numbers.every_levels, self._config.env.size, numbers.seed
+        )
+
+    def is_due(self, call: int) -> bool:
+        """Returns whether there is an evaluation after a call, the first of which is 1."""
+        return call % self._config.evaluation.every == 0 or call == self._config.training.num_calls
+
+    def evaluate(self, state: TrainState) -> dict[str, float]:
+        """Evaluates the agent, and keeps it if it is better than all before.
+
+        Args:
+          state: state of the run, whose numbers are finite.
+
+        Returns:
+          metrics by name: solve rate with its interval over levels, the rate on the worst tenth of the
+            levels,
+          and the mean length of an episode.
+        """
+        result = evaluate(
+            self._keys.periodic_actions,
+            self._policy,
+            state.params,
+            self._env,
+            self._levels,
+            self._config.env.params,
+            attempts=self._config.evaluation.every_attempts,
+        )
+        self._best.offer(state, result.solve_rate)
+        low, high = result.interval
+        return {
+            "eval/solve_rate": result.solve_rate,
+            "eval/solve_rate_low": low,
+            "eval/solve_rate_high": high,
+            "eval/worst_tenth": result.worst_rate,
+            "eval/episode_length": float(result.length.mean()),
+        }
+
+    def close(self) -> None:
+        """Closes the folder of the best checkpoint."""
+        self._best.close()
