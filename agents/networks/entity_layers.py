@@ -138,13 +138,19 @@ class EntityEncoder(nn.Module):
     config: NetworkConfig
 
     @nn.compact
-    def __call__(self, obs: EntityObservation) -> Entities:
-        """Embeds the entities of observations with one leading axis `[B]`."""
+    def __call__(self, obs: EntityObservation, features: EntityObservation) -> Entities:
+        """Embeds the entities of a batch of scenes.
+
+        Args:
+          obs: observations with one leading axis `[B]`; references, roles, bindings, masks and geometry are
+            read from these, so they must not be normalized.
+          features: the same observations, whose tables the dense layers read; may be normalized.
+        """
         config, dtype = self.config, DTYPES[self.config.dtype]
         layer = lambda name, table: nn.relu(dense(config.width, dtype, name=name)(table))
         mass_columns = [SHAPE_FEATURES[name].start for name in MASS_FEATURES]
         is_mass = np.isin(np.arange(obs.shapes.shape[-1]), mass_columns)[None, None]
-        shapes = jnp.where(is_mass, MASS_SCALE * symlog(obs.shapes), obs.shapes)
+        shapes = jnp.where(is_mass, MASS_SCALE * symlog(features.shapes), features.shapes)
         circle = obs.shapes[..., SHAPE_FEATURES["kind"]][..., 1:] > 0
         count = obs.shapes.shape[1]
 
@@ -156,10 +162,10 @@ class EntityEncoder(nn.Module):
         target = reference(obs.joint_bodies[..., 1], obs.joint_mask)
         body = reference(obs.thruster_body, obs.thruster_mask)
         roles = goal_roles(obs.shapes)
-        joints, motor = jnp.split(obs.joints, [JOINT_FEATURES["binding"].start], axis=-1)
-        thrusters, thruster = jnp.split(obs.thrusters, [THRUSTER_FEATURES["binding"].start], axis=-1)
-        if config.actor == "global":  # the per-binding actor must not see binding indices
-            joints, thrusters = obs.joints, obs.thrusters
+        joints, thrusters = features.joints, features.thrusters
+        if config.actor == "per_binding":  # it must not see binding indices
+            joints = joints[..., : JOINT_FEATURES["binding"].start]
+            thrusters = thrusters[..., : THRUSTER_FEATURES["binding"].start]
         if config.relative_features:
             shapes = jnp.concatenate([shapes, relative_positions(obs.shapes, roles)], axis=-1)
             joints = jnp.concatenate([joints, joints_in_world(obs, source, target)], axis=-1)
@@ -173,8 +179,8 @@ class EntityEncoder(nn.Module):
             target=target,
             body=body,
             roles=roles.astype(dtype),
-            motor_binding=motor.astype(dtype),
-            thruster_binding=thruster.astype(dtype),
+            motor_binding=obs.joints[..., JOINT_FEATURES["binding"]].astype(dtype),
+            thruster_binding=obs.thrusters[..., THRUSTER_FEATURES["binding"]].astype(dtype),
         )
 
 

@@ -40,12 +40,19 @@ class ActorCritic(nn.Module):
 
     @nn.compact
     def __call__(
-        self, carry: Carry, obs: Any, reset: jax.Array, action_mask: jax.Array | None = None
+        self,
+        carry: Carry,
+        obs: Any,
+        reset: jax.Array,
+        action_mask: jax.Array | None = None,
+        features: Any = None,
     ) -> PolicyOutput:
-        """Applies the network as `Policy.unroll` does."""
+        """Applies the network as `Network.unroll` does."""
         config, dtype = self.config, DTYPES[self.config.dtype]
-        rows = jax.tree.map(lambda leaf: leaf.reshape(reset.size, *leaf.shape[2:]), obs)
-        embedding = ENCODERS[config.kind](config, name="encoder")(rows)
+        as_rows = lambda tree: jax.tree.map(lambda leaf: leaf.reshape(reset.size, *leaf.shape[2:]), tree)
+        read = as_rows(obs if features is None else features)
+        encoder = ENCODERS[config.kind](config, name="encoder")
+        embedding = encoder(as_rows(obs), read) if config.kind in ENTITY_KINDS else encoder(read)
         x = embedding.scene if isinstance(embedding, EntityEmbedding) else embedding
         x = x.reshape(*reset.shape, x.shape[-1])
         if config.recurrent:
@@ -107,19 +114,25 @@ class Network(Policy):
         obs: Any,
         reset: jax.Array,
         action_mask: jax.Array | None = None,
+        features: Any = None,
     ) -> PolicyOutput:
         """Applies the network to a sequence, as `Policy.unroll` says.
+
+        Args:
+          params, carry, obs, reset, action_mask: as in `Policy.unroll`.
+          features: normalized observations of the structure of `obs`, which dense layers and convolutions
+            read instead; `obs` then tells what refers to what, and where. None: they read `obs`.
 
         Raises:
           ValueError: leading axes that do not agree.
         """
-        for leaf in [*jax.tree.leaves(obs), *([] if action_mask is None else [action_mask])]:
+        for leaf in jax.tree.leaves((obs, action_mask, features)):
             if reset.ndim != 2 or leaf.shape[:2] != reset.shape:
                 raise ValueError(
                     f"observations, resets and masks must share leading axes [time, batch]: "
                     f"reset has shape {reset.shape}, another has {leaf.shape}"
                 )
-        output: Any = self.module.apply(params, carry, obs, reset, action_mask)
+        output: Any = self.module.apply(params, carry, obs, reset, action_mask, features)
         return output
 
 

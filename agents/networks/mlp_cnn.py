@@ -35,10 +35,10 @@ class SetMlp(nn.Module):
     config: NetworkConfig
 
     @nn.compact
-    def __call__(self, obs: EntityObservation) -> EntityEmbedding:
-        """Embeds observations with one leading axis `[B]`: scenes `[B, 5 W]` and bodies."""
+    def __call__(self, obs: EntityObservation, features: EntityObservation) -> EntityEmbedding:
+        """Embeds observations, as `EntityEncoder` reads them: scenes `[B, 5 W]` and bodies."""
         width, dtype = self.config.width, DTYPES[self.config.dtype]
-        entities = EntityEncoder(self.config)(obs)
+        entities = EntityEncoder(self.config)(obs, features)
         bodies = entities.bodies + MessagePassing(width, dtype)(entities.bodies, entities)
         for _ in range(self.config.layers):
             bodies = nn.relu(dense(width, dtype)(bodies))

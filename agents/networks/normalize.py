@@ -96,7 +96,10 @@ def normalize(moments: Moments, table: jax.Array, used: jax.Array) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class NormalizedPolicy(Policy):
-    """A network that reads normalized observations."""
+    """A network whose dense layers and convolutions read normalized observations.
+
+    References, masks, roles, bindings and geometry are read from the observations as they are.
+    """
 
     network: Network
 
@@ -130,7 +133,8 @@ class NormalizedPolicy(Policy):
             normalize(moment, table, used)
             for moment, (table, used) in zip(moments, _tables(obs), strict=True)
         ]
-        return self.network.unroll(params.network, carry, _with_tables(obs, tables), reset, action_mask)
+        features = _with_tables(obs, tables)
+        return self.network.unroll(params.network, carry, obs, reset, action_mask, features)
 
     def update_statistics(self, params: NormalizedParams, obs: Any) -> NormalizedParams:
         """Adds the observations of a rollout to the moments."""

@@ -123,10 +123,10 @@ class EntityTransformer(nn.Module):
     config: NetworkConfig
 
     @nn.compact
-    def __call__(self, obs: EntityObservation) -> EntityEmbedding:
-        """Embeds observations with one leading axis `[B]`: scenes `[B, 2 W]` and bodies."""
+    def __call__(self, obs: EntityObservation, features: EntityObservation) -> EntityEmbedding:
+        """Embeds observations, as `EntityEncoder` reads them: scenes `[B, 2 W]` and bodies."""
         width, dtype = self.config.width, DTYPES[self.config.dtype]
-        entities = EntityEncoder(self.config)(obs)
+        entities = EntityEncoder(self.config)(obs, features)
         summary = self.param("summary", nn.initializers.normal(1.0), (width,)).astype(dtype)
         batch = obs.shape_mask.shape[0]
         tokens = jnp.concatenate(

@@ -12,9 +12,11 @@ import pytest
 import kinetix_py as kx
 from agents.io.run_folder import open_checkpoints
 from agents.loading import load_policy
+from agents.networks.factory import make_network
 from agents.networks.normalize import (
     BOUND,
     EPSILON,
+    NormalizedParams,
     NormalizedPolicy,
     add_rows,
     initial_moments,
@@ -22,8 +24,10 @@ from agents.networks.normalize import (
 )
 from agents.policy import PolicyOutput
 from agents.training.loop import initial_params
-from kinetix_py.observations.entity import SHAPE_FEATURES
-from tests.kinetix_py.small_levels import car, rocket
+from kinetix_py.observations.entity import JOINT_FEATURES, SHAPE_FEATURES, THRUSTER_FEATURES
+from tests.agents.small_networks import BINDINGS, KEY, generic, machine, moving, play, small
+from tests.kinetix_py import small_levels
+from tests.kinetix_py.small_levels import batch, car, relabeled, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -65,8 +69,8 @@ def test_kinds_of_shapes_stay_readable():
         def init(self, key):
             return ()
 
-        def unroll(self, params, carry, obs, reset, action_mask=None):
-            seen.append(obs)
+        def unroll(self, params, carry, obs, reset, action_mask=None, features=None):
+            seen.append(features)
             return PolicyOutput(carry, None, None)
 
     policy = NormalizedPolicy(Spy(env))
@@ -78,6 +82,60 @@ def test_kinds_of_shapes_stay_readable():
     assert (seen[0].shapes[0, 0][~obs.shape_mask] == 0).all()
     assert abs(float(seen[0].shapes[0, 0][obs.shape_mask][:, 0].mean())) < 1e-3
     np.testing.assert_array_equal(seen[0].attention, batch.attention)
+
+
+@pytest.fixture(scope="module")
+def rollout():
+    """An environment of size m, and observations `[T, B]` of a rollout of random actions in it."""
+    env = kx.make("m")
+    obs = small_levels.play(env, batch(machine()), 32, policy=env.action_space.sample)[0]
+    return env, obs
+
+
+def normalized(network, params, obs):
+    """The policy that normalizes by the moments of these observations, and its parameters."""
+    policy = NormalizedPolicy(network)
+    start = NormalizedParams(params, policy.init(KEY).moments)
+    return policy, policy.update_statistics(start, obs)
+
+
+@pytest.mark.parametrize("kind, changes", [("set_mlp", BINDINGS), ("set_mlp", {}), ("transformer", BINDINGS)])
+def test_references_roles_and_geometry_are_never_normalized(rollout, kind, changes):
+    """Without weights on the tables, only these are left, and normalization must not change them."""
+    env, seen = rollout
+    network = make_network(small(kind, **changes), env)
+    params = generic(network)
+    encoder = params["params"]["encoder"]["EntityEncoder_0"]
+    widths = dict.fromkeys(("polygon", "circle"), seen.shapes.shape[-1])
+    widths |= {"joint": seen.joints.shape[-1], "thruster": seen.thrusters.shape[-1]}
+    if network.config.actor == "per_binding":  # bindings are read as references alone
+        widths["joint"] = JOINT_FEATURES["binding"].start
+        widths["thruster"] = THRUSTER_FEATURES["binding"].start
+    for name, width in widths.items():
+        encoder[name]["kernel"][:width] = 0
+    obs = env.observe(moving(env, machine()))
+    probs, value = play(network, params, obs)
+    other_probs, other_value = play(*normalized(network, params, seen), obs)
+    np.testing.assert_allclose(other_probs, probs, atol=1e-5)
+    np.testing.assert_allclose(other_value, value, atol=1e-5)
+
+
+def test_exchanging_bindings_exchanges_their_part_of_a_normalized_policy(rollout):
+    env, seen = rollout
+    network = make_network(small("set_mlp", **BINDINGS), env)
+    policy, params = normalized(network, generic(network), seen)
+    state = moving(env, machine())
+    # The rollout has seen no motor of binding 1, so that the moments of bindings 0 and 1 differ.
+    motor, thruster = state.labels.motor_binding, state.labels.thruster_binding
+    other = relabeled(
+        state, motor_binding=jnp.where(motor < 2, 1 - motor, motor), thruster_binding=1 - thruster
+    )
+    (mine, value), (theirs, other_value) = (play(policy, params, env.observe(s)) for s in (state, other))
+    np.testing.assert_allclose(theirs[0, 0], mine[0, 0][np.array([1, 0, 2, 3, 5, 4])], atol=1e-5)
+    np.testing.assert_allclose(other_value, value, atol=1e-5)
+    assert np.abs(theirs - mine).max() > 1e-3
+    plain, _ = play(network, params.network, env.observe(state))
+    assert np.abs(plain - mine).max() > 1e-3  # the moments matter
 
 
 def test_learning_moves_the_network_and_rollouts_the_moments(finished):
