@@ -32,6 +32,8 @@ from kinetix_py.levels.level import (
 )
 from kinetix_py.levels.level_file import LevelFile
 from kinetix_py.levels.library.sets import library, list_level_sets, list_levels
+from kinetix_py.levels.mirror import mirror_level
+from kinetix_py.observations.mirror import mirror_observation
 from kinetix_py.rendering.pixels import render_pixels
 from kinetix_py.rendering.svg import Drawing, render_svg
 from kinetix_py.rendering.video import save_video
@@ -75,6 +77,8 @@ __all__ = [
     "load_level",
     "load_level_file",
     "make",
+    "mirror_level",
+    "mirror_observation",
     "mutate_level",
     "noop_solves",
     "pad_level",

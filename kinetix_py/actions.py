@@ -102,6 +102,23 @@ class ActionAdapter:
         motor = (action == up).astype(jnp.float32) - (action == down).astype(jnp.float32)
         return jnp.where(index < motors, motor, (action == on).astype(jnp.float32))
 
+    def mirror(self, action: jax.Array) -> jax.Array:
+        """Returns the action that does in a mirrored level (`kinetix_py.mirror_level`) what a given one does.
+
+        Motors turn the other way, thrusters stay as they are. The choices that `mask` allows are the same.
+
+        Args:
+          action: actions of the space, with any leading axes.
+        """
+        motors = self.size.num_motor_bindings
+        if self.type == "discrete":  # choices 2 i and 2 i + 1 drive one motor in opposite ways
+            return jnp.where((action >= 0) & (action < 2 * motors), action ^ 1, action)
+        motor, thruster = jnp.split(action, [motors], axis=-1)
+        if self.type == "continuous":
+            return jnp.concatenate([-motor, thruster], axis=-1)
+        motor = jnp.where(motor == 1, 2, jnp.where(motor == 2, 1, motor))
+        return jnp.concatenate([motor, thruster], axis=-1)
+
     def mask(self, has_motor: jax.Array, has_thruster: jax.Array) -> jax.Array:
         """Returns the choices that can change anything in a level; the no-op is always among them.
 
