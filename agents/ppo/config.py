@@ -15,6 +15,9 @@ class PPOConfig:
       gamma: discount of later rewards, in 0 .. 1.
       gae_lambda: decay of generalized advantage estimation, in 0 .. 1.
       clip_eps: largest change of the probability ratio, and of the value, that is rewarded.
+      value_clip: bounds the change of values by `clip_eps`, as Kinetix does; without, their loss is the plain
+        squared error, which Andrychowicz et al., "What matters in on-policy reinforcement learning?" (2021),
+        section 3.4, found better.
       value_coef, entropy_coef: weights of the value loss and of the entropy bonus.
       max_grad_norm: global norm to which gradients are clipped.
       num_epochs: passes over each rollout.
@@ -31,6 +34,7 @@ class PPOConfig:
     gamma: float = 0.995
     gae_lambda: float = 0.9
     clip_eps: float = 0.2
+    value_clip: bool = True
     value_coef: float = 0.5
     entropy_coef: float = 0.01
     max_grad_norm: float = 0.5

@@ -37,35 +37,49 @@ def standardize(advantage: jax.Array, axis: Axis = None) -> jax.Array:
     return centered / (jnp.sqrt(variance) + 1e-8)
 
 
+def squared_error(value: jax.Array, old: OldPolicyTerms, clip_eps: jax.Array | float | None) -> jax.Array:
+    """Computes half the squared error of values, for each sample of the batch: `[...]`.
+
+    Args:
+      value: values `[...]` of the current policy.
+      old: terms of the policy that acted, of which the old value and the target count.
+      clip_eps: largest change of a value that is rewarded: of the errors of the value, and of the old value
+        changed by at most so much, the larger one counts. No bound if None.
+    """
+    error = (value - old.target) ** 2
+    if clip_eps is not None:
+        near = old.value + jnp.clip(value - old.value, -clip_eps, clip_eps)
+        error = jnp.maximum(error, (near - old.target) ** 2)
+    return 0.5 * error
+
+
 def ppo_loss(
     log_prob: jax.Array,
     entropy: jax.Array,
-    value: jax.Array,
+    value_error: jax.Array,
     old: OldPolicyTerms,
     *,
     clip_eps: jax.Array | float,
     value_coef: jax.Array | float,
     entropy_coef: jax.Array | float,
 ) -> LossTerms:
-    """Computes the clipped surrogate loss, with clipped values and an entropy bonus.
+    """Computes the clipped surrogate loss, with the error of the values and an entropy bonus.
 
     Schulman et al., "Proximal policy optimization algorithms" (2017), equations 7 and 9; the KL estimate
     `mean(r - 1 - log r)` is Schulman's k3 (2020).
 
     Args:
-      log_prob, entropy, value: terms of the current policy, for the actions and observations of the batch.
+      log_prob, entropy: terms of the current policy, for the actions and observations of the batch.
+      value_error: error of its values, such as `squared_error`.
       old: terms of the policy that acted; advantages are used as they are (standardize them before).
-      clip_eps: largest change of the ratio, and of the value, that is rewarded.
+      clip_eps: largest change of the ratio that is rewarded.
       value_coef, entropy_coef: weights of the value loss and of the entropy bonus.
     """
     log_ratio = log_prob - old.log_prob
     ratio = jnp.exp(log_ratio)
     bounded = jnp.clip(ratio, 1 - clip_eps, 1 + clip_eps)
     policy = -jnp.minimum(ratio * old.advantage, bounded * old.advantage).mean()
-    near = old.value + jnp.clip(value - old.value, -clip_eps, clip_eps)
-    error = jnp.maximum((value - old.target) ** 2, (near - old.target) ** 2)
-    value_loss = 0.5 * error.mean()
-    bonus = entropy.mean()
+    value_loss, bonus = value_error.mean(), entropy.mean()
     total = policy + value_coef * value_loss - entropy_coef * bonus
     kl = (ratio - 1 - log_ratio).mean()
     return LossTerms(total, policy, value_loss, bonus, kl, (jnp.abs(ratio - 1) > clip_eps).mean())

@@ -12,7 +12,7 @@ from agents.policy import Carry, Params, Policy
 from agents.ppo.config import PPOConfig
 from agents.ppo.devices import Axis, mean_over_devices
 from agents.ppo.gae import advantages
-from agents.ppo.loss import LossTerms, OldPolicyTerms, ppo_loss, standardize
+from agents.ppo.loss import LossTerms, OldPolicyTerms, ppo_loss, squared_error, standardize
 from agents.ppo.rollout import Transitions
 
 
@@ -62,7 +62,7 @@ def minibatch_loss(
     terms = ppo_loss(
         distribution.log_prob(steps.action),
         distribution.entropy(),
-        value,
+        squared_error(value, part.old, config.clip_eps if config.value_clip else None),
         part.old._replace(advantage=standardize(part.old.advantage, axis)),
         clip_eps=config.clip_eps,
         value_coef=config.value_coef,

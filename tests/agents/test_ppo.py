@@ -12,9 +12,16 @@ import pytest
 import kinetix_py as kx
 from agents.ppo.config import PPOConfig
 from agents.ppo.gae import advantages
-from agents.ppo.loss import OldPolicyTerms, ppo_loss, standardize
-from agents.ppo.ppo import make_optimizer, ppo_update, shuffled_indices, take_minibatch
-from agents.ppo.rollout import rollout, start_runner
+from agents.ppo.loss import OldPolicyTerms, ppo_loss, squared_error, standardize
+from agents.ppo.ppo import (
+    Minibatch,
+    make_optimizer,
+    minibatch_loss,
+    ppo_update,
+    shuffled_indices,
+    take_minibatch,
+)
+from agents.ppo.rollout import Transitions, rollout, start_runner
 from tests.agents.policies import Clock, Linear
 from tests.kinetix_py.small_levels import TINY, batch, falling, rocket
 
@@ -56,7 +63,8 @@ def test_the_loss_by_hand():
     old = OldPolicyTerms(jnp.zeros(2), jnp.array([1.0, 1.0]), jnp.array([1.0, 1.0]), jnp.array([2.0, 1.0]))
     log_prob, value = jnp.log(jnp.array([1.5, 0.5])), jnp.array([1.5, 1.1])
     weights = {"clip_eps": 0.2, "value_coef": 0.5, "entropy_coef": 0.1}
-    terms = ppo_loss(log_prob, jnp.array([0.3, 0.5]), value, old, **weights)
+    error = squared_error(value, old, 0.2)
+    terms = ppo_loss(log_prob, jnp.array([0.3, 0.5]), error, old, **weights)
     # Policy: -(min(1.5, 1.2) + min(0.5, 0.8)) / 2 = -0.85.
     assert terms.policy == pytest.approx(-0.85)
     # Value: max(0.25, (1.2 - 2)^2) = 0.64 and max(0.01, 0.01); half their mean.
@@ -65,6 +73,35 @@ def test_the_loss_by_hand():
     assert terms.total == pytest.approx(-0.85 + 0.5 * 0.1625 - 0.1 * 0.4)
     assert terms.kl == pytest.approx((0.5 - np.log(1.5) - 0.5 - np.log(0.5)) / 2, rel=1e-5)
     assert terms.clipped == 1
+
+
+def test_the_error_of_values_by_hand():
+    """An old value of 1; whether its change is bounded by 0.2 matters only where it nears the target."""
+    value, target = jnp.array([1.5, 0.5, 1.1]), jnp.array([2.0, 2.0, 1.0])
+    old = OldPolicyTerms(jnp.zeros(3), jnp.ones(3), jnp.zeros(3), target)
+    np.testing.assert_allclose(squared_error(value, old, None), [0.125, 1.125, 0.005], rtol=1e-5)
+    np.testing.assert_allclose(squared_error(value, old, 0.2), [0.32, 1.125, 0.005], rtol=1e-5)
+    slope = lambda clip_eps: jax.grad(lambda value: squared_error(value, old, clip_eps).sum())(value)
+    np.testing.assert_allclose(slope(None), [-0.5, -1.5, 0.1], rtol=1e-5)
+    np.testing.assert_allclose(slope(0.2), [0.0, -1.5, 0.1], rtol=1e-5)
+
+
+def minibatch(obs, action, old):
+    """A minibatch `[1, B]` of single steps in which every action is allowed."""
+    batch = {"obs": obs[None], "action": action[None], "reset": jnp.ones((1, len(obs)), bool)}
+    batch |= {"action_mask": jnp.ones((1, 1, 1), bool)}
+    unread = {field.name: None for field in dataclasses.fields(Transitions) if field.name not in batch}
+    return Minibatch(Transitions(**batch, **unread), OldPolicyTerms(*[term[None] for term in old]), ())
+
+
+def test_clipping_of_values_can_be_turned_off():
+    """A value that moved from 1 to 1.5 on its way to 2 is at 1.2, if its change counts up to 0.2 only."""
+    old = OldPolicyTerms(jnp.full(1, -jnp.log(2.0)), jnp.ones(1), jnp.zeros(1), jnp.full(1, 2.0))
+    part = minibatch(jnp.ones((1, 1)), jnp.zeros(1, int), old)
+    params = {"actor": jnp.zeros((1, 2)), "critic": jnp.full((1, 1), 1.5)}
+    for clip, error in ((True, 0.8), (False, 0.5)):
+        _, terms = minibatch_loss(params, Linear(1, 2), part, PPOConfig(value_clip=clip))
+        assert terms.value == pytest.approx(error**2 / 2)
 
 
 def test_a_negative_advantage_is_not_clipped_from_above():
