@@ -12,6 +12,7 @@ class PPOConfig:
     Attributes:
       learning_rate: step size of Adam.
       anneal_lr: lets the learning rate fall linearly to 0 over the run.
+      lr_warmup: share of the run, in 0 .. 1, in which the learning rate first rises linearly from 0.
       gamma: discount of later rewards, in 0 .. 1.
       gae_lambda: decay of generalized advantage estimation, in 0 .. 1.
       clip_eps: largest change of the probability ratio, and of the value, that is rewarded.
@@ -31,6 +32,7 @@ class PPOConfig:
 
     learning_rate: float = 3e-4
     anneal_lr: bool = False
+    lr_warmup: float = 0.0
     gamma: float = 0.995
     gae_lambda: float = 0.9
     clip_eps: float = 0.2
@@ -42,7 +44,7 @@ class PPOConfig:
     minibatch_size: int = 2048
 
     def __post_init__(self) -> None:
-        for name in ("gamma", "gae_lambda"):
+        for name in ("gamma", "gae_lambda", "lr_warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"PPOConfig.{name} must be in 0 .. 1, got {getattr(self, name)!r}")
         for name in ("learning_rate", "clip_eps", "max_grad_norm"):

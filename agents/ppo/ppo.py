@@ -36,21 +36,42 @@ class PPOUpdate(NamedTuple):
 
 
 def make_optimizer(config: PPOConfig, num_gradients: int | None = None) -> optax.GradientTransformation:
-    """Makes Adam with clipped gradients, its learning rate constant or falling to 0.
+    """Makes Adam with clipped gradients and the learning rate of `learning_rate_schedule`.
 
     Args:
       config: hyperparameters.
-      num_gradients: gradient steps of the whole run; needed for a falling learning rate.
+      num_gradients: gradient steps of the whole run; needed for a learning rate that changes.
 
     Raises:
-      ValueError: a falling learning rate without `num_gradients`.
+      ValueError: a learning rate that changes, without `num_gradients`.
     """
     rate: Any = config.learning_rate
-    if config.anneal_lr:
+    if config.anneal_lr or config.lr_warmup > 0:
         if num_gradients is None:
-            raise ValueError("PPOConfig.anneal_lr needs the number of gradients of the run, got None")
-        rate = optax.linear_schedule(config.learning_rate, 0.0, num_gradients)
+            raise ValueError(
+                f"PPOConfig.anneal_lr={config.anneal_lr} with lr_warmup={config.lr_warmup} needs the number "
+                f"of gradients of the run, got None"
+            )
+        rate = learning_rate_schedule(config, num_gradients)
     return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optax.adam(rate, eps=1e-5))
+
+
+def learning_rate_schedule(config: PPOConfig, num_gradients: int) -> optax.Schedule:
+    """Makes the learning rate by the number of gradients so far.
+
+    It rises linearly from 0 during `lr_warmup` of the run, then is constant, or falls linearly to 0 if
+    `anneal_lr` is set.
+
+    Args:
+      config: hyperparameters.
+      num_gradients: gradient steps of the whole run.
+    """
+    warmup = round(config.lr_warmup * num_gradients)
+    end = 0.0 if config.anneal_lr else config.learning_rate
+    later = optax.linear_schedule(config.learning_rate, end, max(num_gradients - warmup, 1))
+    if warmup == 0:
+        return later
+    return optax.join_schedules([optax.linear_schedule(0.0, config.learning_rate, warmup), later], [warmup])
 
 
 def minibatch_loss(

@@ -15,6 +15,7 @@ from agents.ppo.gae import advantages
 from agents.ppo.loss import OldPolicyTerms, ppo_loss, squared_error, standardize
 from agents.ppo.ppo import (
     Minibatch,
+    learning_rate_schedule,
     make_optimizer,
     minibatch_loss,
     ppo_update,
@@ -139,6 +140,32 @@ def test_minibatches_must_be_equal():
     assert config.num_minibatches(10, 8) == 4
     with pytest.raises(ValueError, match="anneal_lr"):
         make_optimizer(PPOConfig(anneal_lr=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "rates"),
+    [
+        ({}, [1, 1, 1, 1, 1]),
+        ({"anneal_lr": True}, [1, 0.75, 0.5, 0.25, 0]),
+        ({"lr_warmup": 0.25}, [0, 1, 1, 1, 1]),
+        ({"lr_warmup": 0.5, "anneal_lr": True}, [0, 0.5, 1, 0.5, 0]),
+    ],
+)
+def test_learning_rates_by_hand(change, rates):
+    """A rate of 1 over 8 gradients: before the first, after every second one."""
+    rate = learning_rate_schedule(PPOConfig(learning_rate=1.0, **change), 8)
+    np.testing.assert_allclose([rate(count) for count in (0, 2, 4, 6, 8)], rates, rtol=1e-6)
+
+
+def test_a_learning_rate_that_rises_begins_with_no_step():
+    optimizer = make_optimizer(PPOConfig(lr_warmup=0.5), 8)
+    state, steps = optimizer.init(jnp.ones(1)), []
+    for _ in range(3):
+        step, state = optimizer.update(jnp.ones(1), state)
+        steps.append(float(step[0]))
+    assert steps[0] == 0 and steps[2] < steps[1] < 0
+    with pytest.raises(ValueError, match=r"lr_warmup=0.5 needs the number of gradients"):
+        make_optimizer(PPOConfig(lr_warmup=0.5))
 
 
 @pytest.fixture(scope="module")
