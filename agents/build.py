@@ -82,6 +82,8 @@ def make_trainer(config: TrainConfig) -> Trainer:
         rollout_length=training.rollout_length,
         num_rollouts=training.num_rollouts,
         num_devices=training.num_devices,
+        total_updates=training.num_updates,
+        dense_reward_scale_final=config.env.dense_reward_scale_final,
     )
 
 

@@ -40,7 +40,12 @@ def at_least(config: Any, least: float, *names: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class EnvConfig:
-    """Arguments of `kinetix_py.make`, and fields of `kinetix_py.EnvParams`."""
+    """Arguments of `kinetix_py.make`, and fields of `kinetix_py.EnvParams`.
+
+    Attributes:
+      dense_reward_scale_final: `dense_reward_scale` at the end of a run, to which it changes linearly; null
+        leaves it as it is.
+    """
 
     size: str = "s"
     observation_type: str = "entity"
@@ -48,6 +53,7 @@ class EnvConfig:
     frame_skip: int = 2
     contact_order: str = "parallel"
     dense_reward_scale: float = 0.2  # 1/m
+    dense_reward_scale_final: float | None = None  # 1/m
     max_timesteps: int = 256  # environment steps
 
     def __post_init__(self) -> None:

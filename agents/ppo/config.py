@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax
+
 
 @dataclasses.dataclass(frozen=True)
 class PPOConfig:
@@ -20,6 +22,8 @@ class PPOConfig:
         squared error, which Andrychowicz et al., "What matters in on-policy reinforcement learning?" (2021),
         section 3.4, found better.
       value_coef, entropy_coef: weights of the value loss and of the entropy bonus.
+      entropy_coef_final: weight of the entropy bonus at the end of the run, to which `entropy_coef` changes
+        linearly; null leaves it as it is.
       max_grad_norm: global norm to which gradients are clipped.
       num_epochs: passes over each rollout.
       minibatch_size: steps from which each gradient is computed; a rollout is cut into as many minibatches as
@@ -39,6 +43,7 @@ class PPOConfig:
     value_clip: bool = True
     value_coef: float = 0.5
     entropy_coef: float = 0.01
+    entropy_coef_final: float | None = None
     max_grad_norm: float = 0.5
     num_epochs: int = 4
     minibatch_size: int = 2048
@@ -54,6 +59,12 @@ class PPOConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"PPOConfig.{name} must be an integer of at least 1, got {value!r}")
+
+    def entropy_coef_at(self, progress: jax.Array | float) -> jax.Array | float:
+        """Weight of the entropy bonus after a share of the run, in 0 .. 1; may be traced."""
+        if self.entropy_coef_final is None:
+            return self.entropy_coef
+        return self.entropy_coef + progress * (self.entropy_coef_final - self.entropy_coef)
 
     def num_minibatches(self, num_envs: int, rollout_length: int, recurrent: bool = False) -> int:
         """Counts the minibatches into which a rollout is cut.

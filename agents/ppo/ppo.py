@@ -75,9 +75,14 @@ def learning_rate_schedule(config: PPOConfig, num_gradients: int) -> optax.Sched
 
 
 def minibatch_loss(
-    params: Params, policy: Policy, part: Minibatch, config: PPOConfig, axis: Axis = None
+    params: Params,
+    policy: Policy,
+    part: Minibatch,
+    config: PPOConfig,
+    axis: Axis = None,
+    progress: jax.Array | float = 0.0,
 ) -> tuple[jax.Array, LossTerms]:
-    """Computes the loss of a minibatch, and its terms."""
+    """Computes the loss of a minibatch, and its terms; arguments as of `ppo_update`."""
     steps = part.transitions
     _, distribution, value = policy.unroll(params, part.carry, steps.obs, steps.reset, steps.action_mask)
     terms = ppo_loss(
@@ -87,7 +92,7 @@ def minibatch_loss(
         part.old._replace(advantage=standardize(part.old.advantage, axis)),
         clip_eps=config.clip_eps,
         value_coef=config.value_coef,
-        entropy_coef=config.entropy_coef,
+        entropy_coef=config.entropy_coef_at(progress),
     )
     return terms.total, terms
 
@@ -140,6 +145,7 @@ def ppo_update(
     carry: Carry,
     config: PPOConfig,
     axis: Axis = None,
+    progress: jax.Array | float = 0.0,
 ) -> PPOUpdate:
     """Improves a policy by several epochs of minibatches over one rollout.
 
@@ -151,6 +157,7 @@ def ppo_update(
       carry: memory of the policy before the rollout, leading axis `[B]`.
       config: hyperparameters; on several devices, each takes its share of a minibatch.
       axis: axis of devices in `jax.shard_map`, over which gradients are averaged.
+      progress: share of the run that is over, in 0 .. 1, for hyperparameters that change over it.
     """
     length, num_envs = transitions.done.shape
     advantage, target = advantages(
@@ -170,7 +177,7 @@ def ppo_update(
     def learn_minibatch(learner, index):
         params, opt_state = learner
         part = take_minibatch(index, transitions, old, carry, policy.recurrent)
-        (_, terms), grads = gradient(params, policy, part, config, axis)
+        (_, terms), grads = gradient(params, policy, part, config, axis, progress)
         grads = mean_over_devices(grads, axis)
         updates, opt_state = optimizer.update(grads, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), (terms, optax.tree.norm(grads))

@@ -66,10 +66,15 @@ class Trainer:
       num_rollouts: rollouts of one update.
       num_devices: devices among which environments are split; gradients, advantages and metrics are averaged
         over all.
+      total_updates: updates of the whole run; needed where something changes over the run, other than the
+        learning rate.
+      dense_reward_scale_final: dense reward at the end of the run [1/m], to which that of the numbers of the
+        game changes linearly; None leaves it as it is.
 
     Raises:
-      ValueError: the environment does not reset itself, a rollout cannot be cut into the minibatches, or
-        environments or minibatches cannot be split among the devices.
+      ValueError: the environment does not reset itself, a rollout cannot be cut into the minibatches,
+        environments or minibatches cannot be split among the devices, or `total_updates` is needed and
+        missing.
     """
 
     env: kx.Environment
@@ -81,6 +86,8 @@ class Trainer:
     rollout_length: int
     num_rollouts: int = 1
     num_devices: int = 1
+    total_updates: int | None = None
+    dense_reward_scale_final: float | None = None
 
     def __post_init__(self) -> None:
         if not self.env.auto_reset:
@@ -97,6 +104,14 @@ class Trainer:
         for name, value in (("num_envs", self.num_envs), ("minibatch", self.ppo.minibatch_size // unit)):
             if value % self.num_devices:
                 raise ValueError(f"a {name} of {value} cannot be split among {self.num_devices} devices")
+
+        final = {
+            "PPOConfig.entropy_coef_final": self.ppo.entropy_coef_final,
+            "dense_reward_scale_final": self.dense_reward_scale_final,
+        }
+        for name, value in final.items():
+            if value is not None and self.total_updates is None:
+                raise ValueError(f"{name}={value} needs total_updates, got None")
 
     @property
     def steps_per_update(self) -> int:
@@ -142,7 +157,21 @@ class Trainer:
         specs = self.partition
         return TrainState(**{name: put(part, getattr(specs, name)) for name, part in vars(state).items()})
 
-    def _play_and_learn(self, carried, key: jax.Array, env_params: kx.EnvParams, axis: Axis):
+    def progress(self, num_updates: jax.Array) -> jax.Array | float:
+        """Share of the run that is over, in 0 .. 1: 0 in the first update, 1 in the last; 0 if not known."""
+        if self.total_updates is None:
+            return 0.0
+        return jnp.minimum(num_updates / max(self.total_updates - 1, 1), 1.0)
+
+    def env_params_at(self, env_params: kx.EnvParams, progress: jax.Array | float) -> kx.EnvParams:
+        """Numbers of the game after a share of the run, in 0 .. 1; traced, so nothing is compiled anew."""
+        if self.dense_reward_scale_final is None:
+            return env_params
+        start = env_params.dense_reward_scale
+        scale = start + progress * (self.dense_reward_scale_final - start)
+        return dataclasses.replace(env_params, dense_reward_scale=scale)
+
+    def _play_and_learn(self, carried, key: jax.Array, env_params: kx.EnvParams, axis: Axis, progress):
         """Runs one rollout and the learning from it."""
         params, opt_state, runner = carried
         play_key, learn_key = jax.random.split(key)
@@ -161,6 +190,7 @@ class Trainer:
                 runner.carry,
                 self.ppo,
                 axis,
+                progress,
             )
             # After learning, so that the probability ratios of the loss begin at 1.
             params = self.policy.update_statistics(result.params, transitions.obs)
@@ -178,12 +208,14 @@ class Trainer:
         if axis is not None:
             own_key = jax.random.fold_in(own_key, jax.lax.axis_index(axis))
         propose_key, rollouts_key = jax.random.split(own_key)
+        progress = self.progress(state.num_updates)
+        env_params = self.env_params_at(env_params, progress)
         with jax.named_scope("levels"):
             own = jax.tree.map(lambda leaf: leaf[0], state.curriculum)
             own, batch = self.curriculum.propose(propose_key, self.policy, state.params, own)
             runner = start_runner(self.env, batch.start, env_params, self.policy)
         (params, opt_state, _), (outcomes, losses) = jax.lax.scan(
-            lambda carried, key: self._play_and_learn(carried, key, env_params, axis),
+            lambda carried, key: self._play_and_learn(carried, key, env_params, axis, progress),
             (state.params, state.opt_state, runner),
             jax.random.split(rollouts_key, self.num_rollouts),
         )

@@ -105,6 +105,18 @@ def test_clipping_of_values_can_be_turned_off():
         assert terms.value == pytest.approx(error**2 / 2)
 
 
+def test_the_weight_of_the_entropy_may_change_over_the_run():
+    """From 0.2 to 0; the entropy of a fair coin is log 2."""
+    config = PPOConfig(entropy_coef=0.2, entropy_coef_final=0.0, value_coef=0.0)
+    old = OldPolicyTerms(jnp.full(1, -jnp.log(2.0)), jnp.ones(1), jnp.zeros(1), jnp.ones(1))
+    part = minibatch(jnp.ones((1, 1)), jnp.zeros(1, int), old)
+    params = {"actor": jnp.zeros((1, 2)), "critic": jnp.zeros((1, 1))}
+    for progress, weight in ((0.0, 0.2), (0.25, 0.15), (1.0, 0.0)):
+        total, _ = minibatch_loss(params, Linear(1, 2), part, config, progress=progress)
+        assert total == pytest.approx(-weight * np.log(2), abs=1e-6)
+    assert PPOConfig(entropy_coef=0.2).entropy_coef_at(1.0) == 0.2
+
+
 def test_a_negative_advantage_is_not_clipped_from_above():
     old = OldPolicyTerms(jnp.zeros(1), jnp.zeros(1), jnp.array([-1.0]), jnp.zeros(1))
     weights = {"clip_eps": 0.2, "value_coef": 0.0, "entropy_coef": 0.0}

@@ -75,6 +75,23 @@ def test_wrong_trainers_are_refused(trainer):
         long.train_steps(long.init(jax.random.key(0)), PARAMS, 1)
 
 
+def test_numbers_change_over_the_whole_run(trainer):
+    """In three updates, the weight of the entropy from 0 to 1 and the dense reward from 0.4 / m to 0."""
+    config = dataclasses.replace(trainer.ppo, learning_rate=1e-3, entropy_coef=0.0, entropy_coef_final=1.0)
+    annealed = dataclasses.replace(trainer, ppo=config, total_updates=3, dense_reward_scale_final=0.0)
+    progress = [annealed.progress(jnp.int32(count)) for count in range(5)]
+    assert progress == [0, 0.5, 1, 1, 1] and trainer.progress(jnp.int32(3)) == 0
+    with pytest.raises(ValueError, match=r"entropy_coef_final=1\.0 needs total_updates"):
+        dataclasses.replace(annealed, total_updates=None)
+    params = dataclasses.replace(PARAMS, dense_reward_scale=0.4)
+    _, metrics = annealed.train_steps(annealed.init(jax.random.key(0), jnp.float32(4.0)), params, 3)
+    rest = metrics["loss/policy"] + config.value_coef * metrics["loss/value"]
+    weights = (rest - metrics["loss/total"]) / metrics["loss/entropy"]
+    np.testing.assert_allclose(weights, [0, 0.5, 1], atol=1e-3)
+    dense = metrics["episode_return"] - metrics["solve_rate"]
+    np.testing.assert_allclose(dense / dense[0], [1, 0.5, 0], atol=0.1)
+
+
 def test_episodes_go_on_from_rollout_to_rollout(trainer):
     """A policy that does nothing is cut off by the time limit of 20 after five rollouts of 4 steps."""
     short = dataclasses.replace(trainer, rollout_length=4, num_rollouts=5, ppo=PPOConfig(minibatch_size=32))
