@@ -109,9 +109,9 @@ class Trainer:
             "PPOConfig.entropy_coef_final": self.ppo.entropy_coef_final,
             "dense_reward_scale_final": self.dense_reward_scale_final,
         }
-        for name, value in final.items():
-            if value is not None and self.total_updates is None:
-                raise ValueError(f"{name}={value} needs total_updates, got None")
+        for name, end in final.items():
+            if end is not None and self.total_updates is None:
+                raise ValueError(f"{name}={end} needs total_updates, got None")
 
     @property
     def steps_per_update(self) -> int:
