@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from agents.networks.config import DTYPES, NetworkConfig
-from agents.networks.entity_layers import EntityEmbedding, dense, gather
+from agents.networks.entity_layers import EntityEmbedding, dense, gather, scatter
 from agents.networks.heads import ACTOR_SCALE
 from kinetix_py.actions import ActionAdapter
 
@@ -27,7 +27,7 @@ class BindingPool(nn.Module):
     def __call__(self, binding: jax.Array, *parts: jax.Array) -> jax.Array:
         """Maps one-hot bindings `[B, R, K]` of rows, and parts `[B, R, W]`, to `[B, K, W]`."""
         row = nn.relu(dense(self.width, self.dtype)(jnp.concatenate(parts, axis=-1)))
-        return jnp.einsum("brk,brw->bkw", binding, row)
+        return scatter(binding, row)
 
 
 class BindingHead(nn.Module):

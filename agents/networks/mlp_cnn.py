@@ -14,6 +14,7 @@ from agents.networks.entity_layers import (
     dense,
     masked_max,
     masked_mean,
+    scatter,
     symlog,
 )
 from kinetix_py.observations.entity import EntityObservation
@@ -42,7 +43,7 @@ class SetMlp(nn.Module):
         bodies = entities.bodies + MessagePassing(width, dtype)(entities.bodies, entities)
         for _ in range(self.config.layers):
             bodies = nn.relu(dense(width, dtype)(bodies))
-        by_role = jnp.einsum("bnr,bnw->brw", entities.roles, bodies).reshape(bodies.shape[0], -1)
+        by_role = scatter(entities.roles, bodies).reshape(bodies.shape[0], -1)
         pooled = [masked_mean(bodies, entities.mask), masked_max(bodies, entities.mask), by_role]
         return EntityEmbedding(jnp.concatenate(pooled, axis=-1).astype(dtype), bodies, entities)
 

@@ -12,7 +12,7 @@ import pytest
 
 import kinetix_py as kx
 from agents.networks.config import KINDS, NetworkConfig
-from agents.networks.entity_layers import relative_positions, rotate
+from agents.networks.entity_layers import gather, relative_positions, rotate
 from agents.networks.factory import make_network
 from kinetix_py.actions import ACTION_TYPES
 from kinetix_py.observations.registry import OBSERVATIONS
@@ -123,6 +123,22 @@ def test_relative_features_are_in_the_world():
     away = relative_positions(shapes, roles)[0]
     np.testing.assert_allclose(away[0], [0, 0, -3, -1, 0, 0])
     np.testing.assert_allclose(away[1], [2, 1, -1, 0, 0, 0])
+
+
+def test_gather_and_its_gradients_are_those_of_a_product_of_matrices():
+    rng = np.random.default_rng(0)
+    reference, bodies, weight = (
+        rng.normal(size=shape).astype(np.float32) for shape in ((3, 5, 4), (3, 4, 6), (3, 5, 6))
+    )
+    product = lambda reference, bodies: jnp.einsum("brn,bnw->brw", reference, bodies)
+    for ours, theirs in zip(
+        *(
+            jax.value_and_grad(lambda *both, f=f: (f(*both) ** 2 * weight).sum(), (0, 1))(reference, bodies)
+            for f in (gather, product)
+        ),
+        strict=True,
+    ):
+        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4), ours, theirs)
 
 
 @pytest.mark.parametrize("kind", SET_KINDS)
