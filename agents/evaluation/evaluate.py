@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -18,8 +20,9 @@ from agents.evaluation.evaluation import Conditions, Evaluation, RunInfo
 from agents.levels import LevelSet, make_level_set
 from agents.policy import Params, Policy
 
-# Most episodes of one call: enough to keep a CPU's cores busy, or an accelerator's.
+# Most episodes of one call: enough to keep a core of a CPU busy, or an accelerator.
 CPU_BATCH, ACCELERATOR_BATCH = 512, 4096
+MAX_THREADS = 8  # calls at once on a CPU, which bounds memory
 Progress = Callable[[int], Any]
 
 
@@ -52,6 +55,18 @@ def on_default_device(params: Params) -> Params:
     """
     is_key = lambda leaf: jnp.issubdtype(jnp.asarray(leaf).dtype, jax.dtypes.prng_key)
     return jax.tree.map(lambda leaf: leaf if is_key(leaf) else jnp.asarray(np.asarray(leaf)), params)
+
+
+def _in_order(play: Callable[[int], Any], starts: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    """Calls a function for each start, and yields both in order.
+
+    One call keeps about one core of a CPU busy: there, several threads call at once, after the first call,
+    which compiles.
+    """
+    yield starts[0], play(starts[0])
+    cores = os.cpu_count() or 1
+    with ThreadPoolExecutor(min(cores, MAX_THREADS) if jax.default_backend() == "cpu" else 1) as pool:
+        yield from zip(starts[1:], pool.map(play, starts[1:]), strict=True)
 
 
 def evaluate(
@@ -88,30 +103,37 @@ def evaluate(
       progress: function that is called with the number of episodes after each call.
 
     Raises:
-      ValueError: `attempts` or `batch_size` below 1.
+      ValueError: no level, or `attempts` or `batch_size` below 1.
     """
     game = env.default_params if env_params is None else env_params
     chosen = make_level_set("levels", levels) if isinstance(levels, kx.Level) else levels
     attempts = 1 if mode or deterministic else attempts
-    total, parts, host_levels = len(chosen) * attempts, [], jax.device_get(chosen.levels)
-    if min(attempts, 1 if batch_size is None else batch_size) < 1:
-        raise ValueError(f"attempts and batch_size must be at least 1, got {attempts} and {batch_size}")
+    total, host_levels = len(chosen) * attempts, jax.device_get(chosen.levels)
+    if min(len(chosen), attempts, 1 if batch_size is None else batch_size) < 1:
+        raise ValueError(
+            f"levels, attempts and batch_size must be at least 1, "
+            f"got {len(chosen)}, {attempts} and {batch_size}"
+        )
     size, params = suited_batch_size(total) if batch_size is None else batch_size, on_default_device(params)
-    for first in range(0, total, size):
-        # Every call has the same shape, for one compiled program; the last one begins anew where the set
-        # ends.
+
+    def play(first: int) -> tuple[np.ndarray, np.ndarray]:
+        # Every call has the same shape, for one program; the last one begins anew where the set ends.
         rows = np.arange(first, first + size) % total // attempts
         results = play_levels(
             jax.random.fold_in(key, first),
             policy,
             params,
             env,
-            jax.tree.map(lambda value, rows=rows: value[rows], host_levels),
+            jax.tree.map(lambda value: value[rows], host_levels),
             game,
             max_steps=int(game.max_timesteps),
             mode=mode,
         )
-        parts.append(jax.device_get((results.solved, results.length)))
+        return jax.device_get((results.solved, results.length))
+
+    parts = []
+    for first, part in _in_order(play, range(0, total, size)):
+        parts.append(part)
         if progress is not None:
             progress(min(size, total - first))
     solved, length = (

@@ -186,23 +186,21 @@ def worst_share_rate(solved: np.ndarray, share: float = 0.1) -> float:
     """Computes the mean solve rate on the worst share of the levels, the conditional value at risk.
 
     Rutherford et al., "No regrets" (2024), compare curricula by it. Choosing the worst levels by the same
-    attempts that measure them would make them look worse than they are: one half of the attempts chooses,
-    the other half measures, and the same with the halves exchanged.
+    attempts that measure them would make them look worse than they are: each attempt is measured on the
+    levels that are the worst by all other attempts. Levels that are equally bad share the places left.
 
     Args:
-      solved: bool `[L, attempts]`; with a single attempt, which is then taken as certain, it chooses and
-        measures.
+      solved: bool `[L, attempts]`; a single attempt is taken as certain, chooses and measures.
       share: share of the levels, in 0 .. 1; at least one level is taken.
 
     Returns:
       the mean solve rate of these levels, in 0 .. 1.
     """
     solved = np.asarray(solved, float)
-    count = max(math.ceil(share * len(solved) - 1e-9), 1)
-    parts = (solved, solved) if solved.shape[1] == 1 else (solved[:, ::2], solved[:, 1::2])
-    first, second = (part.mean(axis=1) for part in parts)
-
-    def rate(chosen_by: np.ndarray, measured_by: np.ndarray) -> float:
-        return float(measured_by[np.argsort(chosen_by, kind="stable")[:count]].mean())
-
-    return (rate(first, second) + rate(second, first)) / 2
+    attempts, places = solved.shape[1], max(math.ceil(share * len(solved) - 1e-9), 1)
+    # For each attempt, successes in the others: whole numbers, so that ties are exact.
+    others = solved.sum(axis=1, keepdims=True) - solved if attempts > 1 else solved
+    last = np.sort(others, axis=0)[places - 1]
+    worse, tied = others < last, others == last
+    weights = worse + tied * (places - worse.sum(axis=0)) / tied.sum(axis=0)
+    return float((weights * solved).sum() / (places * attempts))

@@ -28,8 +28,6 @@ PANELS = (
     ("losses", {"loss/policy": "policy", "loss/value": "value"}, "loss"),
     ("speed", {"steps_per_second": "training"}, "environment steps/s"),
 )
-# Panels whose axis is from 0 to 1, or from 0 on.
-SHARES, POSITIVE = ("solve rate in training", "solve rate on unseen levels"), ("speed",)
 # Metrics of an evaluation: already means over many episodes, drawn as they are, with this interval.
 INTERVALS = {"eval/solve_rate": ("eval/solve_rate_low", "eval/solve_rate_high")}
 
@@ -81,9 +79,10 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: pathlib.Path, title: 
         axis.grid(alpha=0.3)
         if len(lines) > 1 or lines.keys() & INTERVALS.keys():
             axis.legend(fontsize=8)
-        if name in SHARES:
+        axis.locator_params(axis="x", nbins=5)
+        if unit == "share":
             axis.set_ylim(0, 1)
-        elif name in POSITIVE:
+        elif name == "speed":
             axis.set_ylim(bottom=0)
     figure.suptitle(title)
     figure.savefig(path, dpi=110)

@@ -64,8 +64,9 @@ def test_sets_are_evaluated_in_calls_of_one_program(env):
     assert result.solved.shape == (6, 3) and counts == [12, 6]
     assert result.label == "r (agent)" and result.levels.trained_on == marks
     before = play_levels._cache_size()
-    for attempts in (1, 5):  # 6 and 30 episodes
-        evaluate(KEY, POLICY, np.float32(0), env, levels, PARAMS, attempts=attempts, batch_size=12)
+    for attempts in (1, 7):  # one call, and four, several at once
+        again = evaluate(KEY, POLICY, np.float32(99), env, levels, PARAMS, attempts=attempts, batch_size=12)
+        np.testing.assert_array_equal(again.level_rates, result.level_rates)
     everywhere = jax.sharding.Mesh(np.array(jax.devices()), ("devices",))
     replicated = jax.sharding.NamedSharding(everywhere, jax.sharding.PartitionSpec())
     for place in (replicated, jax.devices()[0]):  # as in training on two devices, as from a checkpoint
@@ -73,9 +74,9 @@ def test_sets_are_evaluated_in_calls_of_one_program(env):
         again = evaluate(KEY, POLICY, params, env, chosen, PARAMS, attempts=3, batch_size=12)
         np.testing.assert_array_equal(again.solved, result.solved)
     assert play_levels._cache_size() == before
-    with pytest.raises(ValueError, match="must be at least 1, got 0 and None"):
+    with pytest.raises(ValueError, match="must be at least 1, got 6, 0 and None"):
         evaluate(KEY, POLICY, np.float32(0), env, levels, PARAMS, attempts=0)
-    with pytest.raises(ValueError, match="at least 1, got 20 and 0"):
+    with pytest.raises(ValueError, match="at least 1, got 6, 20 and 0"):
         evaluate(KEY, POLICY, np.float32(0), env, levels, PARAMS, batch_size=0)
 
 

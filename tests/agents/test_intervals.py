@@ -113,6 +113,8 @@ def test_the_worst_tenth_is_measured_by_other_attempts_than_those_that_chose_it(
     rng = np.random.default_rng(4)
     equal = np.mean([worst_share_rate(attempts_at(np.full(20, 0.5), 8, rng)) for _ in range(300)])
     assert equal == pytest.approx(0.5, abs=0.03)
+    # Equally bad levels share a place: two of three by the others, of which one is solved in this attempt.
+    assert worst_share_rate(np.array([[0, 0], [0, 1], [1, 1]], bool), 0.1) == pytest.approx((0.5 + 0) / 2)
     solved = np.ones((20, 4), bool)
     solved[[3, 11]] = [[True, False, False, True], [False] * 4]
     assert worst_share_rate(solved) == 0.25
