@@ -36,15 +36,21 @@ def _named(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
 
 
-def _without_params(state: TrainState) -> dict[str, Any]:
-    """All fields of a state but the parameters."""
-    return {name: value for name, value in vars(state).items() if name != "params"}
+def _evaluated(state: TrainState) -> str:
+    """Name of the field of a state that evaluation plays with."""
+    return "params" if state.average is None else "average"
+
+
+def _rest(state: TrainState) -> dict[str, Any]:
+    """All fields of a state but the one that evaluation plays with."""
+    return {name: value for name, value in vars(state).items() if name != _evaluated(state)}
 
 
 class Checkpoints:
     """The checkpoints in a folder, by the number of updates after which they were taken.
 
-    Parameters are an item of their own, so that evaluation can read them without knowing the rest.
+    The parameters that evaluation plays with (the average, in a run that keeps one) are an item of their own,
+    so that it can read them without knowing the rest.
     """
 
     def __init__(self, folder: pathlib.Path, keep: int | None = None, create: bool = False):
@@ -90,7 +96,8 @@ class Checkpoints:
         step = int(state.num_updates)
         if step in self.steps:
             return
-        items = {"params": _named(_plain(state.params)), "rest": _named(_plain(_without_params(state)))}
+        items = {"params": state.evaluated_params, "rest": _rest(state)}
+        items = {name: _named(_plain(item)) for name, item in items.items()}
         shapes = {name: {k: list(v.shape) for k, v in item.items()} for name, item in items.items()}
         self._manager.save(
             step,
@@ -133,7 +140,7 @@ class Checkpoints:
                 )
 
     def restore_params(self, like: Any, step: int | None = None) -> Any:
-        """Reads parameters alone.
+        """Reads the parameters that evaluation plays with, alone.
 
         Args:
           like: parameters of the same structure, or their shapes.
@@ -147,8 +154,8 @@ class Checkpoints:
     def restore(self, like: TrainState, step: int | None = None) -> TrainState:
         """Reads the whole state; arguments and errors as for `restore_params`."""
         step = self._existing(step)
-        params = self._restore(step, "params", like.params)
-        return TrainState(params=params, **self._restore(step, "rest", _without_params(like)))
+        evaluated = {_evaluated(like): self._restore(step, "params", like.evaluated_params)}
+        return TrainState(**evaluated, **self._restore(step, "rest", _rest(like)))
 
     def _existing(self, step: int | None) -> int:
         chosen = self.latest if step is None else step

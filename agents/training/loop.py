@@ -111,7 +111,7 @@ def train(config: TrainConfig, folder: RunFolder, resume: bool = False, quiet: b
     if not done:
         draw_curves(folder)
     elif not (resume and (folder.path / FILE).exists()):
-        report_run(config, folder, state.params, params, progress=not quiet)
+        report_run(config, folder, state.evaluated_params, params, progress=not quiet)
     return done
 
 

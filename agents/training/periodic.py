@@ -58,7 +58,7 @@ class PeriodicEvaluation:
         result = evaluate(
             self._keys.periodic_actions,
             self._policy,
-            state.params,
+            state.evaluated_params,
             self._env,
             self._levels,
             self._config.env.params,

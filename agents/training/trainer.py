@@ -35,6 +35,17 @@ class TrainState:
     curriculum: Any  # state of each device's curriculum, leading axis [num_devices]
     key: jax.Array  # random key of the next update
     num_updates: jax.Array  # int32 [], updates so far
+    average: Params | None = None  # moving average of the parameters, with `PPOConfig.ema_decay`
+
+    @property
+    def evaluated_params(self) -> Params:
+        """Parameters to evaluate: the average if there is one."""
+        return self.params if self.average is None else self.average
+
+
+def moving_average(average: Params, params: Params, decay: float) -> Params:
+    """Moves an exponential average of parameters towards them; leaves that are equal stay the same bits."""
+    return jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), average, params)
 
 
 def explained_variance(value: jax.Array, target: jax.Array, axis: Axis = None) -> jax.Array:
@@ -135,6 +146,7 @@ class Trainer:
             curriculum=jax.vmap(self.curriculum.init)(jax.random.split(curriculum_key, self.num_devices)),
             key=training_key,
             num_updates=jnp.int32(0),
+            average=None if self.ppo.ema_decay is None else jax.tree.map(jnp.copy, params),
         )
         return self.place(state)
 
@@ -147,7 +159,7 @@ class Trainer:
     def partition(self) -> TrainState:
         """Splitting of each part of a state: curricula among the devices, all else on each of them."""
         whole = PartitionSpec()
-        return TrainState(whole, whole, PartitionSpec(DEVICES), whole, whole)  # type: ignore[arg-type]
+        return TrainState(whole, whole, PartitionSpec(DEVICES), whole, whole, whole)  # type: ignore[arg-type]
 
     def place(self, state: TrainState) -> TrainState:
         """Puts a state, such as one read from a checkpoint, where `train_steps` expects it."""
@@ -173,7 +185,7 @@ class Trainer:
 
     def _play_and_learn(self, carried, key: jax.Array, env_params: kx.EnvParams, axis: Axis, progress):
         """Runs one rollout and the learning from it."""
-        params, opt_state, runner = carried
+        params, opt_state, average, runner = carried
         play_key, learn_key = jax.random.split(key)
         with jax.named_scope("play"):
             later, transitions = rollout(
@@ -194,13 +206,16 @@ class Trainer:
             )
             # After learning, so that the probability ratios of the loss begin at 1.
             params = self.policy.update_statistics(result.params, transitions.obs)
+            if self.ppo.ema_decay is not None:  # statistics are not averaged: the same ones are added to both
+                average = moving_average(average, result.params, self.ppo.ema_decay)
+                average = self.policy.update_statistics(average, transitions.obs)
         metrics = {f"loss/{name}": value for name, value in result.terms._asdict().items()}
         metrics |= {
             "loss/grad_norm": result.grad_norm,
             "loss/explained_variance": explained_variance(transitions.value, result.target, axis),
         }
         outcome = Outcome.of(transitions, result.advantage)
-        return (params, result.opt_state, later), (outcome, metrics)
+        return (params, result.opt_state, average, later), (outcome, metrics)
 
     def _update(self, state: TrainState, env_params: kx.EnvParams, axis: Axis) -> tuple[TrainState, Metrics]:
         """Runs one update on one device, whose curriculum is `state.curriculum[0]`."""
@@ -214,9 +229,9 @@ class Trainer:
             own = jax.tree.map(lambda leaf: leaf[0], state.curriculum)
             own, batch = self.curriculum.propose(propose_key, self.policy, state.params, own)
             runner = start_runner(self.env, batch.start, env_params, self.policy)
-        (params, opt_state, _), (outcomes, losses) = jax.lax.scan(
+        (params, opt_state, average, _), (outcomes, losses) = jax.lax.scan(
             lambda carried, key: self._play_and_learn(carried, key, env_params, axis, progress),
-            (state.params, state.opt_state, runner),
+            (state.params, state.opt_state, state.average, runner),
             jax.random.split(rollouts_key, self.num_rollouts),
         )
         outcome = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outcomes)
@@ -229,7 +244,7 @@ class Trainer:
         }
         metrics["loss/param_norm"] = optax.tree.norm(params)
         curriculum = jax.tree.map(lambda leaf: leaf[None], own)
-        return TrainState(params, opt_state, curriculum, key, state.num_updates + 1), metrics
+        return TrainState(params, opt_state, curriculum, key, state.num_updates + 1, average), metrics
 
     def _policy_steps(self, batch: LevelBatch) -> jax.Array:
         """Steps that the policy took on this device in an update, attempts at candidates included."""

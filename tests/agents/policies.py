@@ -29,6 +29,20 @@ class Thrust(Policy):
 
 
 @dataclasses.dataclass(frozen=True)
+class CountingThrust(Thrust):
+    """The same, with the number of steps that it has seen as its statistics."""
+
+    def init(self, key):
+        return {"thrust": super().init(key), "steps": jnp.float32(0)}
+
+    def unroll(self, params, *arguments, **options):
+        return super().unroll(params["thrust"], *arguments, **options)
+
+    def update_statistics(self, params, obs):
+        return params | {"steps": params["steps"] + obs[..., 0].size}
+
+
+@dataclasses.dataclass(frozen=True)
 class Coin(Policy):
     """Turns the thruster on in half of the steps."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import jax
@@ -11,10 +12,11 @@ import pytest
 
 import kinetix_py as kx
 from agents.curricula import FixedLevels
+from agents.io.checkpoint import Checkpoints
 from agents.ppo.config import PPOConfig
 from agents.ppo.ppo import make_optimizer
 from agents.training.trainer import Trainer
-from tests.agents.policies import Clock, Thrust, same_trees
+from tests.agents.policies import Clock, CountingThrust, Thrust, same_trees
 from tests.kinetix_py.small_levels import TINY, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -90,6 +92,27 @@ def test_numbers_change_over_the_whole_run(trainer):
     np.testing.assert_allclose(weights, [0, 0.5, 1], atol=1e-3)
     dense = metrics["episode_return"] - metrics["solve_rate"]
     np.testing.assert_allclose(dense / dense[0], [1, 0.5, 0], atol=0.1)
+
+
+def test_the_average_of_parameters_by_hand_and_in_checkpoints(trainer, tmp_path):
+    """A decay of 0.75: each update takes a quarter of the way to the new parameters; statistics are equal."""
+    config = dataclasses.replace(trainer.ppo, ema_decay=0.75)
+    averaged = dataclasses.replace(trainer, policy=CountingThrust(), ppo=config)
+    state = averaged.init(jax.random.key(0))
+    assert same_trees(state.average, state.params) and trainer.init(jax.random.key(0)).average is None
+    mean = 0.0
+    for update in range(3):
+        state, _ = averaged.train_steps(state, PARAMS, 1)
+        mean += (float(state.params["thrust"]) - mean) / 4
+        assert float(state.average["thrust"]) == pytest.approx(mean, rel=1e-5) != 0
+        assert state.average["steps"] == state.params["steps"] == 160 * (update + 1)
+    with contextlib.closing(Checkpoints(tmp_path, create=True)) as checkpoints:
+        checkpoints.save(state)
+        like = jax.eval_shape(averaged.init, jax.random.key(0))
+        assert same_trees(checkpoints.restore(like), state)
+        assert same_trees(checkpoints.restore_params(like.params), state.average)
+    with pytest.raises(ValueError, match=r"ema_decay must be in 0 \.\. 1, got 1\.5"):
+        PPOConfig(ema_decay=1.5)
 
 
 def test_episodes_go_on_from_rollout_to_rollout(trainer):
