@@ -42,8 +42,8 @@ def choose_action(
     """
     obs, mask, reset = env.observe(state, env_params), env.action_mask(state), jnp.asarray(first)
     obs, mask, reset = jax.tree.map(lambda value: value[None], (obs, mask, reset))
-    carry, distribution, _ = policy.step(params, carry, obs, reset, mask)
-    return carry, env.action_adapter.binding_values(distribution.sample(seed=key)[0])
+    output = policy.step(params, carry, obs, reset, mask)
+    return output.carry, env.action_adapter.binding_values(output.distribution.sample(seed=key)[0])
 
 
 @dataclasses.dataclass

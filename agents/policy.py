@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import distrax
 
     import kinetix_py as kx
+    from agents.networks.value_histogram import ValueHistogram
 
 Params = Any  # a pytree of arrays
 Carry = Any  # a pytree of arrays with a leading axis [B]; () of a policy without memory
@@ -23,6 +24,7 @@ class PolicyOutput(NamedTuple):
     carry: Carry  # [B], memory after the last step
     distribution: distrax.Distribution  # of actions, batch shape [B] or [T, B]
     value: jax.Array  # float32 [B] or [T, B]
+    value_histogram: ValueHistogram | None = None  # whose mean the value is, of a critic that classifies
 
 
 class Policy(Protocol):
@@ -64,7 +66,8 @@ class Policy(Protocol):
           action_mask: bool, `Environment.action_mask` with leading axes `[T, B]`; None allows every action.
 
         Returns:
-          The memory after the last step, the distributions of actions, and the values.
+          The memory after the last step, the distributions of actions, the values, and of a critic that
+          classifies their histograms.
         """
         ...
 
@@ -78,8 +81,9 @@ class Policy(Protocol):
     ) -> PolicyOutput:
         """Applies the policy to one step: as `unroll`, with the leading axis `[B]` only."""
         obs, reset, action_mask = jax.tree.map(lambda leaf: leaf[None], (obs, reset, action_mask))
-        carry, distribution, value = self.unroll(params, carry, obs, reset, action_mask)
-        return PolicyOutput(carry, distribution[0], value[0])
+        output = self.unroll(params, carry, obs, reset, action_mask)
+        histogram = None if output.value_histogram is None else output.value_histogram[0]
+        return PolicyOutput(output.carry, output.distribution[0], output.value[0], histogram)
 
     def update_statistics(self, params: Params, obs: Any) -> Params:
         """Adds a rollout's observations, leading axes `[T, B]`, to running statistics in the parameters."""

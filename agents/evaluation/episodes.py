@@ -42,8 +42,9 @@ def play_levels(
     action_mask = jax.vmap(env.action_mask)
 
     def act(key, carry, obs, state, first):
-        carry, distribution, _ = policy.step(params, carry, obs, first, action_mask(state))
-        return carry, distribution.mode() if mode else distribution.sample(seed=key)
+        output = policy.step(params, carry, obs, first, action_mask(state))
+        distribution = output.distribution
+        return output.carry, distribution.mode() if mode else distribution.sample(seed=key)
 
     return kx.play_episodes(
         key,

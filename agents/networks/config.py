@@ -8,12 +8,21 @@ import jax.numpy as jnp
 
 KINDS = ("transformer", "set_mlp", "mlp", "cnn")
 ACTORS = ("global", "per_binding")
+CRITICS = ("scalar", "hl_gauss")
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 # Kinds that read entity observations.
 ENTITY_KINDS = ("transformer", "set_mlp")
 # Attention masks of an entity observation: all, same component, joined, in contact.
 NUM_MASKS = 4
-COUNTS = ("width", "layers", "attention_heads", "attention_features", "head_width", "head_layers")
+COUNTS = (
+    "width",
+    "layers",
+    "attention_heads",
+    "attention_features",
+    "head_width",
+    "head_layers",
+    "value_bins",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +40,10 @@ class NetworkConfig:
       actor: `"global"`: one head decides about all bindings from the embedding of the scene, as published;
         `"per_binding"`: one head shared by all motor bindings and one shared by all thruster bindings, which
         read the scene and the bodies that each binding drives. Entity observations only.
+      critic: `"scalar"`: one number, learnt by squared error, as published; `"hl_gauss"`: a histogram of the
+        value, learnt by cross-entropy (`agents.networks.value_histogram`).
+      value_bins, value_limit: number of bins of that histogram, which covers values in
+        `-value_limit .. value_limit`; returns beyond it count as the limit.
       relative_features: adds positions relative to green, blue and red to bodies, and positions and
         directions in the world to joints and thrusters. Entity observations only.
       recurrent: adds a gated recurrent unit between the embedding and the heads.
@@ -38,7 +51,7 @@ class NetworkConfig:
         float32.
 
     Raises:
-      ValueError: an unknown name, a count below 1, or heads that do not divide among the masks.
+      ValueError: an unknown name, a number out of its bounds, or heads that do not divide among the masks.
     """
 
     kind: str = "transformer"
@@ -49,18 +62,24 @@ class NetworkConfig:
     head_width: int = 128
     head_layers: int = 5
     actor: str = "global"
+    critic: str = "scalar"
+    value_bins: int = 51
+    value_limit: float = 2.0
     relative_features: bool = False
     recurrent: bool = False
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        for name, known in (("kind", KINDS), ("actor", ACTORS), ("dtype", tuple(DTYPES))):
+        choices = {"kind": KINDS, "actor": ACTORS, "critic": CRITICS, "dtype": tuple(DTYPES)}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"NetworkConfig.{name} must be one of {known}, got {getattr(self, name)!r}")
         for name in COUNTS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"NetworkConfig.{name} must be an integer of at least 1, got {value!r}")
+        if not self.value_limit > 0:
+            raise ValueError(f"NetworkConfig.value_limit must be above 0, got {self.value_limit!r}")
         for name in ("recurrent", "relative_features"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"NetworkConfig.{name} must be True or False, got {getattr(self, name)!r}")

@@ -17,6 +17,7 @@ from agents.networks.heads import ACTOR_SCALE, Head
 from agents.networks.mlp_cnn import MIN_PICTURE, Cnn, FlatMlp, SetMlp
 from agents.networks.recurrent import ScannedGRU
 from agents.networks.transformer import EntityTransformer
+from agents.networks.value_histogram import ValueHistogram
 from agents.policy import Carry, Params, Policy, PolicyOutput
 from kinetix_py.actions import ActionAdapter
 from kinetix_py.env.environment import Environment
@@ -66,9 +67,12 @@ class ActorCritic(nn.Module):
             outputs = outputs.reshape(*reset.shape, outputs.shape[-1])
         else:
             outputs = head(num_outputs(self.actions), ACTOR_SCALE, "actor")
-        value = head(1, 1.0, "critic")[..., 0]
         distribution = make_distribution(outputs, self._log_std(), self.actions, action_mask)
-        return PolicyOutput(carry, distribution, value)
+        if config.critic == "scalar":
+            return PolicyOutput(carry, distribution, head(1, 1.0, "critic")[..., 0])
+        # Small logits, so that the values of a new critic are near 0.
+        histogram = ValueHistogram(head(config.value_bins, ACTOR_SCALE, "critic"), config.value_limit)
+        return PolicyOutput(carry, distribution, histogram.mean(), histogram)
 
     def _log_std(self) -> jax.Array | None:
         """Logarithm of the standard deviation of each binding's value; None unless actions are continuous."""

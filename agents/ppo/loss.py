@@ -70,7 +70,7 @@ def ppo_loss(
 
     Args:
       log_prob, entropy: terms of the current policy, for the actions and observations of the batch.
-      value_error: error of its values, such as `squared_error`.
+      value_error: error of its values: `squared_error`, or the cross-entropy of a critic that classifies.
       old: terms of the policy that acted; advantages are used as they are (standardize them before).
       clip_eps: largest change of the ratio that is rewarded.
       value_coef, entropy_coef: weights of the value loss and of the entropy bonus.

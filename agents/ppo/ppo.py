@@ -84,11 +84,16 @@ def minibatch_loss(
 ) -> tuple[jax.Array, LossTerms]:
     """Computes the loss of a minibatch, and its terms; arguments as of `ppo_update`."""
     steps = part.transitions
-    _, distribution, value = policy.unroll(params, part.carry, steps.obs, steps.reset, steps.action_mask)
+    output = policy.unroll(params, part.carry, steps.obs, steps.reset, steps.action_mask)
+    if output.value_histogram is None:
+        clip_eps = config.clip_eps if config.value_clip else None
+        value_error = squared_error(output.value, part.old, clip_eps)
+    else:
+        value_error = output.value_histogram.cross_entropy(part.old.target)
     terms = ppo_loss(
-        distribution.log_prob(steps.action),
-        distribution.entropy(),
-        squared_error(value, part.old, config.clip_eps if config.value_clip else None),
+        output.distribution.log_prob(steps.action),
+        output.distribution.entropy(),
+        value_error,
         part.old._replace(advantage=standardize(part.old.advantage, axis)),
         clip_eps=config.clip_eps,
         value_coef=config.value_coef,

@@ -126,24 +126,25 @@ def rollout(
         runner, final = carried
         act_key, env_key = jax.random.split(key)
         mask = action_mask(runner.env_state)
-        carry, distribution, value = policy.step(params, runner.carry, runner.obs, runner.reset, mask)
-        action = distribution.sample(seed=act_key)
+        output = policy.step(params, runner.carry, runner.obs, runner.reset, mask)
+        action = output.distribution.sample(seed=act_key)
         keys = jax.random.split(env_key, batch)
         obs, state, reward, done, info = step_env(keys, runner.env_state, action, env_params)
-        last = FinalStep(info["final_observation"], carry, mask)
+        last = FinalStep(info["final_observation"], output.carry, mask)
         recorded = {
             "obs": runner.obs,
             "reset": runner.reset,
             "action_mask": mask,
             "action": action,
-            "log_prob": distribution.log_prob(action),
-            "value": value,
+            "log_prob": output.distribution.log_prob(action),
+            "value": output.value,
             "reward": reward,
             "terminated": info["terminated"],
             "done": done,
             "info": {name: info[name] for name in INFO},
         }
-        return (RunnerState(state, obs, done, carry), tree_where(info["truncated"], last, final)), recorded
+        later = RunnerState(state, obs, done, output.carry)
+        return (later, tree_where(info["truncated"], last, final)), recorded
 
     final = FinalStep(runner.obs, runner.carry, action_mask(runner.env_state))
     (runner, final), recorded = jax.lax.scan(step, (runner, final), jax.random.split(key, length))

@@ -26,5 +26,5 @@ print(observation.round(2))
 
 network = make_network(NetworkConfig(kind="mlp", width=32, layers=1), env)
 params = network.init(jax.random.key(1))
-_, distribution, value = network.step(params, (), observation[None], jnp.ones(1, bool))
-print(distribution.sample(seed=jax.random.key(2)), value.shape)
+output = network.step(params, (), observation[None], jnp.ones(1, bool))
+print(output.distribution.sample(seed=jax.random.key(2)), output.value.shape)

@@ -8,6 +8,7 @@ import distrax
 import jax
 import jax.numpy as jnp
 
+from agents.networks.value_histogram import ValueHistogram
 from agents.policy import Policy, PolicyOutput
 
 THRUST = 9  # action that turns the first thruster on
@@ -102,6 +103,21 @@ class Linear(Policy):
     def unroll(self, params, carry, obs, reset, action_mask=None):
         logits = jnp.where(action_mask, obs @ params["actor"], -1e9)
         return PolicyOutput(carry, distrax.Categorical(logits=logits), (obs @ params["critic"])[..., 0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Histogram(Linear):
+    """The same with a histogram of the value, in -2 .. 2."""
+
+    num_bins: int = 5
+
+    def init(self, key):
+        return super().init(key) | {"critic": jnp.zeros((self.features, self.num_bins))}
+
+    def unroll(self, params, carry, obs, reset, action_mask=None):
+        histogram = ValueHistogram(obs @ params["critic"], 2.0)
+        output = super().unroll(params, carry, obs, reset, action_mask)
+        return output._replace(value=histogram.mean(), value_histogram=histogram)
 
 
 def same_trees(a, b):

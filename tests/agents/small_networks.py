@@ -66,10 +66,9 @@ def as_batch(tree):
 def play(network, params, obs, mask=None):
     """Probabilities of every choice, and the value, of one observation."""
     mask = None if mask is None else as_batch(mask)
-    _, policy, value = network.unroll(
-        params, network.initial_carry(1), as_batch(obs), jnp.ones((1, 1), bool), mask
-    )
-    return policy.probs, value
+    carry, reset = network.initial_carry(1), jnp.ones((1, 1), bool)
+    output = network.unroll(params, carry, as_batch(obs), reset, mask)
+    return output.distribution.probs, output.value
 
 
 def generic(network, seed=0):

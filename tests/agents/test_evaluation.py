@@ -111,7 +111,8 @@ def test_the_random_policy_is_uniform_among_what_a_level_allows():
         _, state = env.reset_to_level(rocket())
         mask = env.action_mask(state)[None]
         policy = UniformPolicy(env)
-        distribution = policy.step(policy.init(KEY), policy.initial_carry(1), (), np.ones(1, bool), mask)[1]
+        output = policy.step(policy.init(KEY), policy.initial_carry(1), (), np.ones(1, bool), mask)
+        distribution = output.distribution
         drawn = np.asarray(distribution.sample(seed=jax.random.key(1), sample_shape=(512,)))[:, 0]
         if action == "multi_discrete":  # one thruster is bound
             assert set(drawn[:, 4]) == {0, 1} and abs(drawn[:, 4].mean() - 0.5) < 0.1
@@ -157,10 +158,9 @@ def test_held_actions_last_their_steps_and_begin_anew_with_an_episode(action):
     # Steps that are played one by one are the same.
     step, carry, single = jax.jit(policy.step), policy.initial_carry(2), []
     for place in range(10):
-        carry, distribution, _ = step(
-            HeldParams(jax.random.key(0), jnp.int32(8)), carry, (), reset[place], mask[place]
-        )
-        single.append(np.asarray(distribution.mode()).reshape(2, -1))
+        output = step(HeldParams(jax.random.key(0), jnp.int32(8)), carry, (), reset[place], mask[place])
+        carry = output.carry
+        single.append(np.asarray(output.distribution.mode()).reshape(2, -1))
     np.testing.assert_array_equal(single, held[0, :10])
     assert policy.init(KEY).hold == 8 and policy.recurrent
     with pytest.raises(ValueError, match="action mask"):

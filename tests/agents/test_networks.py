@@ -102,7 +102,7 @@ def test_exchanging_bindings_exchanges_their_part_of_the_policy(action):
 
     def numbers(state):
         obs = as_batch(env.observe(state))
-        policy = network.unroll(params, (), obs, jnp.ones((1, 1), bool))[1]
+        policy = network.unroll(params, (), obs, jnp.ones((1, 1), bool)).distribution
         return np.asarray(policy.mean() if action == "continuous" else policy.probs)[0, 0]
 
     order = {
@@ -171,9 +171,9 @@ def test_gradients_reach_every_parameter(kind, observation, action, changes):
 
     def loss(params):
         reset = jnp.zeros((4, 3), bool)
-        _, policy, value = network.unroll(params, network.initial_carry(3), obs, reset)
-        taken = jnp.broadcast_to(env.noop_action, (4, 3, *env.noop_action.shape))
-        return (value**2).sum() + policy.log_prob(taken).sum() + policy.entropy().sum()
+        output = network.unroll(params, network.initial_carry(3), obs, reset)
+        policy, taken = output.distribution, jnp.broadcast_to(env.noop_action, (4, 3, *env.noop_action.shape))
+        return (output.value**2).sum() + policy.log_prob(taken).sum() + policy.entropy().sum()
 
     for path, leaf in jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(loss))(params)):
         assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0, path
@@ -190,12 +190,13 @@ def test_every_combination_runs(kind, observation, action):
 
     @jax.jit
     def act(params, obs, mask):
-        carry, policy, value = network.step(params, network.initial_carry(3), obs, jnp.zeros(3, bool), mask)
+        output = network.step(params, network.initial_carry(3), obs, jnp.zeros(3, bool), mask)
+        policy = output.distribution
         actions, many = policy.sample(seed=KEY), policy.sample(seed=KEY, sample_shape=(7,))
         both, also = policy.sample_and_log_prob(seed=KEY), (actions, policy.log_prob(actions))
-        assert carry == () and policy.batch_shape == policy.entropy().shape == (3,)
+        assert output.carry == () and policy.batch_shape == policy.entropy().shape == (3,)
         assert policy.log_prob(many).shape == (7, 3) and policy.mode().shape == actions.shape
-        return value, both, also
+        return output.value, both, also
 
     inputs = generic(network), obs, jax.vmap(env.action_mask)(state)
     value, both, _ = jax.eval_shape(act, *inputs)
@@ -237,18 +238,20 @@ def test_memory_is_forgotten_at_resets_and_goes_step_by_step():
     reset = jnp.zeros((steps, count), bool).at[0].set(True).at[3, 1].set(True)
     old = jnp.ones_like(network.initial_carry(count))
     unroll, step = jax.jit(network.unroll), jax.jit(network.step)
-    last, policy, values = unroll(params, old, obs, reset)
+    whole = unroll(params, old, obs, reset)
+    values = whole.value
     carry = old
     for t in range(steps):
-        carry, one, value = step(params, carry, obs[t], reset[t])
-        np.testing.assert_allclose(value, values[t], atol=1e-6)
-        np.testing.assert_allclose(one.probs, policy.probs[t], atol=1e-6)
-    np.testing.assert_allclose(carry, last, atol=1e-6)
+        one = step(params, carry, obs[t], reset[t])
+        carry = one.carry
+        np.testing.assert_allclose(one.value, values[t], atol=1e-6)
+        np.testing.assert_allclose(one.distribution.probs, whole.distribution.probs[t], atol=1e-6)
+    np.testing.assert_allclose(carry, whole.carry, atol=1e-6)
     # An environment that began at step 3 is where one is that knows nothing before it.
     fresh = network.unroll(params, network.initial_carry(count), obs[3:], jnp.zeros((3, count), bool))
-    np.testing.assert_allclose(fresh[2][:, 1], values[3:, 1], atol=1e-6)
-    assert np.abs(fresh[2][:, 0] - values[3:, 0]).min() > 1e-6
-    forgotten = unroll(params, old, obs, reset.at[0].set(False))[2]
+    np.testing.assert_allclose(fresh.value[:, 1], values[3:, 1], atol=1e-6)
+    assert np.abs(fresh.value[:, 0] - values[3:, 0]).min() > 1e-6
+    forgotten = unroll(params, old, obs, reset.at[0].set(False)).value
     assert np.abs(forgotten[0] - values[0]).min() > 1e-6
 
 

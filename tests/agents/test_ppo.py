@@ -23,7 +23,7 @@ from agents.ppo.ppo import (
     take_minibatch,
 )
 from agents.ppo.rollout import Transitions, rollout, start_runner
-from tests.agents.policies import Clock, Linear
+from tests.agents.policies import Clock, Histogram, Linear
 from tests.kinetix_py.small_levels import TINY, batch, falling, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -103,6 +103,19 @@ def test_clipping_of_values_can_be_turned_off():
     for clip, error in ((True, 0.8), (False, 0.5)):
         _, terms = minibatch_loss(params, Linear(1, 2), part, PPOConfig(value_clip=clip))
         assert terms.value == pytest.approx(error**2 / 2)
+
+
+def test_a_critic_that_classifies_learns_by_cross_entropy():
+    """Against a histogram that is flat over 5 bins, the cross-entropy of any target is log 5."""
+    policy = Histogram(1, 2)
+    params = policy.init(KEY) | {"critic": jnp.zeros((1, 5))}
+    old = OldPolicyTerms(jnp.full(1, -jnp.log(2.0)), jnp.ones(1), jnp.zeros(1), jnp.full(1, 1.3))
+    part = minibatch(jnp.ones((1, 1)), jnp.zeros(1, int), old)
+    config = PPOConfig(value_coef=0.5, entropy_coef=0.0)
+    total, terms = minibatch_loss(params, policy, part, config)
+    assert terms.value == pytest.approx(np.log(5)) and total == pytest.approx(0.5 * np.log(5))
+    step = policy.step(params, (), jnp.ones((1, 1)), jnp.ones(1, bool), jnp.ones((1, 1), bool))
+    assert step.value_histogram.logits.shape == (1, 5) and abs(float(step.value[0])) < 1e-6
 
 
 def test_the_weight_of_the_entropy_may_change_over_the_run():
