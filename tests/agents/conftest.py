@@ -41,6 +41,8 @@ def tiny(level_file):
                 "total_steps": 160 * 40,
                 "num_envs": 8,
                 "rollout_length": 20,
+                "num_rollouts": 1,
+                "num_devices": 1,
                 "updates_per_call": 2,
                 "normalize_observations": True,
             },

@@ -353,3 +353,5 @@ def test_a_killed_run_ends_as_one_that_was_never_killed(finished, tiny, tmp_path
     folder = RunFolder(tmp_path / "run")
     assert stable_rows(folder) == stable_rows(whole)
     assert same_trees(final_state(folder.config(), folder), final_state(whole_config, whole))
+    best, other = (load_policy(f"{one.path}@best") for one in (folder, whole))
+    assert best.step == other.step and same_trees(best.params, other.params)
