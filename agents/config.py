@@ -200,6 +200,7 @@ class OutputConfig:
       keep_checkpoints: number of newest checkpoints to keep; older ones are deleted.
       num_animations: number of solved levels in the film at the end.
       wandb: also log to Weights & Biases, which must be installed.
+      wandb_project, wandb_entity, wandb_group, wandb_tags: where, and under which labels.
     """
 
     folder: str = "runs"
@@ -208,6 +209,10 @@ class OutputConfig:
     keep_checkpoints: int = 2
     num_animations: int = 5
     wandb: bool = False
+    wandb_project: str = "kinetix"
+    wandb_entity: str | None = None
+    wandb_group: str | None = None
+    wandb_tags: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         at_least(self, 1, "checkpoint_every", "keep_checkpoints")

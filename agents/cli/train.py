@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import datetime
 import pathlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +14,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from agents.cli.common import CommandError, use_compilation_cache
-from agents.config import ConfigError, TrainConfig, read_config
+from agents.cli.sweep import numbered
+from agents.config import ConfigError, read_config
 from agents.io.checkpoint import CheckpointError
 from agents.io.run_folder import RunFolder, new_run
 from agents.presets import config_folder, register_defaults
@@ -25,20 +24,30 @@ from agents.training.loop import NotFiniteError, train, validate_run
 USER_ERRORS = (ConfigError, CheckpointError, NotFiniteError)
 
 
-def _train(folder: RunFolder, resume: bool) -> bool:
-    """Trains and says where the results are; returns whether the run is complete."""
-    done = train(folder.config(), folder, resume)
+def _train(folder: RunFolder, resume: bool, many: bool = False) -> None:
+    """Trains, and says where the results are and how to go on with a run that was stopped.
+
+    Args:
+      folder: run folder.
+      resume: go on with the run.
+      many: the run is one of a multirun, which is stopped as a whole.
+
+    Raises:
+      KeyboardInterrupt: the run was interrupted at once, or the multirun was stopped.
+    """
+    try:
+        done, at_once = train(folder.config(), folder, resume), False
+    except KeyboardInterrupt:  # a second Ctrl-C, or one while the agent is evaluated
+        done, at_once = False, True
+        print()
     print(f"results: {folder.path}")
-    if not done:
-        print(f"stopped; go on with: kinetix train --resume {folder.path}")
-    return done
-
-
-def _numbered(config: TrainConfig) -> TrainConfig:
-    """Gives a job of a multirun a run folder of its own, whatever its overrides are."""
-    name = config.output.name or f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
-    name = f"{name}_{HydraConfig.get().job.num}"
-    return dataclasses.replace(config, output=dataclasses.replace(config.output, name=name))
+    if done:
+        return
+    print(f"stopped; go on with: kinetix train --resume {folder.path}")
+    if many:
+        print("the multirun ends here: its later runs were not started")
+    if many or at_once:
+        raise KeyboardInterrupt
 
 
 def run_job(given: DictConfig) -> None:
@@ -47,20 +56,20 @@ def run_job(given: DictConfig) -> None:
     Raises:
       SystemExit: with a message; the config cannot be run, or training failed.
       CompactHydraException: likewise, in a multirun, whose other jobs go on.
-      KeyboardInterrupt: a job of a multirun was stopped, so that no other one starts.
+      KeyboardInterrupt: the run was interrupted at once; or it is one of a multirun and was stopped, so that
+        no other one starts.
     """
     use_compilation_cache()
-    many = HydraConfig.get().mode == RunMode.MULTIRUN
+    hydra_config = HydraConfig.get()
+    many = hydra_config.mode == RunMode.MULTIRUN
     try:
         config = read_config(given)
-        config = _numbered(config) if many else config
+        config = numbered(config, hydra_config.job.num) if many else config
         validate_run(config)
-        done = _train(new_run(config), resume=False)
+        _train(new_run(config), resume=False, many=many)
     except USER_ERRORS as error:
         message = f"kinetix train: {error}"
         raise CompactHydraException(message) if many else SystemExit(message) from None
-    if many and not done:
-        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

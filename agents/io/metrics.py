@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from agents.config import ConfigError, TrainConfig
 from kinetix_py.atomic import atomic_write
+
+# File in the run folder with the id of its run in Weights & Biases.
+WANDB_ID = "wandb_id.txt"
 
 
 def read_metrics(path: pathlib.Path) -> list[dict[str, float]]:
@@ -21,6 +25,48 @@ def read_metrics(path: pathlib.Path) -> list[dict[str, float]]:
         except json.JSONDecodeError:
             break
     return rows
+
+
+def check_wandb(config: TrainConfig) -> None:
+    """Checks that Weights & Biases is there if it is asked for.
+
+    Raises:
+      ConfigError: it is not installed.
+    """
+    if not config.output.wandb:
+        return
+    try:
+        import wandb  # noqa: F401
+    except ImportError:
+        raise ConfigError("output.wandb is true, but wandb is not installed: pip install wandb") from None
+
+
+def start_wandb(folder: pathlib.Path, config: TrainConfig) -> Any:
+    """Starts a run of Weights & Biases, or goes on with the one whose id is kept in the run folder.
+
+    Rows that come again after a kill are the same as before, so it does no harm that Weights & Biases leaves
+    out all that do not lie beyond its last step.
+
+    Raises:
+      ConfigError: it is not installed.
+    """
+    check_wandb(config)
+    import wandb
+
+    file, output = folder / WANDB_ID, config.output
+    if not file.exists():
+        atomic_write(file, uuid.uuid4().hex)
+    return wandb.init(
+        project=output.wandb_project,
+        entity=output.wandb_entity,
+        group=output.wandb_group,
+        tags=list(output.wandb_tags),
+        name=folder.name,
+        id=file.read_text().strip(),
+        resume="allow",
+        dir=str(folder),
+        config=dataclasses.asdict(config),
+    )
 
 
 class MetricLog:
@@ -39,23 +85,13 @@ class MetricLog:
         """
         from tensorboardX import SummaryWriter
 
-        self._wandb = self._start_wandb(folder, config) if config.output.wandb else None
+        self._wandb = start_wandb(folder, config) if config.output.wandb else None
         path = folder / "metrics.jsonl"
         rows = [row for row in read_metrics(path) if row["update"] <= num_updates]
         atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
         self.last = rows[-1] if rows else {}
         self._file = path.open("a")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=self.last.get("env_steps"))
-
-    @staticmethod
-    def _start_wandb(folder: pathlib.Path, config: TrainConfig) -> Any:
-        try:
-            import wandb
-        except ImportError:
-            raise ConfigError("output.wandb is true, but wandb is not installed: pip install wandb") from None
-        return wandb.init(
-            project="kinetix", name=folder.name, dir=str(folder), config=dataclasses.asdict(config)
-        )
 
     def write(self, row: Mapping[str, float]) -> None:
         """Adds a row, which must have `env_steps` and `update`."""

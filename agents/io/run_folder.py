@@ -38,6 +38,11 @@ class RunFolder:
         return self.path / "best"
 
     @property
+    def start(self) -> pathlib.Path:
+        """Folder of the state before the first update, in a checkpoint of its own that is always kept."""
+        return self.path / "start"
+
+    @property
     def metrics(self) -> pathlib.Path:
         """File of metrics: a JSON object for each update, one a line."""
         return self.path / "metrics.jsonl"
@@ -99,13 +104,13 @@ def find_checkpoint(path: str | pathlib.Path) -> CheckpointPath:
     if (path / CONFIG).is_file():
         run, is_best = RunFolder(path), text.endswith(BEST)
         return CheckpointPath(run, best_update(run.best) if is_best else None, is_best)
-    if (path.parent / CONFIG).is_file() and path.is_dir():
-        run = RunFolder(path.parent)
-        is_best = path.name == run.best.name
+    run = RunFolder(path.parent)
+    if (run.path / CONFIG).is_file() and path in (run.checkpoints, run.best):
+        is_best = path == run.best
         return CheckpointPath(run, best_update(run.best) if is_best else None, is_best)
-    if path.name.isdigit() and path.is_dir() and (path.parent.parent / CONFIG).is_file():
-        run = RunFolder(path.parent.parent)
-        return CheckpointPath(run, int(path.name), path.parent.name == run.best.name)
+    run = RunFolder(path.parent.parent)
+    if (run.path / CONFIG).is_file() and path.parent in (run.checkpoints, run.best) and path.name.isdigit():
+        return CheckpointPath(run, int(path.name), path.parent == run.best)
     raise ConfigError(f"{text}: neither a run folder nor a checkpoint in one")
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import operator
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -15,7 +18,7 @@ from agents.build import make_policy, make_trainer
 from agents.config import ConfigError, TrainConfig
 from agents.evaluation.evaluation import FILE
 from agents.io.checkpoint import Checkpoints
-from agents.io.metrics import MetricLog
+from agents.io.metrics import MetricLog, check_wandb
 from agents.io.run_folder import RunFolder, find_checkpoint
 from agents.levels import load_level_sets
 from agents.loading import load_policy
@@ -29,7 +32,7 @@ from agents.training.trainer import Trainer, TrainState
 
 
 class NotFiniteError(RuntimeError):
-    """The loss is NaN or infinite."""
+    """The loss or the parameters are NaN or infinite."""
 
 
 def check_same_network(config: TrainConfig, other: TrainConfig) -> None:
@@ -67,12 +70,32 @@ def validate_run(config: TrainConfig) -> None:
     """Checks all that can be known to be wrong before a run folder is made.
 
     Raises:
-      ConfigError: as `make_trainer`, or level files of the evaluation that cannot be read.
+      ConfigError: as `make_trainer`, level files of the evaluation that cannot be read, or Weights & Biases
+        was asked for and is not installed.
     """
+    check_wandb(config)
     make_trainer(config)
     load_level_sets(config.evaluation.levels, config.env.make().size)
     if config.init_from is not None:
         check_same_network(config, find_checkpoint(config.init_from)[0].config())
+
+
+def starting_state(config: TrainConfig, trainer: Trainer, folder: RunFolder) -> TrainState:
+    """Makes the state of a run before its first update and keeps it in its folder, or reads it from there.
+
+    What is kept stays the same where the run of `init_from` goes on or is deleted.
+
+    Raises:
+      ConfigError, CheckpointError: `init_from` names no checkpoint that fits, or the state that is kept is of
+        another config.
+    """
+    keys = RunKeys.from_seed(config.training.seed)
+    with contextlib.closing(Checkpoints(folder.start, create=True)) as kept:
+        if kept.steps:
+            return trainer.place(kept.restore(jax.eval_shape(trainer.init, keys.training)))
+        state = trainer.init(keys.training, initial_params(config))
+        kept.save(state)
+    return state
 
 
 def train(config: TrainConfig, folder: RunFolder, resume: bool = False, quiet: bool = False) -> bool:
@@ -81,38 +104,40 @@ def train(config: TrainConfig, folder: RunFolder, resume: bool = False, quiet: b
     Args:
       config: config of the run.
       folder: its folder, from `agents.io.run_folder.new_run`.
-      resume: go on from the newest checkpoint, as if the run had never stopped.
+      resume: go on from the newest checkpoint, or from the start if there is none, as if the run had never
+        stopped.
       quiet: show no progress.
 
     Returns:
-      whether the run is complete.
+      whether the run is complete and evaluated; False if it was asked to stop.
 
     Raises:
       ConfigError: the config cannot be run.
-      CheckpointError: there is nothing to resume.
-      NotFiniteError: the loss is not finite any more; earlier checkpoints remain.
+      CheckpointError: a checkpoint does not fit the config.
+      NotFiniteError: the loss or the parameters are not finite any more; earlier checkpoints remain.
     """
-    trainer, params = make_trainer(config), initial_params(config)
-    state = trainer.init(RunKeys.from_seed(config.training.seed).training, params)
+    trainer = make_trainer(config)
+    state = starting_state(config, trainer, folder)
     checkpoints = Checkpoints(folder.checkpoints, keep=config.output.keep_checkpoints, create=True)
-    if resume:
+    if resume and checkpoints.steps:
         state = trainer.place(checkpoints.restore(state))
     log = MetricLog(folder.path, config, int(state.num_updates))
     evaluation = PeriodicEvaluation(config, folder) if config.evaluation.every else None
     try:
         with graceful_interrupt() as asked:
             state = _train_calls(config, trainer, state, checkpoints, log, evaluation, asked, quiet)
+            stopped = asked()
     finally:
         log.close()
         checkpoints.close()
         if evaluation is not None:
             evaluation.close()
-    done = int(state.num_updates) >= config.training.num_updates
-    if not done:
+    if stopped:  # perhaps in the last call: the evaluation would take long as well
         draw_curves(folder)
     elif not (resume and (folder.path / FILE).exists()):
-        report_run(config, folder, state.evaluated_params, params, progress=not quiet)
-    return done
+        start = starting_state(config, trainer, folder).params
+        report_run(config, folder, state.evaluated_params, start, progress=not quiet)
+    return not stopped
 
 
 def _train_calls(
@@ -147,13 +172,18 @@ def _train_calls(
                 "seconds": round(seconds, 2),
                 "steps_per_second": round(sizes.steps_per_call / taken, 1),
             }
-            finite = _is_finite(metrics)
-            due = finite and evaluation is not None and evaluation.is_due(call)
+            spoilt = _not_finite(metrics, state)
+            due = spoilt is None and evaluation is not None and evaluation.is_due(call)
             evaluated = evaluation.evaluate(state) if due and evaluation is not None else {}
             _log_call(log, metrics, int(state.num_updates), steps_per_update, timing, evaluated)
-            if not finite:
+            if spoilt is not None:
                 raise NotFiniteError(
-                    f"the loss is not finite any more; checkpoints from before it are in {checkpoints.folder}"
+                    f"{spoilt} not finite any more after update {int(state.num_updates)}; "
+                    + (
+                        f"checkpoints from before it are in {checkpoints.folder}: {checkpoints.steps}"
+                        if checkpoints.steps
+                        else "there is no checkpoint yet"
+                    )
                 )
             last = asked() or call == sizes.num_calls
             if last or call % config.output.checkpoint_every == 0:
@@ -188,5 +218,20 @@ def _log_call(
         log.write(row | dict(evaluated) if i == count - 1 else row)
 
 
-def _is_finite(metrics: Mapping[str, np.ndarray]) -> bool:
-    return bool(np.isfinite(metrics["loss/total"]).all())
+@jax.jit
+def _all_finite(tree: Any) -> jax.Array:
+    """Whether all floating point numbers of a tree are finite; bool `[]`."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+
+
+def _not_finite(metrics: Mapping[str, np.ndarray], state: TrainState) -> str | None:
+    """Names what is not finite: the loss, or what the next update begins with; None if all is.
+
+    The last gradient of a call may spoil parameters that no loss of this call was computed from.
+    """
+    if not np.isfinite(metrics["loss/total"]).all():
+        return "the loss is"
+    if not _all_finite((state.params, state.opt_state, state.average)):
+        return "the parameters, or the state of their optimizer, are"
+    return None

@@ -7,13 +7,16 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import agents
@@ -53,6 +56,17 @@ def final_state(config, folder, step=None, is_best=False):
         return checkpoints.restore(like, step)
 
 
+def asked_from(call):
+    """A stand-in for `graceful_interrupt` that is asked to stop in a call of the program, counted from 1."""
+
+    @contextlib.contextmanager
+    def interrupt():
+        calls = iter(range(1, 1000))
+        yield lambda: next(calls) >= call
+
+    return interrupt
+
+
 def stable_rows(folder):
     """The metrics of a run without its times."""
     rows = read_metrics(folder.metrics)
@@ -79,14 +93,8 @@ def test_a_complete_run_learns_its_level_and_leaves_pictures(finished, level_fil
 def test_a_run_stopped_and_resumed_ends_as_one_that_never_stopped(finished, tiny, tmp_path, monkeypatch):
     config = read_config(tiny(tmp_path, output__num_animations=0))
     folder = new_run(config)
-    answers = iter([False, False, True])
-
-    @contextlib.contextmanager
-    def stop_after_three_calls():
-        yield lambda: next(answers)
-
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "graceful_interrupt", stop_after_three_calls)
+        patched.setattr(loop, "graceful_interrupt", asked_from(3))
         assert not train(config, folder, quiet=True)
     assert len(read_metrics(folder.metrics)) == 6 and (folder.path / "curves.png").is_file()
     assert not (folder.path / "evaluation.json").exists()
@@ -263,12 +271,127 @@ def test_checkpoints_that_do_not_fit_are_refused(finished, tiny, tmp_path):
         find_checkpoint(tmp_path)
 
 
+def test_a_request_in_the_last_call_stops_before_the_evaluation(tiny, tmp_path, monkeypatch):
+    """Otherwise a multirun that was asked to stop would evaluate this run and start the next one."""
+    config = read_config(tiny(tmp_path, training__total_steps=160 * 4, output__num_animations=0))
+    folder = new_run(config)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "graceful_interrupt", asked_from(2))
+        assert not train(config, folder, quiet=True)
+    assert len(read_metrics(folder.metrics)) == 4 and not (folder.path / "evaluation.json").exists()
+    assert train(config, folder, resume=True, quiet=True)
+    assert (folder.path / "evaluation.json").exists()
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_what_was(finished, tiny, tmp_path):
     config = read_config(tiny(tmp_path, env__dense_reward_scale=float("inf")))
     folder = new_run(config)
-    with pytest.raises(NotFiniteError, match="checkpoints"):
+    with pytest.raises(NotFiniteError, match="loss is not finite any more after update 2; there is no check"):
         train(config, folder, quiet=True)
     assert not any(path.name.isdigit() for path in folder.checkpoints.iterdir())
+
+
+def broken_after(count):
+    """An optimizer whose updates are NaN from a gradient on."""
+    learn = optax.sgd(1e-3)
+
+    def update(grads, state, params=None):
+        updates, learned = learn.update(grads, state[1], params)
+        broken = lambda leaf: jnp.where(state[0] + 1 >= count, jnp.nan, leaf)
+        return jax.tree.map(broken, updates), (state[0] + 1, learned)
+
+    return optax.GradientTransformation(lambda params: (jnp.int32(0), learn.init(params)), update)
+
+
+def test_parameters_that_are_not_finite_are_never_a_checkpoint(tiny, tmp_path, monkeypatch):
+    """The last of the 2 x 2 x 2 gradients of the second call is NaN: all losses until then are finite."""
+    config = read_config(tiny(tmp_path, output__checkpoint_every=1))
+    folder = new_run(config)
+    spoil = lambda config: dataclasses.replace(make_trainer(config), optimizer=broken_after(16))
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "make_trainer", spoil)
+        with pytest.raises(
+            NotFiniteError, match=r"parameters.* are not finite .*update 4; .*checkpoints: \[2\]"
+        ):
+            train(config, folder, quiet=True)
+    rows = read_metrics(folder.metrics)
+    assert len(rows) == 4 and np.isfinite([row["loss/total"] for row in rows]).all()
+    with open_checkpoints(folder) as checkpoints:
+        assert checkpoints.steps == [2]
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_policy(folder.path).params))
+
+
+def test_a_resumed_run_does_not_need_the_run_that_it_began_from(finished, tiny, tmp_path, monkeypatch):
+    """It is gone; what it gave is evaluated as the start: an agent that is well ahead of a new one."""
+    _, trained = finished
+    source = shutil.copytree(trained.path, tmp_path / "source")
+    sizes = {"training__total_steps": 160 * 4, "output__num_animations": 0}
+    config = read_config(tiny(tmp_path, **sizes) | {"init_from": str(source)})
+    folder = new_run(config)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "graceful_interrupt", asked_from(1))
+        assert not train(config, folder, quiet=True)
+    shutil.rmtree(source)
+    assert train(config, folder, resume=True, quiet=True)
+    results = {row.policy: row for row in read_evaluations(folder.path)}
+    agent = {row.policy: row for row in read_evaluations(trained.path)}["agent"]
+    assert results["at the start"].solve_rate == agent.solve_rate > results["random"].interval[1]
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_is_resumed(tiny, tmp_path, monkeypatch):
+    config = read_config(tiny(tmp_path, training__total_steps=160 * 4, output__num_animations=0))
+    folder = new_run(config)
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_train_calls", kill)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, folder, quiet=True)
+    assert train(config, folder, resume=True, quiet=True)
+    assert [row["update"] for row in read_metrics(folder.metrics)] == [1, 2, 3, 4]
+
+
+class FakeWandb:
+    """A stand-in for the module `wandb` that records what it is told."""
+
+    def __init__(self):
+        self.started, self.rows, self.finished = [], [], 0
+
+    def init(self, **options):
+        self.started.append(options)
+        return self
+
+    def log(self, row, step):
+        self.rows.append((step, row))
+
+    def finish(self):
+        self.finished += 1
+
+
+def test_a_resumed_run_goes_on_with_its_run_in_weights_and_biases(tmp_path, monkeypatch):
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    options = {"wandb": True, "wandb_project": "p", "wandb_entity": "e", "wandb_group": "g"}
+    config = read_config({"output": options | {"wandb_tags": ["a", "b"]}, "training": {"seed": 7}})
+    for name, update in (("one", 1), ("one", 2), ("two", 1)):
+        (tmp_path / name).mkdir(exist_ok=True)
+        log = MetricLog(tmp_path / name, config, num_updates=update - 1)
+        log.write({"update": update, "env_steps": 10 * update})
+        log.close()
+    first, again, other = fake.started
+    assert first == again and first["resume"] == "allow" and first["id"] != other["id"]
+    assert (first["name"], first["project"], first["entity"], first["group"]) == ("one", "p", "e", "g")
+    assert first["tags"] == ["a", "b"] and first["config"]["training"]["seed"] == 7
+    assert [step for step, _ in fake.rows] == [10, 20, 10] and fake.finished == 3
+
+
+def test_weights_and_biases_is_missed_before_a_run_folder_is_made(tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # as if it were not installed
+    validate_run(read_config(tiny(tmp_path)))
+    with pytest.raises(ConfigError, match="wandb is not installed: pip install wandb"):
+        validate_run(read_config(tiny(tmp_path, output__wandb=True)))
 
 
 def test_metrics_survive_a_cut_line_and_drop_what_comes_again(tmp_path):
