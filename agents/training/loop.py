@@ -188,12 +188,17 @@ def _train_calls(
             last = asked() or call == sizes.num_calls
             if last or call % config.output.checkpoint_every == 0:
                 checkpoints.save(state)
-            rates = {
+            shown = {
+                k.removeprefix("solve_rate_"): f"{v[-1]:.2f}" for k, v in metrics.items() if "solve" in k
+            }
+            shown = {
                 k.removeprefix("solve_rate_"): f"{v[-1]:.2f}" for k, v in metrics.items() if "solve" in k
             }
             if evaluated:
                 unseen = f"{evaluated['eval/solve_rate']:.2f}"
-            bar.set_postfix(rates | ({"unseen": unseen} if unseen else {}), refresh=False)
+            shown |= {"unseen": unseen} if unseen else {}
+            shown["policy_steps"] = tqdm.format_sizeof(log.last["policy_steps"])
+            bar.set_postfix(shown, refresh=False)
             bar.update(sizes.steps_per_call)
             if last:
                 break

@@ -88,6 +88,7 @@ def test_a_complete_run_learns_its_level_and_leaves_pictures(finished, level_fil
     assert list((folder.path / "tensorboard").iterdir())
     rows = read_metrics(folder.metrics)
     assert [row["update"] for row in rows] == list(range(1, 41)) and rows[-1]["env_steps"] == 40 * 160
+    assert [row["policy_steps"] for row in rows] == [row["env_steps"] for row in rows]
 
 
 def test_a_run_stopped_and_resumed_ends_as_one_that_never_stopped(finished, tiny, tmp_path, monkeypatch):
