@@ -172,25 +172,18 @@ def _train_calls(
                 "seconds": round(seconds, 2),
                 "steps_per_second": round(sizes.steps_per_call / taken, 1),
             }
-            spoilt = _not_finite(metrics, state)
-            due = spoilt is None and evaluation is not None and evaluation.is_due(call)
+            spoiled = _not_finite(metrics, state)
+            due = spoiled is None and evaluation is not None and evaluation.is_due(call)
             evaluated = evaluation.evaluate(state) if due and evaluation is not None else {}
             _log_call(log, metrics, int(state.num_updates), steps_per_update, timing, evaluated)
-            if spoilt is not None:
+            if spoiled is not None:
+                update, kept = int(state.num_updates), f"{checkpoints.folder}: {checkpoints.steps or 'none'}"
                 raise NotFiniteError(
-                    f"{spoilt} not finite any more after update {int(state.num_updates)}; "
-                    + (
-                        f"checkpoints from before it are in {checkpoints.folder}: {checkpoints.steps}"
-                        if checkpoints.steps
-                        else "there is no checkpoint yet"
-                    )
+                    f"{spoiled} not finite after update {update}; checkpoints from before: {kept}"
                 )
             last = asked() or call == sizes.num_calls
             if last or call % config.output.checkpoint_every == 0:
                 checkpoints.save(state)
-            shown = {
-                k.removeprefix("solve_rate_"): f"{v[-1]:.2f}" for k, v in metrics.items() if "solve" in k
-            }
             shown = {
                 k.removeprefix("solve_rate_"): f"{v[-1]:.2f}" for k, v in metrics.items() if "solve" in k
             }
