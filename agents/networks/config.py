@@ -6,12 +6,12 @@ import dataclasses
 
 import jax.numpy as jnp
 
-KINDS = ("transformer", "set_mlp", "mlp", "cnn")
+KINDS = ("transformer", "set_mlp", "graph", "mlp", "cnn")
 ACTORS = ("global", "per_binding")
 CRITICS = ("scalar", "hl_gauss")
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 # Kinds that read entity observations.
-ENTITY_KINDS = ("transformer", "set_mlp")
+ENTITY_KINDS = ("transformer", "set_mlp", "graph")
 # Attention masks of an entity observation: all, same component, joined, in contact.
 NUM_MASKS = 4
 COUNTS = (
@@ -30,16 +30,17 @@ class NetworkConfig:
     """Kind and sizes of an actor-critic; hashable. The defaults are Kinetix's published sizes.
 
     Attributes:
-      kind: `"transformer"` or `"set_mlp"` for entity observations, in which the order of entities has no
-        meaning; `"mlp"` for vectors (flat, flat_padded, blind); `"cnn"` for pictures.
+      kind: `"transformer"`, `"set_mlp"` or `"graph"` for entity observations, in which the order of entities
+        has no meaning; `"mlp"` for vectors (flat, flat_padded, blind); `"cnn"` for pictures.
       width: features of an entity, of a hidden layer, and of the memory.
-      layers: number of attention layers, or of hidden layers of the other kinds.
+      layers: number of attention layers, of rounds of messages of a graph network, or of hidden layers.
       attention_heads: heads of each attention layer, a quarter of them for each of the four masks.
       attention_features: features of each attention head.
       head_width, head_layers: size and number of hidden layers of the actor and of the critic.
       actor: `"global"`: one head decides about all bindings from the embedding of the scene, as published;
         `"per_binding"`: one head shared by all motor bindings and one shared by all thruster bindings, which
-        read the scene and the bodies that each binding drives. Entity observations only.
+        read the scene and the bodies of the binding's joints or thrusters; in a graph network of those joints
+        whose motor listens to the binding, and its critic reads them too. Entity observations only.
       critic: `"scalar"`: one number, learnt by squared error, as published; `"hl_gauss"`: a histogram of the
         value, learnt by cross-entropy (`agents.networks.value_histogram`).
       value_bins, value_limit: number of bins of that histogram, which covers values in

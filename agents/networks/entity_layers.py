@@ -60,7 +60,7 @@ def masked_max(table: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 class Entities(NamedTuple):
-    """Embeddings of and references between the entities of a batch of scenes."""
+    """Tables of the entities of a batch of scenes, features or embeddings, and what they refer to."""
 
     bodies: jax.Array  # [B, N, W]
     joints: jax.Array  # [B, 2 J, W]
@@ -169,6 +169,57 @@ def thrusters_in_world(obs: EntityObservation, body: jax.Array) -> jax.Array:
     return jnp.concatenate([rotate(vector, sine, cosine) for vector in (anchor, direction)], axis=-1)
 
 
+def driven_joints(obs: EntityObservation) -> jax.Array:
+    """Tells whose motor listens to its binding: `[..., 2 J]`, 0 for passive, welded and automatic ones."""
+    is_set = lambda name: obs.joints[..., JOINT_FEATURES[name]][..., 0] > 0
+    return (obs.joint_mask & is_set("motor_on") & ~is_set("weld") & ~is_set("motor_auto")).astype(jnp.float32)
+
+
+def entity_tables(config: NetworkConfig, obs: EntityObservation, features: EntityObservation) -> Entities:
+    """Reads the tables that are to be embedded, and what they refer to.
+
+    Args:
+      config: decides whether the tables hold bindings and relative features.
+      obs: observations with one leading axis `[B]`; references, roles, bindings, masks and geometry are
+        read from these, so they must not be normalized.
+      features: the same observations, whose tables the dense layers read; may be normalized.
+    """
+    dtype = DTYPES[config.dtype]
+    mass_columns = [SHAPE_FEATURES[name].start for name in MASS_FEATURES]
+    is_mass = np.isin(np.arange(obs.shapes.shape[-1]), mass_columns)[None, None]
+    shapes = jnp.where(is_mass, MASS_SCALE * symlog(features.shapes), features.shapes)
+    count = obs.shapes.shape[1]
+
+    def reference(index, mask):
+        named = index[..., None] == jnp.arange(count)[None, None]
+        return (named & mask[..., None]).astype(dtype)
+
+    source = reference(obs.joint_bodies[..., 0], obs.joint_mask)
+    target = reference(obs.joint_bodies[..., 1], obs.joint_mask)
+    body = reference(obs.thruster_body, obs.thruster_mask)
+    roles = goal_roles(obs.shapes)
+    joints, thrusters = features.joints, features.thrusters
+    if config.actor == "per_binding":  # it must not see binding indices
+        joints = joints[..., : JOINT_FEATURES["binding"].start]
+        thrusters = thrusters[..., : THRUSTER_FEATURES["binding"].start]
+    if config.relative_features:
+        shapes = jnp.concatenate([shapes, relative_positions(obs.shapes, roles)], axis=-1)
+        joints = jnp.concatenate([joints, joints_in_world(obs, source, target)], axis=-1)
+        thrusters = jnp.concatenate([thrusters, thrusters_in_world(obs, body)], axis=-1)
+    return Entities(
+        bodies=shapes,
+        joints=joints,
+        thrusters=thrusters,
+        mask=obs.shape_mask,
+        source=source,
+        target=target,
+        body=body,
+        roles=roles.astype(dtype),
+        motor_binding=obs.joints[..., JOINT_FEATURES["binding"]].astype(dtype),
+        thruster_binding=obs.thrusters[..., THRUSTER_FEATURES["binding"]].astype(dtype),
+    )
+
+
 class EntityEncoder(nn.Module):
     """One dense layer for each kind of entity: polygons, circles, joints, thrusters."""
 
@@ -176,49 +227,26 @@ class EntityEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, obs: EntityObservation, features: EntityObservation) -> Entities:
-        """Embeds the entities of a batch of scenes.
-
-        Args:
-          obs: observations with one leading axis `[B]`; references, roles, bindings, masks and geometry are
-            read from these, so they must not be normalized.
-          features: the same observations, whose tables the dense layers read; may be normalized.
-        """
-        config, dtype = self.config, DTYPES[self.config.dtype]
-        layer = lambda name, table: nn.relu(dense(config.width, dtype, name=name)(table))
-        mass_columns = [SHAPE_FEATURES[name].start for name in MASS_FEATURES]
-        is_mass = np.isin(np.arange(obs.shapes.shape[-1]), mass_columns)[None, None]
-        shapes = jnp.where(is_mass, MASS_SCALE * symlog(features.shapes), features.shapes)
+        """Embeds the entities of a batch of scenes, read as by `entity_tables`."""
+        tables = entity_tables(self.config, obs, features)
+        dtype = DTYPES[self.config.dtype]
+        layer = lambda name, table: nn.relu(dense(self.config.width, dtype, name=name)(table))
         circle = obs.shapes[..., SHAPE_FEATURES["kind"]][..., 1:] > 0
-        count = obs.shapes.shape[1]
-
-        def reference(index, mask):
-            named = index[..., None] == jnp.arange(count)[None, None]
-            return (named & mask[..., None]).astype(dtype)
-
-        source = reference(obs.joint_bodies[..., 0], obs.joint_mask)
-        target = reference(obs.joint_bodies[..., 1], obs.joint_mask)
-        body = reference(obs.thruster_body, obs.thruster_mask)
-        roles = goal_roles(obs.shapes)
-        joints, thrusters = features.joints, features.thrusters
-        if config.actor == "per_binding":  # it must not see binding indices
-            joints = joints[..., : JOINT_FEATURES["binding"].start]
-            thrusters = thrusters[..., : THRUSTER_FEATURES["binding"].start]
-        if config.relative_features:
-            shapes = jnp.concatenate([shapes, relative_positions(obs.shapes, roles)], axis=-1)
-            joints = jnp.concatenate([joints, joints_in_world(obs, source, target)], axis=-1)
-            thrusters = jnp.concatenate([thrusters, thrusters_in_world(obs, body)], axis=-1)
-        return Entities(
-            bodies=jnp.where(circle, layer("circle", shapes), layer("polygon", shapes)),
-            joints=layer("joint", joints),
-            thrusters=layer("thruster", thrusters),
-            mask=obs.shape_mask,
-            source=source,
-            target=target,
-            body=body,
-            roles=roles.astype(dtype),
-            motor_binding=obs.joints[..., JOINT_FEATURES["binding"]].astype(dtype),
-            thruster_binding=obs.thrusters[..., THRUSTER_FEATURES["binding"]].astype(dtype),
+        return tables._replace(
+            bodies=jnp.where(circle, layer("circle", tables.bodies), layer("polygon", tables.bodies)),
+            joints=layer("joint", tables.joints),
+            thrusters=layer("thruster", tables.thrusters),
         )
+
+
+def pool_scene(bodies: jax.Array, entities: Entities) -> jax.Array:
+    """Pools bodies `[B, N, W]` to `[B, 5 W]`: mean, maximum, and the sums over green, blue and red ones.
+
+    The bodies have no negative numbers.
+    """
+    by_role = scatter(entities.roles, bodies).reshape(bodies.shape[0], -1)
+    pooled = [masked_mean(bodies, entities.mask), masked_max(bodies, entities.mask), by_role]
+    return jnp.concatenate(pooled, axis=-1).astype(bodies.dtype)
 
 
 class MessagePassing(nn.Module):

@@ -13,6 +13,7 @@ from agents.networks.binding_actor import BindingActor
 from agents.networks.config import DTYPES, ENTITY_KINDS, NetworkConfig
 from agents.networks.distributions import make_distribution, num_outputs
 from agents.networks.entity_layers import EntityEmbedding
+from agents.networks.graph import BindingActorCritic, GraphNet
 from agents.networks.heads import ACTOR_SCALE, Head
 from agents.networks.mlp_cnn import MIN_PICTURE, Cnn, FlatMlp, SetMlp
 from agents.networks.recurrent import ScannedGRU
@@ -23,11 +24,18 @@ from kinetix_py.actions import ActionAdapter
 from kinetix_py.env.environment import Environment
 from kinetix_py.observations.entity import EntityObservation
 
-ENCODERS = {"transformer": EntityTransformer, "set_mlp": SetMlp, "mlp": FlatMlp, "cnn": Cnn}
+ENCODERS = {
+    "transformer": EntityTransformer,
+    "set_mlp": SetMlp,
+    "graph": GraphNet,
+    "mlp": FlatMlp,
+    "cnn": Cnn,
+}
 # Observations that each kind of network reads, in words.
 READS = {
     "transformer": "an entity observation",
     "set_mlp": "an entity observation",
+    "graph": "an entity observation",
     "mlp": "a vector (flat, flat_padded or blind)",
     "cnn": f"a picture [H, W, C] of at least {MIN_PICTURE} x {MIN_PICTURE} (pixels)",
 }
@@ -61,17 +69,21 @@ class ActorCritic(nn.Module):
         head = lambda outputs, scale, name: Head(
             outputs, scale, config.head_width, config.head_layers, dtype, name=name
         )(x)
-        if config.actor == "per_binding":
-            scene = x.reshape(reset.size, x.shape[-1])
+        # Small logits, so that the values of a new critic that classifies are near 0.
+        critic = (1, 1.0) if config.critic == "scalar" else (config.value_bins, ACTOR_SCALE)
+        scene = x.reshape(reset.size, x.shape[-1])
+        if config.kind == "graph" and config.actor == "per_binding":
+            outputs, value = BindingActorCritic(config, self.actions, *critic, name="heads")(scene, embedding)
+        elif config.actor == "per_binding":
             outputs = BindingActor(config, self.actions, name="actor")(scene, embedding)
-            outputs = outputs.reshape(*reset.shape, outputs.shape[-1])
+            value = head(*critic, "critic")
         else:
-            outputs = head(num_outputs(self.actions), ACTOR_SCALE, "actor")
+            outputs, value = head(num_outputs(self.actions), ACTOR_SCALE, "actor"), head(*critic, "critic")
+        outputs, value = (out.reshape(*reset.shape, out.shape[-1]) for out in (outputs, value))
         distribution = make_distribution(outputs, self._log_std(), self.actions, action_mask)
         if config.critic == "scalar":
-            return PolicyOutput(carry, distribution, head(1, 1.0, "critic")[..., 0])
-        # Small logits, so that the values of a new critic are near 0.
-        histogram = ValueHistogram(head(config.value_bins, ACTOR_SCALE, "critic"), config.value_limit)
+            return PolicyOutput(carry, distribution, value[..., 0])
+        histogram = ValueHistogram(value, config.value_limit)
         return PolicyOutput(carry, distribution, histogram.mean(), histogram)
 
     def _log_std(self) -> jax.Array | None:

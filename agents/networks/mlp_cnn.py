@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from agents.networks.config import DTYPES, NetworkConfig
 from agents.networks.entity_layers import (
@@ -12,9 +11,7 @@ from agents.networks.entity_layers import (
     EntityEncoder,
     MessagePassing,
     dense,
-    masked_max,
-    masked_mean,
-    scatter,
+    pool_scene,
     symlog,
 )
 from kinetix_py.observations.entity import EntityObservation
@@ -43,9 +40,7 @@ class SetMlp(nn.Module):
         bodies = entities.bodies + MessagePassing(width, dtype)(entities.bodies, entities)
         for _ in range(self.config.layers):
             bodies = nn.relu(dense(width, dtype)(bodies))
-        by_role = scatter(entities.roles, bodies).reshape(bodies.shape[0], -1)
-        pooled = [masked_mean(bodies, entities.mask), masked_max(bodies, entities.mask), by_role]
-        return EntityEmbedding(jnp.concatenate(pooled, axis=-1).astype(dtype), bodies, entities)
+        return EntityEmbedding(pool_scene(bodies, entities), bodies, entities)
 
 
 class FlatMlp(nn.Module):

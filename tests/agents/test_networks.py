@@ -14,6 +14,7 @@ import kinetix_py as kx
 from agents.networks.config import KINDS, NetworkConfig
 from agents.networks.entity_layers import gather, relative_positions, rotate
 from agents.networks.factory import make_network
+from agents.networks.graph import pair_messages
 from kinetix_py.actions import ACTION_TYPES
 from kinetix_py.observations.registry import OBSERVATIONS
 from kinetix_py.sizes import SIZES
@@ -33,7 +34,7 @@ from tests.kinetix_py.small_levels import TINY, car, falling, relabeled, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
-SET_KINDS = ("transformer", "set_mlp")
+SET_KINDS = ("transformer", "set_mlp", "graph")
 READS = {
     "entity": SET_KINDS,
     "flat": ("mlp",),
@@ -43,8 +44,15 @@ READS = {
 }
 TOLERANCE = 1e-5
 # Entity networks with one head for all bindings together, and with what makes them learn from few steps.
-SET_NETWORKS = [("transformer", {}), ("set_mlp", {}), ("set_mlp", BINDINGS), ("transformer", BINDINGS)]
-DEFAULT_RUN = (0, 2)
+SET_NETWORKS = [
+    ("transformer", {}),
+    ("set_mlp", {}),
+    ("set_mlp", BINDINGS),
+    ("transformer", BINDINGS),
+    ("graph", BINDINGS),
+    ("graph", {}),
+]
+DEFAULT_RUN = (0, 2, 4)
 set_networks = pytest.mark.parametrize(
     "kind, changes",
     [
@@ -115,6 +123,72 @@ def test_exchanging_bindings_exchanges_their_part_of_the_policy(action):
     assert np.abs(theirs - mine).max() > 100 * TOLERANCE
 
 
+@pytest.fixture(scope="module")
+def graph():
+    """A graph network for size m, and what it makes of a state: probabilities and value."""
+    env = kx.make("m")
+    network = make_network(small("graph", **BINDINGS), env)
+    params = generic(network)
+    return env, lambda state: play(network, params, env.observe(state))
+
+
+def test_exchanging_bindings_exchanges_their_part_of_a_graph_networks_policy(graph):
+    env, run = graph
+    state = moving(env, machine())
+    labels = state.labels
+    other = relabeled(
+        state, motor_binding=2 - labels.motor_binding, thruster_binding=1 - labels.thruster_binding
+    )
+    (mine, value), (theirs, other_value) = run(state), run(other)
+    np.testing.assert_allclose(theirs[0, 0], mine[0, 0][np.array([2, 1, 0, 3, 5, 4])], atol=TOLERANCE)
+    np.testing.assert_allclose(other_value, value, atol=TOLERANCE)
+    assert np.abs(theirs - mine).max() > 100 * TOLERANCE
+
+
+@pytest.mark.parametrize("why", ["passive", "welded", "automatic"])
+def test_the_binding_of_a_joint_that_no_action_moves_has_no_meaning(graph, why):
+    env, run = graph
+    state = moving(env, machine())
+    second = jnp.array([False, True])
+    joints = {
+        "passive": dataclasses.replace(state.sim.joints, motor_on=~second),
+        "welded": dataclasses.replace(state.sim.joints, weld=second),
+        "automatic": state.sim.joints,
+    }[why]
+    state = dataclasses.replace(state, sim=dataclasses.replace(state.sim, joints=joints))
+    state = relabeled(state, motor_auto=second & (why == "automatic"))
+    (probs, value), *others = (run(relabeled(state, motor_binding=jnp.array([0, i]))) for i in (2, 0, 3))
+    for other_probs, other_value in others:
+        np.testing.assert_allclose(other_probs, probs, atol=TOLERANCE)
+        np.testing.assert_allclose(other_value, value, atol=TOLERANCE)
+
+
+def test_the_critic_of_a_graph_network_knows_which_motors_act_together(graph):
+    env, run = graph
+    state = moving(env, machine())
+    apart, together = (run(relabeled(state, motor_binding=jnp.array([0, i])))[1] for i in (2, 0))
+    assert np.abs(apart - together).max() > 100 * TOLERANCE
+
+
+def test_a_graph_network_sees_contacts(graph):
+    env, run = graph
+    state = moving(env, machine())
+    value = run(state)[1]
+    apart = run(dataclasses.replace(state, touching_slots=jnp.zeros_like(state.touching_slots)))[1]
+    assert np.abs(apart - value).max() > 100 * TOLERANCE
+
+
+def test_pair_messages_by_hand():
+    """Two bodies of one feature, which hear relu(1 - 2) = 0 and relu(1 + 3), relu(5 - 2) and relu(5 + 3)."""
+    receiver, sender = jnp.array([[[1.0], [5.0]]]), jnp.array([[[-2.0], [3.0]]])
+    weights = jnp.array([[[[1.0, 0.5], [0.25, 1.0]]]])
+    np.testing.assert_allclose(pair_messages(receiver, sender, weights)[0, :, 0, 0], [2.0, 8.75])
+    gradients = jax.grad(lambda *inputs: pair_messages(*inputs).sum(), (0, 1, 2))(receiver, sender, weights)
+    np.testing.assert_allclose(gradients[0][0, :, 0], [0.5, 1.25])  # weights of the messages above 0
+    np.testing.assert_allclose(gradients[1][0, :, 0], [0.25, 1.5])
+    np.testing.assert_allclose(gradients[2][0, 0], [[0.0, 4.0], [3.0, 8.0]])
+
+
 def test_relative_features_are_in_the_world():
     """A body turned by 90 degrees: what points right in its frame points up in the world."""
     np.testing.assert_allclose(rotate(jnp.array([[2.0, 1.0]]), jnp.ones(1), jnp.zeros(1)), [[-1.0, 2.0]])
@@ -155,6 +229,7 @@ def test_a_scene_without_entities_is_finite(kind):
     [
         ("transformer", "entity", "multi_discrete", {}),
         ("set_mlp", "entity", "discrete", BINDINGS),
+        ("graph", "entity", "discrete", BINDINGS),
         ("mlp", "flat", "continuous", {}),
         ("mlp", "blind", "multi_discrete", {"recurrent": True}),
         ("cnn", "pixels", "multi_discrete", {}),

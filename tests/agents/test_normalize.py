@@ -99,20 +99,32 @@ def normalized(network, params, obs):
     return policy, policy.update_statistics(start, obs)
 
 
-@pytest.mark.parametrize("kind, changes", [("set_mlp", BINDINGS), ("set_mlp", {}), ("transformer", BINDINGS)])
+@pytest.mark.parametrize("kind, changes", [("set_mlp", BINDINGS), ("set_mlp", {}), ("graph", BINDINGS)])
 def test_references_roles_and_geometry_are_never_normalized(rollout, kind, changes):
     """Without weights on the tables, only these are left, and normalization must not change them."""
     env, seen = rollout
     network = make_network(small(kind, **changes), env)
     params = generic(network)
-    encoder = params["params"]["encoder"]["EntityEncoder_0"]
-    widths = dict.fromkeys(("polygon", "circle"), seen.shapes.shape[-1])
-    widths |= {"joint": seen.joints.shape[-1], "thruster": seen.thrusters.shape[-1]}
-    if network.config.actor == "per_binding":  # bindings are read as references alone
-        widths["joint"] = JOINT_FEATURES["binding"].start
-        widths["thruster"] = THRUSTER_FEATURES["binding"].start
-    for name, width in widths.items():
-        encoder[name]["kernel"][:width] = 0
+    encoder = params["params"]["encoder"]
+    bindings = network.config.actor == "per_binding"  # which are then read as references alone
+    width = {"shape": seen.shapes.shape[-1]}
+    width["joint"] = JOINT_FEATURES["binding"].start if bindings else seen.joints.shape[-1]
+    width["thruster"] = THRUSTER_FEATURES["binding"].start if bindings else seen.thrusters.shape[-1]
+    edges = lambda where: [(where["edges"][name], name) for name in ("joint", "thruster")]
+    if kind == "graph":
+        heads = params["params"]["heads"]
+        readers = [
+            (encoder["shape"], "shape"),
+            *edges(encoder["layer_0"]),
+            *edges(encoder["layer_1"]),
+            *edges(heads),
+        ]
+    else:
+        encoder = encoder["EntityEncoder_0"]
+        readers = [(encoder[name], "shape") for name in ("polygon", "circle")]
+        readers += [(encoder[name], name) for name in ("joint", "thruster")]
+    for layer, table in readers:
+        layer["kernel"][: width[table]] = 0
     obs = env.observe(moving(env, machine()))
     probs, value = play(network, params, obs)
     other_probs, other_value = play(*normalized(network, params, seen), obs)
