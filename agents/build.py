@@ -65,26 +65,30 @@ def make_trainer(config: TrainConfig) -> Trainer:
     """Makes the training program that a config describes.
 
     Raises:
-      ConfigError: as `make_policy` and `make_curriculum`.
+      ConfigError: as `make_policy` and `make_curriculum`, or parts that do not fit together.
     """
     env, training = config.env.make(auto_reset=True), config.training
     num_gradients = (
         training.num_updates * training.num_rollouts * config.ppo.num_epochs * config.num_minibatches()
     )
     request_devices(training.num_devices)
-    return Trainer(
-        env=env,
-        policy=make_policy(config),
-        curriculum=make_curriculum(config, env),
-        optimizer=make_optimizer(config.ppo, num_gradients),
-        ppo=config.ppo,
-        num_envs=training.num_envs,
-        rollout_length=training.rollout_length,
-        num_rollouts=training.num_rollouts,
-        num_devices=training.num_devices,
-        total_updates=training.num_updates,
-        dense_reward_scale_final=config.env.dense_reward_scale_final,
-    )
+    policy, curriculum = make_policy(config), make_curriculum(config, env)
+    try:
+        return Trainer(
+            env=env,
+            policy=policy,
+            curriculum=curriculum,
+            optimizer=make_optimizer(config.ppo, num_gradients),
+            ppo=config.ppo,
+            num_envs=training.num_envs,
+            rollout_length=training.rollout_length,
+            num_rollouts=training.num_rollouts,
+            num_devices=training.num_devices,
+            total_updates=training.num_updates,
+            dense_reward_scale_final=config.env.dense_reward_scale_final,
+        )
+    except ValueError as error:
+        raise ConfigError(f"config: {error}") from None
 
 
 def request_devices(count: int) -> None:

@@ -28,6 +28,8 @@ class PPOConfig:
       ema_decay: decay, at each rollout learnt from, of an exponential moving average of the parameters, in
         0 .. 1; evaluation and `agents.load_policy` then play with the average (Polyak and Juditsky,
         "Acceleration of stochastic approximation by averaging", 1992). Null keeps no average.
+      mirror: share of each minibatch, in 0 .. 1, that is learnt from in its mirror image
+        (`agents.ppo.mirror`); entity observations and policies without memory only.
       num_epochs: passes over each rollout.
       minibatch_size: steps from which each gradient is computed; a rollout is cut into as many minibatches as
         it takes: of whole environments for a recurrent policy, of single steps for any other. A size, and not
@@ -49,11 +51,12 @@ class PPOConfig:
     entropy_coef_final: float | None = None
     max_grad_norm: float = 0.5
     ema_decay: float | None = None
+    mirror: float = 0.0
     num_epochs: int = 4
     minibatch_size: int = 2048
 
     def __post_init__(self) -> None:
-        for name in ("gamma", "gae_lambda", "lr_warmup", "ema_decay"):
+        for name in ("gamma", "gae_lambda", "lr_warmup", "ema_decay", "mirror"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"PPOConfig.{name} must be in 0 .. 1, got {getattr(self, name)!r}")
         for name in ("learning_rate", "clip_eps", "max_grad_norm"):

@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+import kinetix_py as kx
 from agents.policy import Carry, Params, Policy
 from agents.ppo.config import PPOConfig
 from agents.ppo.devices import Axis, mean_over_devices
 from agents.ppo.gae import advantages
 from agents.ppo.loss import LossTerms, OldPolicyTerms, ppo_loss, squared_error, standardize
+from agents.ppo.mirror import mirror_first
 from agents.ppo.rollout import Transitions
 
 
@@ -151,6 +153,7 @@ def ppo_update(
     config: PPOConfig,
     axis: Axis = None,
     progress: jax.Array | float = 0.0,
+    actions: kx.ActionAdapter | None = None,
 ) -> PPOUpdate:
     """Improves a policy by several epochs of minibatches over one rollout.
 
@@ -163,7 +166,13 @@ def ppo_update(
       config: hyperparameters; on several devices, each takes its share of a minibatch.
       axis: axis of devices in `jax.shard_map`, over which gradients are averaged.
       progress: share of the run that is over, in 0 .. 1, for hyperparameters that change over it.
+      actions: action type; needed for `PPOConfig.mirror`.
+
+    Raises:
+      ValueError: mirrored experience without `actions`.
     """
+    if config.mirror > 0 and actions is None:
+        raise ValueError(f"PPOConfig.mirror={config.mirror} needs the action type, got None")
     length, num_envs = transitions.done.shape
     advantage, target = advantages(
         transitions.reward,
@@ -182,6 +191,8 @@ def ppo_update(
     def learn_minibatch(learner, index):
         params, opt_state = learner
         part = take_minibatch(index, transitions, old, carry, policy.recurrent)
+        if actions is not None and config.mirror > 0:
+            part = part._replace(transitions=mirror_first(part.transitions, config.mirror, actions))
         (_, terms), grads = gradient(params, policy, part, config, axis, progress)
         grads = mean_over_devices(grads, axis)
         updates, opt_state = optimizer.update(grads, opt_state, params)

@@ -17,6 +17,7 @@ from agents.curricula.protocol import Curriculum, LevelBatch, Metrics
 from agents.policy import Params, Policy
 from agents.ppo.config import PPOConfig
 from agents.ppo.devices import Axis, mean_over_devices, sum_over_devices
+from agents.ppo.mirror import check_mirror
 from agents.ppo.ppo import ppo_update
 from agents.ppo.rollout import Outcome, check_rollout_length, rollout, start_runner
 
@@ -84,8 +85,8 @@ class Trainer:
 
     Raises:
       ValueError: the environment does not reset itself, a rollout cannot be cut into the minibatches,
-        environments or minibatches cannot be split among the devices, or `total_updates` is needed and
-        missing.
+        environments or minibatches cannot be split among the devices, `total_updates` is needed and missing,
+        or experience cannot be mirrored.
     """
 
     env: kx.Environment
@@ -111,6 +112,7 @@ class Trainer:
                 f"got {self.num_devices}"
             )
         self.ppo.num_minibatches(self.num_envs, self.rollout_length, self.policy.recurrent)
+        check_mirror(self.ppo.mirror, self.env, self.policy)
         unit = self.rollout_length if self.policy.recurrent else 1
         for name, value in (("num_envs", self.num_envs), ("minibatch", self.ppo.minibatch_size // unit)):
             if value % self.num_devices:
@@ -203,6 +205,7 @@ class Trainer:
                 self.ppo,
                 axis,
                 progress,
+                self.env.action_adapter,
             )
             # After learning, so that the probability ratios of the loss begin at 1.
             params = self.policy.update_statistics(result.params, transitions.obs)

@@ -38,10 +38,10 @@ def _mirror_shapes(table: jax.Array, used: jax.Array) -> jax.Array:
     outline = table[..., SHAPE_FEATURES["outline"]]
     num_vertices = outline.shape[-1] // 3
     vertices, in_use = jnp.split(outline, [2 * num_vertices], axis=-1)
-    vertices = vertices.reshape(*table.shape[:-1], num_vertices, 2).at[..., 0].multiply(-1)
+    vertices = vertices.reshape(*table.shape[:-1], num_vertices, 2).at[..., 0].multiply(-1.0)
     order = turned_order(in_use.sum(axis=-1).astype(jnp.int32), num_vertices)
     vertices = jnp.take_along_axis(vertices, order[..., None], axis=-2)
-    outline = jnp.concatenate([vertices.reshape(*table.shape[:-1], -1), in_use], axis=-1)
+    outline = jnp.concatenate([vertices.reshape(*table.shape[:-1], 2 * num_vertices), in_use], axis=-1)
     return table.at[..., SHAPE_FEATURES["outline"]].set(outline)
 
 
