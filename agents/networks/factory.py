@@ -15,6 +15,7 @@ from agents.networks.distributions import make_distribution, num_outputs
 from agents.networks.entity_layers import EntityEmbedding
 from agents.networks.graph import BindingActorCritic, GraphNet
 from agents.networks.heads import ACTOR_SCALE, Head
+from agents.networks.kinetix import KinetixTransformer
 from agents.networks.mlp_cnn import MIN_PICTURE, Cnn, FlatMlp, SetMlp
 from agents.networks.recurrent import ScannedGRU
 from agents.networks.transformer import EntityTransformer
@@ -26,6 +27,7 @@ from kinetix_py.observations.entity import EntityObservation
 
 ENCODERS = {
     "transformer": EntityTransformer,
+    "kinetix": KinetixTransformer,
     "set_mlp": SetMlp,
     "graph": GraphNet,
     "mlp": FlatMlp,
@@ -34,6 +36,7 @@ ENCODERS = {
 # Observations that each kind of network reads, in words.
 READS = {
     "transformer": "an entity observation",
+    "kinetix": "an entity observation",
     "set_mlp": "an entity observation",
     "graph": "an entity observation",
     "mlp": "a vector (flat, flat_padded or blind)",
@@ -65,7 +68,7 @@ class ActorCritic(nn.Module):
         x = embedding.scene if isinstance(embedding, EntityEmbedding) else embedding
         x = x.reshape(*reset.shape, x.shape[-1])
         if config.recurrent:
-            carry, x = ScannedGRU(config.width, dtype, name="memory")(carry, (x, reset))
+            carry, x = ScannedGRU(config.carry_width, dtype, name="memory")(carry, (x, reset))
         head = lambda outputs, scale, name: Head(
             outputs, scale, config.head_width, config.head_layers, dtype, name=name
         )(x)
@@ -80,7 +83,8 @@ class ActorCritic(nn.Module):
         else:
             outputs, value = head(num_outputs(self.actions), ACTOR_SCALE, "actor"), head(*critic, "critic")
         outputs, value = (out.reshape(*reset.shape, out.shape[-1]) for out in (outputs, value))
-        distribution = make_distribution(outputs, self._log_std(), self.actions, action_mask)
+        mask = None if config.kind == "kinetix" else action_mask
+        distribution = make_distribution(outputs, self._log_std(), self.actions, mask)
         if config.critic == "scalar":
             return PolicyOutput(carry, distribution, value[..., 0])
         histogram = ValueHistogram(value, config.value_limit)
@@ -97,7 +101,7 @@ class ActorCritic(nn.Module):
 class Network(Policy):
     """An actor-critic network for the observations and actions of an environment; holds no arrays.
 
-    The carry of a recurrent network is float32 `[B, width]`; that of any other is `()`.
+    The carry of a recurrent network is float32 `[B, carry_width]`; that of any other is `()`.
     """
 
     config: NetworkConfig
@@ -115,7 +119,7 @@ class Network(Policy):
 
     def initial_carry(self, batch: int) -> Carry:
         """Empty memory of `batch` environments."""
-        return jnp.zeros((batch, self.config.width), jnp.float32) if self.config.recurrent else ()
+        return jnp.zeros((batch, self.config.carry_width), jnp.float32) if self.config.recurrent else ()
 
     def init(self, key: jax.Array) -> Params:
         """Initial parameters: a pytree of float32 arrays."""

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from agents.networks.config import DTYPES, NUM_MASKS, NetworkConfig
 from agents.networks.entity_layers import (
+    Dense,
     Entities,
     EntityEmbedding,
     EntityEncoder,
@@ -86,12 +87,17 @@ class Gate(nn.Module):
 
     width: int
     dtype: Any
+    initial_bias: float = GATE_BIAS
+    kernel_init: nn.initializers.Initializer = nn.initializers.orthogonal(1.0)
 
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array) -> jax.Array:
         """Updates the stream `x` by a layer's output `y`, both `[B, M, W]`."""
-        layer = lambda count, name: dense(count * self.width, self.dtype, 1.0, bias=False, name=name)
-        bias = self.param("bias", nn.initializers.constant(GATE_BIAS), (self.width,)).astype(self.dtype)
+        layer = lambda count, name: Dense(
+            count * self.width, use_bias=False, dtype=self.dtype, kernel_init=self.kernel_init, name=name
+        )
+        init = nn.initializers.constant(self.initial_bias)
+        bias = self.param("bias", init, (self.width,)).astype(self.dtype)
         reset, update, candidate = jnp.split(layer(3, "update")(y), 3, axis=-1)
         own_reset, own_update = jnp.split(layer(2, "stream")(x), 2, axis=-1)
         open_share = nn.sigmoid(update + own_update - bias[None, None])
