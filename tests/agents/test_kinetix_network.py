@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import kinetix_py as kx
 from agents.networks.factory import make_network
 from agents.networks.kinetix import kinetix_tables, open_attention
+from agents.networks.kinetix_params import from_kinetix
 from agents.presets import compose_config
 from tests.agents.small_networks import KEY, generic, machine, moving, play, small
+
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
+RECORD = pathlib.Path(__file__).parents[1] / "data" / "kinetix_network.npz"
 
 
 def published(*changes):
@@ -108,3 +116,42 @@ def test_it_has_no_action_masks():
     obs, mask = env.observe(state), env.action_mask(state)
     probs, _ = play(network, generic(network), obs, mask)
     assert not mask[1, 1:].any() and (probs[0, 0, 1] > 0).all()  # no motor listens to binding 1
+
+
+@pytest.fixture(scope="module")
+def record():
+    """Outputs of Kinetix's own network on levels of the library: tools/record_kinetix_network.sh."""
+    arrays = dict(np.load(RECORD))
+    weights = {name: arrays.pop(name) for name in list(arrays) if name.startswith("params/")}
+    return arrays, flax.traverse_util.unflatten_dict(weights, sep="/")
+
+
+def test_it_computes_what_kinetix_own_network_computes(record):
+    arrays, weights = record
+    env = kx.make("m")
+    network = make_network(small("kinetix", width=16, attention_features=2, head_layers=2), env)
+    params = from_kinetix(weights)
+    assert jax.tree.map(np.shape, params) == jax.tree.map(np.shape, jax.eval_shape(network.init, KEY))
+    levels = [kx.pad_level(kx.load_level(str(name)), "m") for name in arrays["levels"]]
+    obs = jax.jit(jax.vmap(lambda level: env.reset_to_level(level)[0]))(kx.stack_levels(levels, "m"))
+    np.testing.assert_array_equal(obs.attention[:, :3], arrays["attention"][:, :3])
+    # Contacts are drawn at random.
+    obs = dataclasses.replace(obs, attention=jnp.asarray(arrays["attention"]))
+    obs = jax.tree.map(lambda leaf: leaf[None], obs)
+
+    @jax.jit
+    def play(params, obs):
+        _, policy, value, *_ = network.unroll(params, (), obs, jnp.ones((1, len(levels)), bool))
+        return policy.probs, value
+
+    probs, value = play(params, obs)
+    np.testing.assert_allclose(probs[0], arrays["probs"], atol=1e-5)
+    np.testing.assert_allclose(value[0], arrays["value"], atol=2e-5)
+    assert len(levels) > 20 and arrays["value"].std() > 0.05
+
+
+def test_parameters_of_a_network_with_memory_are_refused(record):
+    tree = record[1]["params"]
+    heads = tree["GeneralActorCriticRNN_0"] | {"ScannedRNN_0": {}}
+    with pytest.raises(ValueError, match="without memory"):
+        from_kinetix({"params": tree | {"GeneralActorCriticRNN_0": heads}})
