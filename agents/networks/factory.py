@@ -72,16 +72,18 @@ class ActorCritic(nn.Module):
         head = lambda outputs, scale, name: Head(
             outputs, scale, config.head_width, config.head_layers, dtype, name=name
         )(x)
-        # Small logits, so that the values of a new critic that classifies are near 0.
-        critic = (1, 1.0) if config.critic == "scalar" else (config.value_bins, ACTOR_SCALE)
+        num_values = 1 if config.critic == "scalar" else config.value_bins
         scene = x.reshape(reset.size, x.shape[-1])
         if config.kind == "graph" and config.actor == "per_binding":
-            outputs, value = BindingActorCritic(config, self.actions, *critic, name="heads")(scene, embedding)
+            outputs, value = BindingActorCritic(config, self.actions, num_values, name="heads")(
+                scene, embedding
+            )
         elif config.actor == "per_binding":
             outputs = BindingActor(config, self.actions, name="actor")(scene, embedding)
-            value = head(*critic, "critic")
+            value = head(num_values, 1.0, "critic")
         else:
-            outputs, value = head(num_outputs(self.actions), ACTOR_SCALE, "actor"), head(*critic, "critic")
+            outputs = head(num_outputs(self.actions), ACTOR_SCALE, "actor")
+            value = head(num_values, 1.0, "critic")
         outputs, value = (out.reshape(*reset.shape, out.shape[-1]) for out in (outputs, value))
         mask = None if config.kind == "kinetix" else action_mask
         distribution = make_distribution(outputs, self._log_std(), self.actions, mask)

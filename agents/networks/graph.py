@@ -177,7 +177,6 @@ class BindingActorCritic(nn.Module):
     config: NetworkConfig
     actions: ActionAdapter
     critic_outputs: int
-    critic_scale: float
 
     @nn.compact
     def __call__(self, scene: jax.Array, embedding: EntityEmbedding) -> tuple[jax.Array, jax.Array]:
@@ -207,7 +206,7 @@ class BindingActorCritic(nn.Module):
             critic += layer(f"critic_{name}")(jnp.tanh(bound).sum(axis=1))
         if self.actions.type == "discrete":  # the choice between motors and thrusters that does nothing
             outputs.insert(1, dense(1, jnp.float32, ACTOR_SCALE, name="noop")(scene))
-        value = dense(self.critic_outputs, jnp.float32, self.critic_scale, name="value")
+        value = dense(self.critic_outputs, jnp.float32, 1.0, name="value")
         return jnp.concatenate(outputs, axis=-1), value(self._hidden("critic", jnp.tanh(critic)))
 
     def _hidden(self, name: str, x: jax.Array) -> jax.Array:
