@@ -1,0 +1,1 @@
+"""Plans of programs for devices that are not there: memory, traffic and a model of their time."""

@@ -1,0 +1,192 @@
+"""A model of the time that a compiled program takes: one roofline for each kernel, by memory traffic alone.
+
+A kernel that moves `bytes` takes `max(launch, bytes / bandwidth + latency)`; arithmetic is taken to be hidden
+behind the traffic. Loops are multiplied by their iterations; a loop of unknown length counts once. Of a
+conditional, the branch that takes the least time counts; what the one that takes the most adds is told apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Sequence
+
+from agents.plan.hlo import Instruction, Module, shape_bytes
+
+# Instructions that run nothing of their own.
+FREE = frozenset(
+    "add-dependency after-all bitcast constant domain get-tuple-element iota opt-barrier parameter "
+    "partition-id replica-id tuple".split()
+)
+OTHER = "other"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rates:
+    """Speed of a device: memory bandwidth [B/s], least time of a kernel [s] and latency of its memory [s]."""
+
+    bandwidth: float
+    launch: float
+    latency: float
+
+    def seconds(self, size: float) -> float:
+        """Time of a kernel that moves `size` bytes."""
+        return max(self.launch, size / self.bandwidth + self.latency)
+
+
+@dataclasses.dataclass
+class Cost:
+    """Sums over kernels: their number, bytes and seconds, and seconds that a conditional may add."""
+
+    kernels: int = 0
+    moved: int = 0
+    seconds: float = 0.0
+    conditional: float = 0.0
+
+    def add(self, other: Cost, times: int = 1) -> None:
+        """Adds another cost, so many times."""
+        for field in dataclasses.fields(self):
+            name = field.name
+            setattr(self, name, getattr(self, name) + times * getattr(other, name))
+
+
+@dataclasses.dataclass
+class Plan:
+    """Cost by part, and the number of loops whose length is unknown."""
+
+    parts: dict[str, Cost] = dataclasses.field(default_factory=dict)
+    unknown_loops: int = 0
+
+    @property
+    def total(self) -> Cost:
+        """Cost of all parts."""
+        whole = Cost()
+        for cost in self.parts.values():
+            whole.add(cost)
+        return whole
+
+    def add(self, other: Plan, times: int = 1) -> None:
+        """Adds another plan, so many times; loops of unknown length are counted as they are written."""
+        for part, cost in other.parts.items():
+            self.parts.setdefault(part, Cost()).add(cost, times)
+        self.unknown_loops += other.unknown_loops
+
+
+def _read(parameter: Instruction, users: Sequence[Instruction]) -> int:
+    """Bytes that a fused computation reads of a parameter, of which its users may take slices only."""
+    size, read = shape_bytes(parameter.shape), 0
+    for user in users:
+        only_first = user.operands[0] == parameter.name and parameter.name not in user.operands[1:]
+        if only_first and user.opcode in ("dynamic-slice", "slice", "gather"):
+            read += shape_bytes(user.shape)
+        elif not (only_first and user.opcode == "dynamic-update-slice"):
+            return size
+    return min(read, size)
+
+
+def _written(instruction: Instruction, lines: dict[str, Instruction]) -> int:
+    """Bytes that are written of a result: of an update in place, those of the update."""
+    if instruction.opcode == "bitcast":
+        return _written(lines[instruction.operands[0]], lines)
+    if instruction.opcode == "tuple":
+        return sum(_written(lines[name], lines) for name in instruction.operands)
+    if instruction.opcode == "dynamic-update-slice":
+        return shape_bytes(lines[instruction.operands[1]].shape)
+    return shape_bytes(instruction.shape)
+
+
+def _fusion_bytes(body: Sequence[Instruction]) -> int:
+    """Bytes that a fused computation reads and writes."""
+    lines = {line.name: line for line in body}
+
+    def source(name: str) -> str:
+        """The value that a chain of bitcasts begins with."""
+        line = lines.get(name)
+        return source(line.operands[0]) if line is not None and line.opcode == "bitcast" else name
+
+    users: dict[str, list[Instruction]] = {}
+    for line in body:
+        if line.opcode not in ("parameter", "constant", "bitcast"):
+            line = dataclasses.replace(line, operands=tuple(map(source, line.operands)))
+            for name in dict.fromkeys(line.operands):
+                users.setdefault(name, []).append(line)
+    read = sum(_read(line, users.get(line.name, ())) for line in body if line.opcode == "parameter")
+    return read + _written(next(line for line in body if line.root), lines)
+
+
+def moved_bytes(instruction: Instruction, shapes: dict[str, str], module: Module) -> int:
+    """Bytes that one kernel reads and writes.
+
+    Args:
+      instruction: instruction of a computation that is no fusion.
+      shapes: shapes of the instructions of its computation, by name.
+      module: program.
+    """
+    operands = [shape_bytes(shapes.get(name, "")) for name in instruction.operands]
+    result, kind = shape_bytes(instruction.shape), instruction.opcode
+    if kind == "fusion":
+        return _fusion_bytes(module.computations[instruction.called["calls"][0]])
+    if kind in ("dynamic-slice", "slice", "gather"):
+        return 2 * result + sum(operands[1:])
+    if kind == "dynamic-update-slice":
+        return 2 * operands[1] + sum(operands[2:])
+    if kind == "scatter":
+        return sum(operands[1:]) + operands[-1]
+    if kind.endswith("-start"):  # the result's tuple repeats the operand
+        return 2 * sum(operands)
+    return result + sum(operands)
+
+
+def part_of(op_name: str, scopes: Sequence[Sequence[str]]) -> str | None:
+    """Finds the part of an operation: the first of `scopes` whose names are in its path, in their order.
+
+    Args:
+      op_name: path of the operation, such as `"jit(f)/learn/while/body/transpose(jvp(learn))/mul"`.
+      scopes: names of nested `jax.named_scope`, the deepest nesting first.
+    """
+    path = re.split(r"[/()]", op_name)
+    for names in scopes:
+        rest = iter(path)
+        if all(name in rest for name in names):
+            return " / ".join(names)
+    return None
+
+
+def plan_time(module: Module, rates: Rates, scopes: Sequence[Sequence[str]] = ()) -> Plan:
+    """Models the time of one run of a program.
+
+    Args:
+      module: compiled program.
+      rates: speed of the device.
+      scopes: parts to tell apart, as in `part_of`; what is in none of them has the part of the loop or call
+        that it is in, and otherwise `OTHER`.
+    """
+
+    @functools.cache
+    def walk(name: str, inherited: str) -> Plan:
+        plan, shapes = Plan(), {}
+        for line in module.computations[name]:
+            shapes[line.name] = line.shape
+            if line.opcode in FREE or line.opcode.endswith(("-done", "-update")):
+                continue
+            part = part_of(line.op_name, scopes) or inherited
+            if line.opcode == "while":
+                plan.add(walk(line.called["body"][0], part), line.trip_count or 1)
+                plan.unknown_loops += line.trip_count is None
+            elif line.opcode in ("call", "async-start"):
+                callee = line.called.get("to_apply") or line.called["calls"]
+                plan.add(walk(callee[0], part))
+            elif line.opcode == "conditional":
+                names = [n for key in line.called for n in line.called[key]]
+                branches = sorted((walk(n, part) for n in names), key=lambda p: p.total.seconds)
+                plan.add(branches[0])
+                least, most = branches[0].total, branches[-1].total
+                extra = most.seconds + most.conditional - least.seconds - least.conditional
+                plan.parts.setdefault(part, Cost()).conditional += extra
+            else:
+                size = moved_bytes(line, shapes, module)
+                plan.parts.setdefault(part, Cost()).add(Cost(1, size, rates.seconds(size)))
+        return plan
+
+    return walk(module.entry, OTHER)
