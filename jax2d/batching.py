@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
+_PLATFORM: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform", default=None)
 SIMD_LANES = 32  # a block is a multiple of this, so that vector instructions leave no remainder
+
+
+@contextlib.contextmanager
+def lowering_for(platform: str) -> Iterator[None]:
+    """Traces programs for a platform that need not be the default one, such as `"cuda"` on a CPU alone."""
+    token = _PLATFORM.set(platform)
+    try:
+        yield
+    finally:
+        _PLATFORM.reset(token)
 
 
 def natively_batched(
@@ -123,7 +136,7 @@ def _merge_axes(value: jax.Array, size: int, inner: int, has: bool, outer: bool)
 
 def _block_size(batch: int, block: float | None) -> int:
     """Examples that are processed at once."""
-    if block is None or jax.default_backend() != "cpu":
+    if block is None or (_PLATFORM.get() or jax.default_backend()) != "cpu":
         return batch
     blocks = max(round(batch / block), 1)
     return batch if blocks == 1 else min(-(-batch // blocks // SIMD_LANES) * SIMD_LANES, batch)

@@ -17,6 +17,7 @@ COMMANDS = {
     "play": "play levels in a browser, or watch an agent play them",
     "solve": "search for an action sequence that solves a level",
     "levels": "list, show, check and convert levels",
+    "plan": "tell memory and modeled speed on a GPU or TPU without having one",
     "benchmark": "time the engine, the environment, the generator, pictures or training",
 }
 # Modules that come with the extra `agents`.

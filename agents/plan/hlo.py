@@ -105,10 +105,8 @@ def _split(text: str) -> Iterator[str]:
 
 def _result(text: str) -> tuple[str, str]:
     """Splits the text after `=` into the result's shape and the rest, which begins with the opcode."""
-    if text.startswith("("):
-        end = _closing(text, 0)
-    else:  # element type, sizes, and a layout in braces, without blanks
-        end = text.index(" ")
+    # Without a tuple: element type, sizes, and a layout in braces, without blanks.
+    end = _closing(text, 0) if text.startswith("(") else text.index(" ")
     return text[:end], text[end:]
 
 

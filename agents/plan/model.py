@@ -16,8 +16,20 @@ from agents.plan.hlo import Instruction, Module, shape_bytes
 
 # Instructions that run nothing of their own.
 FREE = frozenset(
-    "add-dependency after-all bitcast constant domain get-tuple-element iota opt-barrier parameter "
-    "partition-id replica-id tuple".split()
+    (
+        "add-dependency",
+        "after-all",
+        "bitcast",
+        "constant",
+        "domain",
+        "get-tuple-element",
+        "iota",
+        "opt-barrier",
+        "parameter",
+        "partition-id",
+        "replica-id",
+        "tuple",
+    )
 )
 OTHER = "other"
 

@@ -126,10 +126,12 @@ def rollout(
         runner, final = carried
         act_key, env_key = jax.random.split(key)
         mask = action_mask(runner.env_state)
-        output = policy.step(params, runner.carry, runner.obs, runner.reset, mask)
-        action = output.distribution.sample(seed=act_key)
+        with jax.named_scope("network"):
+            output = policy.step(params, runner.carry, runner.obs, runner.reset, mask)
+            action = output.distribution.sample(seed=act_key)
         keys = jax.random.split(env_key, batch)
-        obs, state, reward, done, info = step_env(keys, runner.env_state, action, env_params)
+        with jax.named_scope("env"):
+            obs, state, reward, done, info = step_env(keys, runner.env_state, action, env_params)
         last = FinalStep(info["final_observation"], output.carry, mask)
         recorded = {
             "obs": runner.obs,

@@ -25,7 +25,7 @@ LOOP = """HloModule m, entry_computation_layout={(f32[4]{0})->f32[4]{0}}
   %p = (s32[], f32[8,4]{1,0}) parameter(0)
   %i = s32[] get-tuple-element(%p), index=0
   %x = f32[8,4]{1,0} get-tuple-element(%p), index=1
-  %f = f32[8,4]{1,0} fusion(%x, %i), kind=kLoop, calls=%fused, metadata={op_name="jit(g)/learn/while/body/neg"}
+  %f = f32[8,4]{1,0} fusion(%x, %i), kind=kLoop, calls=%fused, metadata={op_name="g/learn/neg"}
   ROOT %t = (s32[], /*index=1*/f32[8,4]{1,0}) tuple(%i, %f)
 }
 
@@ -44,10 +44,12 @@ ENTRY %main (x: f32[8,4], k: f32[1000], b: pred[]) -> f32[1000] {
   %b = pred[] parameter(2)
   %zero = s32[] constant(0)
   %s = (s32[], f32[8,4]{1,0:T(8,128)}) tuple(%zero, %x)
-  %w = (s32[], f32[8,4]{1,0:T(8,128)}) while(%s), condition=%c, body=%body, backend_config={"known_trip_count":{"n":"5"}}
-  ROOT %y = f32[1000]{0} conditional(%b, %k, %k), true_computation=%one, false_computation=%none, metadata={op_name="jit(g)/play/cond"}
+  %w = (s32[], f32[8,4]{1,0:T(8,128)}) while(%s), condition=%c, body=%bodyTRIPS
+  ROOT %y = f32[1000]{0} conditional(%b, %k, %k)BRANCHES
 }
 """
+BRANCHES = ', branch_computations={%one, %none}, metadata={op_name="g/play/cond"}'
+TRIPS = ', backend_config={"known_trip_count":{"n":"5"}}'
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_unknown_element_types_are_refused():
 
 
 def test_the_parser_reads_loops_tuples_layouts_and_calls():
-    module = parse_module(LOOP)
+    module = parse_module(LOOP.replace("TRIPS", TRIPS).replace("BRANCHES", BRANCHES))
     assert module.entry == "main" and set(module.computations) == {"fused", "body", "one", "none", "main"}
     lines = {line.name: line for line in module.computations["main"]}
     assert lines["w"].trip_count == 5 and lines["w"].called == {"condition": ("c",), "body": ("body",)}
@@ -84,7 +86,11 @@ def test_the_parser_reads_loops_tuples_layouts_and_calls():
 
 
 def test_slices_and_updates_in_place_move_their_rows_alone():
-    plan = plan_time(parse_module(LOOP), RATES, (("learn",), ("play",)))
+    plan = plan_time(
+        parse_module(LOOP.replace("TRIPS", TRIPS).replace("BRANCHES", BRANCHES)),
+        RATES,
+        (("learn",), ("play",)),
+    )
     row, index = 16, 4
     assert plan.parts["learn"].kernels == 5
     assert plan.parts["learn"].moved == 5 * (row + row + index)  # read, written, and where
@@ -93,13 +99,15 @@ def test_slices_and_updates_in_place_move_their_rows_alone():
 
 
 def test_conditionals_count_their_least_branch_and_tell_what_the_most_adds():
-    cost = plan_time(parse_module(LOOP), RATES, (("play",),)).parts["play"]
+    cost = plan_time(
+        parse_module(LOOP.replace("TRIPS", TRIPS).replace("BRANCHES", BRANCHES)), RATES, (("play",),)
+    ).parts["play"]
     assert (cost.kernels, cost.moved, cost.seconds) == (0, 0, 0)
     assert cost.conditional == pytest.approx(8000 / 1e9 + 0.5e-6)
 
 
 def test_loops_of_unknown_length_count_once_and_are_told():
-    text = LOOP.replace(', backend_config={"known_trip_count":{"n":"5"}}', "")
+    text = LOOP.replace("TRIPS", "").replace("BRANCHES", BRANCHES)
     plan = plan_time(parse_module(text), RATES)
     assert plan.unknown_loops == 1 and plan.total.kernels == 1 and plan.total.moved == 36
 
