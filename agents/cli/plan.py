@@ -1,4 +1,4 @@
-"""`kinetix plan`: memory and modeled speed of training or of the engine on a device that need not be there."""
+"""`kinetix plan`: memory and modeled speed of training or of the engine on a device that may be missing."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Cost:
 
 @dataclasses.dataclass
 class Plan:
-    """Cost by part, and the number of loops whose length is unknown."""
+    """Cost by part, and the number of loops whose length is unknown, in branches that do not count too."""
 
     parts: dict[str, Cost] = dataclasses.field(default_factory=dict)
     unknown_loops: int = 0
@@ -193,6 +193,7 @@ def plan_time(module: Module, rates: Rates, scopes: Sequence[Sequence[str]] = ()
                 names = [n for key in line.called for n in line.called[key]]
                 branches = sorted((walk(n, part) for n in names), key=lambda p: p.total.seconds)
                 plan.add(branches[0])
+                plan.unknown_loops += sum(branch.unknown_loops for branch in branches[1:])
                 least, most = branches[0].total, branches[-1].total
                 extra = most.seconds + most.conditional - least.seconds - least.conditional
                 plan.parts.setdefault(part, Cost()).conditional += extra

@@ -112,6 +112,13 @@ def test_loops_of_unknown_length_count_once_and_are_told():
     assert plan.unknown_loops == 1 and plan.total.kernels == 1 and plan.total.moved == 36
 
 
+def test_loops_of_unknown_length_are_told_in_every_branch():
+    """The refresh of a curriculum is a branch that does not count, with a loop of its own."""
+    text = LOOP.replace("TRIPS", TRIPS).replace("BRANCHES", BRANCHES)
+    loop = "%v = f32[1000]{0} while(%q), condition=%c, body=%none\n  ROOT %n"
+    assert plan_time(parse_module(text.replace("ROOT %n", loop)), RATES).unknown_loops == 1
+
+
 @pytest.mark.parametrize(
     ("path", "part"),
     [
