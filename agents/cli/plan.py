@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
-from agents.cli.common import CommandError, HelpFormatter
+from agents.cli.common import CommandError, HelpFormatter, natural
 
 DESCRIPTION = """Compiles one update of training for a GPU, a TPU or a CPU and tells what XLA planned: memory,
 kernels, bytes moved, and the time that a model of memory traffic gives. Nothing is run, and no
@@ -20,8 +19,8 @@ counts; what the costliest would add is told apart. Use it for what fits, and fo
 EXAMPLES = """examples:
   kinetix plan size=l hardware=gpu target=h100         needs pip install 'jax[cuda13]'
   kinetix plan size=l hardware=gpu target=v5e:2x2      needs pip install 'jax[tpu]'
-  kinetix plan part=engine training.num_envs=4096 target=h100
-  kinetix plan curriculum=domain_randomization target=cpu --json"""
+  kinetix plan size=l hardware=gpu target=h100 network.dtype=bfloat16 --top 10
+  kinetix plan part=engine steps=64 training.num_envs=4096 target=cpu --json"""
 PARTS = ("train", "engine")
 
 
@@ -30,19 +29,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="kinetix plan", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=HelpFormatter
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON line")
+    parser.add_argument("--json", action="store_true", help="print one JSON line, with all operations")
+    parser.add_argument("--top", type=natural, default=0, help="also list so many operations by time")
     parser.add_argument(
         "words",
         nargs="*",
         metavar="FIELD=VALUE",
-        help="target= (a GPU, a TPU and its grid of chips, or cpu), part=train or engine, and all "
-        "else as for kinetix train",
+        help="target=NAME: h100, another GPU, a TPU with its grid of chips (v5e:2x2), or cpu; an unknown "
+        "name lists them all. part=train (default), or part=engine for steps=N (default 1) of physics "
+        "alone, in training.num_envs environments. All else as for kinetix train",
     )
     return parser.parse_args(arguments)
 
 
-def table(report: dict[str, Any]) -> str:
-    """Writes a report for people."""
+def table(report: dict[str, Any], top: int = 0) -> str:
+    """Writes a report for people, with so many operations of those that take the longest."""
     fits = {None: "", True: ": fits", False: ": does not fit"}[report["fits"]]
     memory = "" if report["target_bytes"] is None else f" of {report['target_bytes'] / 1e9:.1f} GB"
     rates, steps = report["rates"], report["steps"]
@@ -67,6 +68,13 @@ def table(report: dict[str, Any]) -> str:
         f"{report['model_steps_per_second']:,} steps/s by the model max({rates['launch'] * 1e6:g} us, "
         f"bytes / {rates['bandwidth'] / 1e12:g} TB/s + {rates['latency'] * 1e6:g} us) of each kernel",
     ]
+    if top:
+        lines += ["", f"{'kernels':>10}{'kB/step':>10}{'model ms':>10}  part, operation (' of a gradient)"]
+    for cost in report["operations"][:top]:
+        lines.append(
+            f"{cost['kernels']:>10,}{cost['moved'] / steps / 1e3:>10.2f}{cost['seconds'] * 1e3:>10.2f}"
+            f"  {cost['part']}: {cost['operation']}"
+        )
     if report["loops_of_unknown_length"]:
         lines.append(f"loops of unknown length, counted once: {report['loops_of_unknown_length']}")
     return "\n".join(lines)
@@ -75,7 +83,7 @@ def table(report: dict[str, Any]) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Prints the plan."""
     options = parse(arguments)
-    own, overrides = {"part": "train", "target": ""}, []
+    own, overrides = {"part": "train", "target": "", "steps": ""}, []
     for word in options.words:
         name, _, value = word.partition("=")
         if name in own:
@@ -84,7 +92,13 @@ def main(arguments: Sequence[str]) -> None:
             overrides.append(word)
     if own["part"] not in PARTS:
         raise CommandError(f"there is no part {own['part']!r}; known: {', '.join(PARTS)}")
-    os.environ["JAX_PLATFORMS"] = "cpu"  # devices that are there are left alone
+    if own["steps"] and own["part"] != "engine":
+        raise CommandError(f"steps={own['steps']} is of part=engine; training has training.rollout_length")
+    if not (own["steps"] or "1").isdecimal() or int(own["steps"] or 1) < 1:
+        raise CommandError(f"steps must be an integer of at least 1, got {own['steps']!r}")
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")  # devices that are there are left alone
     from agents.config import ConfigError
     from agents.plan.program import plan_engine, plan_training
     from agents.plan.targets import TargetError, find_target
@@ -92,7 +106,10 @@ def main(arguments: Sequence[str]) -> None:
 
     try:
         config, target = compose_config(*overrides), find_target(own["target"])
-        report = (plan_engine if own["part"] == "engine" else plan_training)(config, target)
+        if own["part"] == "engine":
+            report = plan_engine(config, target, int(own["steps"] or 1))
+        else:
+            report = plan_training(config, target)
     except (ConfigError, TargetError) as error:
         raise CommandError(str(error)) from None
-    print(json.dumps(report) if options.json else table(report))
+    print(json.dumps(report) if options.json else table(report, options.top))

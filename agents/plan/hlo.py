@@ -16,7 +16,7 @@ BITS = {
     **dict.fromkeys(("s64", "u64", "f64", "c64"), 64),
     "c128": 128,
 }
-_ARRAY = re.compile(r"\b([a-z][a-z0-9]*)\[([\d,<=]*)\]")
+_ARRAY = re.compile(r"\b([a-z][a-z0-9]*)\[([\d,<=]*)\](\{[^}]*\})?")
 _HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) .*\{\s*$")
 _START = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = ")
 _OPCODE = re.compile(r"\s*([a-z][a-z0-9\-]*)\(")
@@ -25,6 +25,9 @@ _CALLED = re.compile(
 )
 _TRIPS = re.compile(r'known_trip_count"?\s*:\s*\{"n":"(\d+)"')
 _OP_NAME = re.compile(r'op_name="([^"]*)"')
+_INDEX = re.compile(r", index=(\d+)")
+_DIRECTION = re.compile(r", direction=([A-Z]+)")
+_ELSEWHERE = re.compile(r"S\([1-9]\d*\)")
 _BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
@@ -38,7 +41,9 @@ class Instruction:
       shape: its result, as printed: an array, or a tuple of them.
       operands: names of the operands; of a parameter, its number; of a constant, its value.
       called: names of the computations it calls, by attribute (`"body"`, `"calls"`, ...).
-      trip_count: iterations of a `while` where XLA knows them.
+      trip_count: iterations of a `while` where XLA tells them.
+      index: position that a `get-tuple-element` takes.
+      direction: relation of a `compare`, such as `"LT"`.
       op_name: JAX's path of the operation, with named scopes; empty if there is none.
       root: it is the result of its computation.
     """
@@ -49,6 +54,8 @@ class Instruction:
     operands: tuple[str, ...]
     called: dict[str, tuple[str, ...]]
     trip_count: int | None
+    index: int | None
+    direction: str
     op_name: str
     root: bool
 
@@ -61,15 +68,20 @@ class Module:
     entry: str
 
 
-def shape_bytes(shape: str) -> int:
+def shape_bytes(shape: str, main_memory: bool = False) -> int:
     """Bytes of an array or of all arrays of a tuple, as printed; tokens and opaque values have none.
+
+    Args:
+      shape: shape as printed, with or without layouts.
+      main_memory: leave out arrays that lie in another memory than the device's main one, such as a TPU's
+        on-chip memory, by the memory space `S(1)` of their layout.
 
     Raises:
       ValueError: an unknown element type.
     """
     total = 0
-    for kind, sizes in _ARRAY.findall(shape):
-        if kind in ("token", "opaque"):
+    for kind, sizes, layout in _ARRAY.findall(shape):
+        if kind in ("token", "opaque") or (main_memory and _ELSEWHERE.search(layout)):
             continue
         if kind not in BITS:
             raise ValueError(f"unknown element type {kind!r} in the shape {shape!r}; known: {sorted(BITS)}")
@@ -89,6 +101,11 @@ def _closing(text: str, start: int) -> int:
         if depth == 0:
             return index + 1
     raise ValueError(f"unbalanced brackets: {text[start : start + 80]!r}")
+
+
+def tuple_shapes(shape: str) -> tuple[str, ...]:
+    """Shapes of the elements of a tuple; of an array, itself alone."""
+    return tuple(part.strip() for part in _split(shape[1:-1])) if shape.startswith("(") else (shape,)
 
 
 def _split(text: str) -> Iterator[str]:
@@ -129,6 +146,7 @@ def _instruction(line: str) -> Instruction | None:
         for name, value in _CALLED.findall(attributes)
     }
     trips, op_name = _TRIPS.search(attributes), _OP_NAME.search(attributes)
+    index, direction = _INDEX.search(attributes), _DIRECTION.search(attributes)
     return Instruction(
         name=start[2],
         opcode=opcode[1],
@@ -136,6 +154,8 @@ def _instruction(line: str) -> Instruction | None:
         operands=operands,
         called=called,
         trip_count=int(trips[1]) if trips else None,
+        index=int(index[1]) if index else None,
+        direction=direction[1] if direction else "",
         op_name=op_name[1] if op_name else "",
         root=start[1] is not None,
     )

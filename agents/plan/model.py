@@ -3,6 +3,7 @@
 A kernel that moves `bytes` takes `max(launch, bytes / bandwidth + latency)`; arithmetic is taken to be hidden
 behind the traffic. Loops are multiplied by their iterations; a loop of unknown length counts once. Of a
 conditional, the branch that takes the least time counts; what the one that takes the most adds is told apart.
+Traffic is that of the device's main memory: what stays in a TPU's on-chip memory moves nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import functools
 import re
 from collections.abc import Sequence
 
-from agents.plan.hlo import Instruction, Module, shape_bytes
+from agents.plan.hlo import Instruction, Module, shape_bytes, tuple_shapes
+from agents.plan.loops import trip_count
 
 # Instructions that run nothing of their own.
 FREE = frozenset(
@@ -32,6 +34,9 @@ FREE = frozenset(
     )
 )
 OTHER = "other"
+# Words of an operation's path that tell nothing of what it is for, and transformations around others.
+LOOP_WORDS = frozenset(("body", "closed_call", "while"))
+_TRANSFORMATION = re.compile(r"\b(?:jit|jvp|transpose|vmap)\(")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,23 +70,38 @@ class Cost:
 
 @dataclasses.dataclass
 class Plan:
-    """Cost by part, and the number of loops whose length is unknown, in branches that do not count too."""
+    """Cost of each operation, by its part and its path in the program; loops of unknown length.
 
-    parts: dict[str, Cost] = dataclasses.field(default_factory=dict)
+    Loops are counted as they are written, in branches that do not count too.
+    """
+
+    operations: dict[tuple[str, str], Cost] = dataclasses.field(default_factory=dict)
     unknown_loops: int = 0
+
+    @property
+    def parts(self) -> dict[str, Cost]:
+        """Cost of each part."""
+        parts: dict[str, Cost] = {}
+        for (part, _), cost in self.operations.items():
+            parts.setdefault(part, Cost()).add(cost)
+        return parts
 
     @property
     def total(self) -> Cost:
         """Cost of all parts."""
         whole = Cost()
-        for cost in self.parts.values():
+        for cost in self.operations.values():
             whole.add(cost)
         return whole
 
+    def at(self, part: str, path: str) -> Cost:
+        """Cost of an operation, to be changed."""
+        return self.operations.setdefault((part, path), Cost())
+
     def add(self, other: Plan, times: int = 1) -> None:
-        """Adds another plan, so many times; loops of unknown length are counted as they are written."""
-        for part, cost in other.parts.items():
-            self.parts.setdefault(part, Cost()).add(cost, times)
+        """Adds another plan, so many times; its loops of unknown length once."""
+        for key, cost in other.operations.items():
+            self.at(*key).add(cost, times)
         self.unknown_loops += other.unknown_loops
 
 
@@ -101,15 +121,13 @@ def _written(instruction: Instruction, lines: dict[str, Instruction]) -> int:
     """Bytes that are written of a result: of an update in place, those of the update."""
     if instruction.opcode == "bitcast":
         return _written(lines[instruction.operands[0]], lines)
-    if instruction.opcode == "tuple":
-        return sum(_written(lines[name], lines) for name in instruction.operands)
     if instruction.opcode == "dynamic-update-slice":
         return shape_bytes(lines[instruction.operands[1]].shape)
     return shape_bytes(instruction.shape)
 
 
-def _fusion_bytes(body: Sequence[Instruction]) -> int:
-    """Bytes that a fused computation reads and writes."""
+def _fusion_bytes(fusion: Instruction, shapes: dict[str, str], body: Sequence[Instruction]) -> int:
+    """Bytes of the main memory that a fusion reads and writes; shapes outside of it tell the memory."""
     lines = {line.name: line for line in body}
 
     def source(name: str) -> str:
@@ -123,30 +141,47 @@ def _fusion_bytes(body: Sequence[Instruction]) -> int:
             line = dataclasses.replace(line, operands=tuple(map(source, line.operands)))
             for name in dict.fromkeys(line.operands):
                 users.setdefault(name, []).append(line)
-    read = sum(_read(line, users.get(line.name, ())) for line in body if line.opcode == "parameter")
-    return read + _written(next(line for line in body if line.root), lines)
+    moved = 0
+    for line in body:
+        if line.opcode == "parameter":
+            outside = shapes.get(fusion.operands[int(line.operands[0])], "")
+            if shape_bytes(outside, main_memory=True):
+                moved += _read(line, users.get(line.name, ()))
+    root = next(line for line in body if line.root)
+    if root.opcode != "tuple" and fusion.shape.startswith("("):  # such as a sort of several arrays
+        return moved + shape_bytes(fusion.shape, main_memory=True)
+    results = [lines[name] for name in root.operands] if root.opcode == "tuple" else [root]
+    for line, outside in zip(results, tuple_shapes(fusion.shape), strict=True):
+        if shape_bytes(outside, main_memory=True):
+            moved += _written(line, lines)
+    return moved
 
 
 def moved_bytes(instruction: Instruction, shapes: dict[str, str], module: Module) -> int:
-    """Bytes that one kernel reads and writes.
+    """Bytes of the main memory that one kernel reads and writes.
 
     Args:
       instruction: instruction of a computation that is no fusion.
       shapes: shapes of the instructions of its computation, by name.
       module: program.
     """
-    operands = [shape_bytes(shapes.get(name, "")) for name in instruction.operands]
-    result, kind = shape_bytes(instruction.shape), instruction.opcode
+    operands = [shape_bytes(shapes.get(name, ""), main_memory=True) for name in instruction.operands]
+    result, kind = shape_bytes(instruction.shape, main_memory=True), instruction.opcode
     if kind == "fusion":
-        return _fusion_bytes(module.computations[instruction.called["calls"][0]])
+        return _fusion_bytes(instruction, shapes, module.computations[instruction.called["calls"][0]])
     if kind in ("dynamic-slice", "slice", "gather"):
         return 2 * result + sum(operands[1:])
     if kind == "dynamic-update-slice":
         return 2 * operands[1] + sum(operands[2:])
     if kind == "scatter":
         return sum(operands[1:]) + operands[-1]
+    if kind == "copy-start":  # of the result's tuple, the first is the copy
+        return sum(operands) + shape_bytes(tuple_shapes(instruction.shape)[0], main_memory=True)
     if kind.endswith("-start"):  # the result's tuple repeats the operand
         return 2 * sum(operands)
+    if kind == "custom-call":  # the scratch memory of a library's routine is a result too
+        scratch = [shape for shape in tuple_shapes(instruction.shape) if shape.startswith("s8[")]
+        return result - sum(map(shape_bytes, scratch)) + sum(operands)
     return result + sum(operands)
 
 
@@ -165,6 +200,13 @@ def part_of(op_name: str, scopes: Sequence[Sequence[str]]) -> str | None:
     return None
 
 
+def short_path(op_name: str, scope: str) -> str:
+    """Shortens the path of an operation within a part to what tells it apart, gradients marked by `'`."""
+    words = re.split(r"[/()]", _TRANSFORMATION.sub("", op_name))
+    words = [word for word in words if word and word not in LOOP_WORDS and word not in scope.split(" / ")]
+    return "/".join(words[-3:]) + ("'" if "transpose(" in op_name else "")
+
+
 def plan_time(module: Module, rates: Rates, scopes: Sequence[Sequence[str]] = ()) -> Plan:
     """Models the time of one run of a program.
 
@@ -178,14 +220,16 @@ def plan_time(module: Module, rates: Rates, scopes: Sequence[Sequence[str]] = ()
     @functools.cache
     def walk(name: str, inherited: str) -> Plan:
         plan, shapes = Plan(), {}
-        for line in module.computations[name]:
+        lines = {line.name: line for line in module.computations[name]}
+        for line in lines.values():
             shapes[line.name] = line.shape
             if line.opcode in FREE or line.opcode.endswith(("-done", "-update")):
                 continue
             part = part_of(line.op_name, scopes) or inherited
             if line.opcode == "while":
-                plan.add(walk(line.called["body"][0], part), line.trip_count or 1)
-                plan.unknown_loops += line.trip_count is None
+                trips = trip_count(line, lines, module)
+                plan.add(walk(line.called["body"][0], part), 1 if trips is None else trips)
+                plan.unknown_loops += trips is None
             elif line.opcode in ("call", "async-start"):
                 callee = line.called.get("to_apply") or line.called["calls"]
                 plan.add(walk(callee[0], part))
@@ -196,10 +240,11 @@ def plan_time(module: Module, rates: Rates, scopes: Sequence[Sequence[str]] = ()
                 plan.unknown_loops += sum(branch.unknown_loops for branch in branches[1:])
                 least, most = branches[0].total, branches[-1].total
                 extra = most.seconds + most.conditional - least.seconds - least.conditional
-                plan.parts.setdefault(part, Cost()).conditional += extra
+                plan.at(part, short_path(line.op_name, part) or line.opcode).conditional += extra
             else:
                 size = moved_bytes(line, shapes, module)
-                plan.parts.setdefault(part, Cost()).add(Cost(1, size, rates.seconds(size)))
+                cost = plan.at(part, short_path(line.op_name, part) or line.opcode)
+                cost.add(Cost(1, size, rates.seconds(size)))
         return plan
 
     return walk(module.entry, OTHER)

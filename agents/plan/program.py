@@ -46,15 +46,20 @@ def plan_training(config: TrainConfig, target: Target) -> dict[str, Any]:
     return {"part": "train", "size": config.env.size, "devices": config.training.num_devices, **report}
 
 
-def plan_engine(config: TrainConfig, target: Target) -> dict[str, Any]:
-    """Plans one step of the engine, in the environments of one device of a config."""
+def plan_engine(config: TrainConfig, target: Target, length: int) -> dict[str, Any]:
+    """Plans `length` steps of the engine alone, in the environments of one device of a config."""
     count = config.training.num_envs // config.training.num_devices
     spec = dataclasses.replace(SIZES[config.env.size], contact_order=config.env.contact_order)
     widen = lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype)
     states = jax.tree.map(widen, random_scenes(0, 1, spec))
-    actions = jax.ShapeDtypeStruct((count, spec.num_actions), jnp.float32)
+    actions = jax.ShapeDtypeStruct((length, count, spec.num_actions), jnp.float32)
     step = jax.vmap(lambda state, action: jax2d.step(state, action, jax2d.SimParams(), spec)[0])
-    report = _plan(step, (states, actions), target, count)
+
+    @jax.named_scope("engine")
+    def run(states, actions):
+        return jax.lax.scan(lambda states, action: (step(states, action), None), states, actions)[0]
+
+    report = _plan(run, (states, actions), target, count * length, (("engine",),))
     return {"part": "engine", "size": config.env.size, "devices": config.training.num_devices, **report}
 
 
@@ -63,7 +68,7 @@ def _plan(
     shapes: tuple,
     target: Target,
     steps: int,
-    scopes: Sequence[Sequence[str]] = (),
+    scopes: Sequence[Sequence[str]],
     donate: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """Compiles a function for a target, and reports on one run of it, which makes `steps` steps."""
@@ -99,4 +104,8 @@ def _plan(
         "loops_of_unknown_length": plan.unknown_loops,
         "rates": dataclasses.asdict(target.rates),
         "parts": {name: dataclasses.asdict(cost) for name, cost in plan.parts.items()},
+        "operations": [
+            {"part": part, "operation": path, **dataclasses.asdict(cost)}
+            for (part, path), cost in sorted(plan.operations.items(), key=lambda item: -item[1].seconds)
+        ],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import re
 from typing import Any
@@ -16,7 +17,7 @@ class TargetError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Gpu:
-    """An NVIDIA GPU, by the numbers of its maker's data sheet and of the CUDA programming guide."""
+    """An NVIDIA GPU, by the numbers of its data sheet and of the CUDA C++ programming guide, table 28."""
 
     description: str
     memory: int  # B
@@ -26,7 +27,7 @@ class Gpu:
     clock: float  # GHz
     l2_cache: int  # B
     shared_memory: int  # B of a multiprocessor; a block may use 1 kB less
-    threads: int = 2048  # of a multiprocessor
+    threads: int  # of a multiprocessor
     fpus: int = 128  # of a multiprocessor
 
     def textproto(self) -> str:
@@ -62,17 +63,40 @@ class Gpu:
 
 GIB = 2**30
 MIB = 2**20
+AMPERE, SMALL, HOPPER = (164 * 1024, 2048), (100 * 1024, 1536), (228 * 1024, 2048)
 GPUS = {
-    "a100": Gpu("NVIDIA A100-SXM4-80GB", 80 * GIB, 2.039e12, (8, 0), 108, 1.41, 40 * MIB, 167_936, fpus=64),
-    "h100": Gpu("NVIDIA H100 80GB HBM3", 80 * GIB, 3.35e12, (9, 0), 132, 1.98, 50 * MIB, 233_472),
-    "h200": Gpu("NVIDIA H200", 141 * 10**9, 4.8e12, (9, 0), 132, 1.98, 50 * MIB, 233_472),
+    "a100": Gpu("NVIDIA A100-SXM4-80GB", 80 * GIB, 2.039e12, (8, 0), 108, 1.41, 40 * MIB, *AMPERE, fpus=64),
+    "a100-40gb": Gpu(
+        "NVIDIA A100-SXM4-40GB", 40 * GIB, 1.555e12, (8, 0), 108, 1.41, 40 * MIB, *AMPERE, fpus=64
+    ),
+    "h100": Gpu("NVIDIA H100 80GB HBM3", 80 * GIB, 3.35e12, (9, 0), 132, 1.98, 50 * MIB, *HOPPER),
+    "h200": Gpu("NVIDIA H200", 141 * 10**9, 4.8e12, (9, 0), 132, 1.98, 50 * MIB, *HOPPER),
+    "b200": Gpu("NVIDIA B200", 180 * 10**9, 7.7e12, (10, 0), 148, 1.965, 126 * MIB, *HOPPER),
+    "a10g": Gpu("NVIDIA A10G", 24 * GIB, 6.0e11, (8, 6), 80, 1.71, 6 * MIB, *SMALL),
+    "l4": Gpu("NVIDIA L4", 24 * GIB, 3.0e11, (8, 9), 58, 2.04, 48 * MIB, *SMALL),
+    "l40s": Gpu("NVIDIA L40S", 48 * GIB, 8.64e11, (8, 9), 142, 2.52, 96 * MIB, *SMALL),
+    "rtx3090": Gpu("NVIDIA GeForce RTX 3090", 24 * GIB, 9.36e11, (8, 6), 82, 1.695, 6 * MIB, *SMALL),
+    "rtx4090": Gpu("NVIDIA GeForce RTX 4090", 24 * GIB, 1.008e12, (8, 9), 128, 2.52, 72 * MIB, *SMALL),
+    "rtx5090": Gpu("NVIDIA GeForce RTX 5090", 32 * GIB, 1.792e12, (12, 0), 170, 2.41, 96 * MIB, *SMALL),
 }
-# Memory [B] and bandwidth [B/s] of one chip; of v2 and v3, whose chips have two devices, there is no model.
+# Memory [B] and bandwidth [B/s] of one chip. There are none of v2 and v3, whose chips have two devices.
 TPUS = {
     "v4": (32 * GIB, 1.2e12),
     "v5e": (16 * GIB, 8.19e11),
     "v5p": (95 * GIB, 2.765e12),
     "v6e": (32 * GIB, 1.64e12),
+}
+# Modules of JAX's plugins, and what to install for them.
+PLUGINS = {
+    "cuda": (("jax_cuda13_plugin", "jax_cuda12_plugin"), "jax[cuda13]"),
+    "tpu": (("libtpu",), "jax[tpu]"),
+}
+# Answers that libtpu would otherwise ask a cloud's server for, or miss.
+TPU_SETTINGS = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_WORKER_ID": "0",
 }
 CPU_RATES = Rates(bandwidth=2e10, launch=1e-6, latency=1e-7)
 KNOWN = (*GPUS, *(f"{name}:2x2" for name in TPUS), "cpu")
@@ -118,11 +142,13 @@ def find_target(name: str) -> Target:
         return Target(name, "cuda", device, gpu.memory, rates, options)
     generation, _, grid = name.partition(":")
     if generation in TPUS and re.fullmatch(r"\d+x\d+(x\d+)?", grid):
-        os.environ["TPU_SKIP_MDS_QUERY"] = "1"  # no question to a cloud's server
+        for variable, value in TPU_SETTINGS.items():
+            os.environ.setdefault(variable, value)
         memory, bandwidth = TPUS[generation]
         device = _topology(name, name, "tpu")
         return Target(name, "tpu", device, memory, Rates(bandwidth, launch=0.0, latency=1e-6), {})
-    raise TargetError(f"there is no target {name!r}; known: {', '.join(KNOWN)}")
+    asked = f"there is no target {name!r}" if name else "name a target, such as target=h100"
+    raise TargetError(f"{asked}; known: {', '.join(KNOWN)}")
 
 
 def _topology(name: str, topology_name: str, platform: str, **options: Any) -> Any:
@@ -133,12 +159,12 @@ def _topology(name: str, topology_name: str, platform: str, **options: Any) -> A
     """
     from jax.experimental import topologies
 
-    extra = {"cuda": "jax[cuda13]", "tpu": "jax[tpu]"}[platform]
+    modules, package = PLUGINS[platform]
+    if not any(map(importlib.util.find_spec, modules)):
+        raise TargetError(
+            f"target {name!r} needs JAX's plugin for it, though no device: pip install '{package}'"
+        )
     try:
         return topologies.get_topology_desc(topology_name, platform=platform, **options).devices[0]
-    except Exception as error:  # the plugins raise errors of many types; each is told in full
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise TargetError(
-            f"target {name!r} needs JAX's plugin for it: pip install '{extra}' (no device is needed); "
-            f"JAX said: {text}"
-        ) from None
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        raise TargetError(f"JAX's plugin for target {name!r} refuses it: {error}") from error

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+
 import jax
 import jax.numpy as jnp
 import pytest
 
-from agents.plan.hlo import parse_module, shape_bytes
-from agents.plan.model import OTHER, Rates, part_of, plan_time
+from agents.cli.main import main
+from agents.plan.hlo import parse_module, shape_bytes, tuple_shapes
+from agents.plan.model import OTHER, Rates, part_of, plan_time, short_path
+from agents.plan.targets import GPUS, KNOWN, PLUGINS
 
 RATES = Rates(bandwidth=1e9, launch=1e-6, latency=0.5e-6)
 LOOP = """HloModule m, entry_computation_layout={(f32[4]{0})->f32[4]{0}}
@@ -27,6 +32,13 @@ LOOP = """HloModule m, entry_computation_layout={(f32[4]{0})->f32[4]{0}}
   %x = f32[8,4]{1,0} get-tuple-element(%p), index=1
   %f = f32[8,4]{1,0} fusion(%x, %i), kind=kLoop, calls=%fused, metadata={op_name="g/learn/neg"}
   ROOT %t = (s32[], /*index=1*/f32[8,4]{1,0}) tuple(%i, %f)
+}
+
+%c (p.1: (s32[], f32[8,4])) -> pred[] {
+  %p.1 = (s32[], f32[8,4]{1,0}) parameter(0)
+  %i.1 = s32[] get-tuple-element(%p.1), index=0
+  %n.1 = s32[] constant(7)
+  ROOT %less = pred[] compare(%i.1, %n.1), direction=LT
 }
 
 %one (q: f32[1000]) -> f32[1000] {
@@ -68,6 +80,13 @@ def test_bytes_of_shapes(shape, size):
     assert shape_bytes(shape) == size
 
 
+def test_shapes_outside_of_the_main_memory():
+    shape = "(f32[2,8]{1,0:T(8,128)S(1)}, s32[]{:T(128)}, (u32[3]{0:S(2)}))"
+    assert shape_bytes(shape) == 64 + 4 + 12 and shape_bytes(shape, main_memory=True) == 4
+    assert tuple_shapes(shape) == ("f32[2,8]{1,0:T(8,128)S(1)}", "s32[]{:T(128)}", "(u32[3]{0:S(2)})")
+    assert tuple_shapes("f32[2,8]{1,0}") == ("f32[2,8]{1,0}",)
+
+
 def test_unknown_element_types_are_refused():
     with pytest.raises(ValueError, match=r"unknown element type 'f24' in the shape 'f24\[2\]'"):
         shape_bytes("f24[2]")
@@ -75,7 +94,8 @@ def test_unknown_element_types_are_refused():
 
 def test_the_parser_reads_loops_tuples_layouts_and_calls():
     module = parse_module(LOOP.replace("TRIPS", TRIPS).replace("BRANCHES", BRANCHES))
-    assert module.entry == "main" and set(module.computations) == {"fused", "body", "one", "none", "main"}
+    assert module.entry == "main"
+    assert set(module.computations) == {"fused", "body", "c", "one", "none", "main"}
     lines = {line.name: line for line in module.computations["main"]}
     assert lines["w"].trip_count == 5 and lines["w"].called == {"condition": ("c",), "body": ("body",)}
     assert lines["w"].shape == "(s32[], f32[8,4]{1,0:T(8,128)})"
@@ -119,6 +139,97 @@ def test_loops_of_unknown_length_are_told_in_every_branch():
     assert plan_time(parse_module(text.replace("ROOT %n", loop)), RATES).unknown_loops == 1
 
 
+COUNTED = """HloModule m
+
+%body (p: (s32[], s32[], f32[50])) -> (s32[], s32[], f32[50]) {
+  %p = (s32[]{:T(128)}, s32[]{:T(128)}, f32[50]{0}) parameter(0)
+  %i = s32[] get-tuple-element(%p), index=0
+  %copied = s32[] copy(%i)
+  %step = s32[] get-tuple-element(%p), index=1
+  %next = s32[] add(%copied, %step)
+  %x = f32[50]{0} get-tuple-element(%p), index=2
+  %y = f32[50]{0} negate(%x)
+  ROOT %t = (s32[], s32[], f32[50]{0}) tuple(%next, %step, %y)
+}
+
+%c (q: (s32[], s32[], f32[50])) -> pred[] {
+  %q = (s32[], s32[], f32[50]{0}) parameter(0)
+  %j = s32[] get-tuple-element(%q), index=0
+  %bound = s32[] constant(20)
+  ROOT %less = pred[] compare(%j, %bound), direction=LT
+}
+
+ENTRY %main (z: f32[50]) -> f32[50] {
+  %z = f32[50]{0} parameter(0)
+  %begin = s32[] constant(2)
+  %start = s32[] copy(%begin)
+  %three = s32[] constant(3)
+  %s = (s32[], s32[], f32[50]{0}) tuple(%start, %three, %z)
+  %w = (s32[], s32[], f32[50]{0}) while(%s), condition=%c, body=%body
+  ROOT %r = f32[50]{0} get-tuple-element(%w), index=2
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "trips"),
+    [
+        ((), 6),  # 2, 5, 8, 11, 14, 17
+        (("constant(20)", "constant(21)"), 7),
+        (("constant(20)", "constant(1)"), 0),
+        (("direction=LT", "direction=NE"), None),
+        (("tuple(%next, %step", "tuple(%next, %next"), None),  # the step changes
+        (("add(", "multiply("), None),
+        (("copy(%begin)", "custom-call(%z)"), None),  # the counter begins anywhere
+    ],
+)
+def test_iterations_are_those_of_a_counter_below_a_constant(change, trips):
+    """As in programs for TPUs: the counter is copied, and the loop carries its step along."""
+    text = COUNTED.replace(*change) if change else COUNTED
+    plan = plan_time(parse_module(text), RATES)
+    assert plan.unknown_loops == (trips is None)
+    counted = sum(cost.kernels for (_, path), cost in plan.operations.items() if path == "negate")
+    assert counted == (1 if trips is None else trips)
+
+
+def test_memory_on_chip_and_scratch_memory_move_nothing():
+    text = """HloModule m
+
+%fused (a: f32[100], b: f32[10]) -> (f32[100], f32[10]) {
+  %a = f32[100]{0} parameter(0)
+  %b = f32[10]{0} parameter(1)
+  %u = f32[100]{0} negate(%a)
+  %v = f32[10]{0} negate(%b)
+  ROOT %t = (f32[100]{0}, f32[10]{0}) tuple(%u, %v)
+}
+
+ENTRY %main (x: f32[100], y: f32[10]) -> f32[100] {
+  %x = f32[100]{0} parameter(0)
+  %y = f32[10]{0} parameter(1)
+  %s = (f32[100]{0:S(1)}, f32[100]{0}, u32[]{:S(2)}) copy-start(%x)
+  %d = f32[100]{0:S(1)} copy-done(%s)
+  %f = (f32[100]{0:S(1)}, f32[10]{0}) fusion(%d, %y), kind=kLoop, calls=%fused
+  %g = f32[100]{0:S(1)} get-tuple-element(%f), index=0
+  ROOT %z = (f32[100]{0}, s8[4194304]{0}) custom-call(%g, %y), custom_call_target="gemm"
+}
+"""
+    operations = plan_time(parse_module(text), RATES).operations
+    moved = {path: cost.moved for (_, path), cost in operations.items()}
+    assert moved == {"copy-start": 400, "fusion": 80, "custom-call": 400 + 40}
+
+
+@pytest.mark.parametrize(
+    ("path", "short"),
+    [
+        ("jit(f)/learn/while/body/closed_call/transpose(jvp(Net))/Gate_1/mul", "Net/Gate_1/mul'"),
+        ("jit(f)/learn/while/body/closed_call/jvp(Net)/transpose", "f/Net/transpose"),
+        ("", ""),
+    ],
+)
+def test_paths_are_shortened_and_gradients_marked(path, short):
+    assert short_path(path, "learn") == short
+
+
 @pytest.mark.parametrize(
     ("path", "part"),
     [
@@ -148,3 +259,92 @@ def test_a_compiled_program_moves_what_is_worked_out_by_hand():
     assert plan.unknown_loops == 0
     # Beside them there is the counter of the loop, and copies of the state at its ends.
     assert least <= plan.total.moved < 1.2 * least + 5 * 64 * 4
+
+
+def refused(capsys, *arguments):
+    """Message of the command, which refuses its arguments."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["plan", *arguments])
+    return f"{stopped.value}{capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["target=h1000"], f"there is no target 'h1000'; known: {', '.join(KNOWN)}"),
+        (["target=v3:2x2"], "there is no target 'v3:2x2'; known: a100, "),
+        ([], "name a target, such as target=h100; known: a100, "),
+        (["part=generator", "target=cpu"], "there is no part 'generator'; known: train, engine"),
+        (["steps=3", "target=cpu"], "steps=3 is of part=engine"),
+        (["part=engine", "steps=0", "target=cpu"], "steps must be an integer of at least 1, got '0'"),
+        (["target=cpu", "size=xl"], "xl"),
+        (["target=cpu", "ppo.minibatch_size=7"], "must divide"),
+    ],
+)
+def test_what_cannot_be_planned_is_told(arguments, message, capsys):
+    assert message in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize(("target", "package"), [("h100", "jax[cuda13]"), ("v5e:2x2", "jax[tpu]")])
+def test_a_missing_plugin_is_named(target, package, monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert f"though no device: pip install '{package}'" in refused(capsys, f"target={target}")
+
+
+def test_descriptions_of_gpus_are_in_the_words_of_xla():
+    text = GPUS["h100"].textproto()
+    assert "core_count: 132" in text and "memory_bandwidth: 3350000000000" in text
+    assert "shared_memory_per_core: 233472" in text and "shared_memory_per_block_optin: 232448" in text
+    assert "cuda_compute_capability { major: 9 minor: 0 }" in text
+
+
+def planned(capsys, *arguments):
+    """Report of the command."""
+    main(["plan", *arguments, "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_engine_is_planned_on_a_cpu(compiled_fast, capsys):
+    report = planned(
+        capsys, "part=engine", "steps=3", "target=cpu", "training.num_envs=64", "training.num_devices=1"
+    )
+    assert report["steps"] == 3 * 64 and report["fits"] is None and set(report["parts"]) >= {"engine"}
+    total = sum(cost["seconds"] for cost in report["operations"])
+    assert report["model_steps_per_second"] == pytest.approx(report["steps"] / total, rel=1e-3)
+    # A step reads and writes the state at least; actions are an argument, the states one and the result.
+    states = report["result_bytes"]
+    assert 0 < states < report["argument_bytes"] and report["bytes_per_step"] > 2 * states / 64
+
+
+def has_plugin(platform):
+    return any(map(importlib.util.find_spec, PLUGINS[platform][0]))
+
+
+TARGETS = [
+    pytest.param("cpu"),
+    pytest.param("h100", marks=pytest.mark.skipif(not has_plugin("cuda"), reason="jax[cuda13] is missing")),
+    pytest.param("v5e:2x2", marks=pytest.mark.skipif(not has_plugin("tpu"), reason="jax[tpu] is missing")),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+def test_engine_and_training_are_planned(target, capsys):
+    engine = planned(capsys, "part=engine", f"target={target}", "training.num_envs=1024")
+    assert engine["model_steps_per_second"] > 0 and engine["loops_of_unknown_length"] == 0
+    size = ("training.num_envs=64", "training.rollout_length=64", "ppo.minibatch_size=1024")
+    levels = ("curriculum.num_candidates=64", "curriculum.buffer_size=32", "curriculum.attempts=2")
+    training = planned(capsys, f"target={target}", *size, *levels)
+    assert {"levels", "play / env", "play / network", "learn"} <= set(training["parts"])
+    assert training["parts"]["levels"]["conditional"] > 0  # SFL refreshes its buffer in some updates
+    assert training["steps"] == 64 * 64 * 4 // training["devices"]
+    if target != "cpu":
+        assert training["fits"] is True and training["target_bytes"] > 10**10
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_plugin("cuda"), reason="jax[cuda13] is missing")
+@pytest.mark.parametrize("name", GPUS)
+def test_every_gpu_is_described_so_that_xla_compiles_for_it(name, capsys):
+    report = planned(capsys, "part=engine", f"target={name}", "training.num_envs=64")
+    assert report["fits"] is True and report["kernels"] > 100
