@@ -133,6 +133,7 @@ def _instruction(line: str) -> Instruction | None:
         return None
     shape, rest = _result(re.sub(r"/\*.*?\*/", "", line[start.end() :]))
     opcode = _OPCODE.match(rest)
+    operands: tuple[str, ...]
     if opcode is None:
         raise ValueError(f"no operation in the line {line.strip()[:120]!r}")
     if opcode[1] == "constant":  # its value may hold anything

@@ -204,6 +204,7 @@ def short_path(op_name: str, scope: str) -> str:
     """Shortens the path of an operation within a part to what tells it apart, gradients marked by `'`."""
     words = re.split(r"[/()]", _TRANSFORMATION.sub("", op_name))
     words = [word for word in words if word and word not in LOOP_WORDS and word not in scope.split(" / ")]
+    words = [word for word, before in zip(words, ["", *words], strict=False) if word != before]
     return "/".join(words[-3:]) + ("'" if "transpose(" in op_name else "")
 
 

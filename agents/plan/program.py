@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 import jax2d
-from agents.benchmark.scenes import SIZES, random_scenes
+from agents.benchmark.scenes import random_scenes
 from agents.build import make_trainer
 from agents.config import TrainConfig
 from agents.plan.hlo import parse_module
@@ -49,7 +49,7 @@ def plan_training(config: TrainConfig, target: Target) -> dict[str, Any]:
 def plan_engine(config: TrainConfig, target: Target, length: int) -> dict[str, Any]:
     """Plans `length` steps of the engine alone, in the environments of one device of a config."""
     count = config.training.num_envs // config.training.num_devices
-    spec = dataclasses.replace(SIZES[config.env.size], contact_order=config.env.contact_order)
+    spec = config.env.make().sim_spec
     widen = lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype)
     states = jax.tree.map(widen, random_scenes(0, 1, spec))
     actions = jax.ShapeDtypeStruct((length, count, spec.num_actions), jnp.float32)

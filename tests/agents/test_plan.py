@@ -223,6 +223,7 @@ ENTRY %main (x: f32[100], y: f32[10]) -> f32[100] {
     [
         ("jit(f)/learn/while/body/closed_call/transpose(jvp(Net))/Gate_1/mul", "Net/Gate_1/mul'"),
         ("jit(f)/learn/while/body/closed_call/jvp(Net)/transpose", "f/Net/transpose"),
+        ("jit(f)/learn/while/body/Gate_0/update/update/dot_general", "Gate_0/update/dot_general"),
         ("", ""),
     ],
 )
