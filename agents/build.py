@@ -61,8 +61,12 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
         raise ConfigError(f"config: {error}") from None
 
 
-def make_trainer(config: TrainConfig) -> Trainer:
+def make_trainer(config: TrainConfig, curriculum: Curriculum | None = None) -> Trainer:
     """Makes the training program that a config describes.
+
+    Args:
+      config: config of the run.
+      curriculum: curriculum in place of the config's own.
 
     Raises:
       ConfigError: as `make_policy` and `make_curriculum`, or parts that do not fit together.
@@ -72,7 +76,8 @@ def make_trainer(config: TrainConfig) -> Trainer:
         training.num_updates * training.num_rollouts * config.ppo.num_epochs * config.num_minibatches()
     )
     request_devices(training.num_devices)
-    policy, curriculum = make_policy(config), make_curriculum(config, env)
+    policy = make_policy(config)
+    curriculum = make_curriculum(config, env) if curriculum is None else curriculum
     try:
         return Trainer(
             env=env,

@@ -56,9 +56,12 @@ class DomainRandomization:
         return state, episode_metrics(outcome) | {"unfiltered_levels": state}
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True)
 class FixedLevels:
     """Given levels, shared out evenly among the environments; one level makes a specialist.
+
+    The levels are the curriculum's state, so that trainers of other levels share one compiled program: two
+    of these curricula are equal if they have the same number of environments.
 
     Attributes:
       levels: batch of levels (`kinetix_py.stack_levels`), of the environment's size.
@@ -68,7 +71,7 @@ class FixedLevels:
       ValueError: more levels than environments.
     """
 
-    levels: kx.Level
+    levels: kx.Level = dataclasses.field(compare=False)
     num_envs: int
 
     def __post_init__(self) -> None:
@@ -76,17 +79,17 @@ class FixedLevels:
         if count > self.num_envs:
             raise ValueError(f"{count} levels need at least as many environments, got {self.num_envs}")
 
-    def init(self, key: jax.Array) -> tuple[()]:
-        """Returns an empty state."""
-        return ()
+    def init(self, key: jax.Array) -> kx.Level:
+        """Returns the state: the levels, with a leading axis."""
+        return self.levels
 
     def propose(
-        self, key: jax.Array, policy: Policy, params: Params, state: tuple[()]
-    ) -> tuple[tuple[()], LevelBatch]:
+        self, key: jax.Array, policy: Policy, params: Params, state: kx.Level
+    ) -> tuple[kx.Level, LevelBatch]:
         """Proposes the same levels every time."""
-        index = jnp.arange(self.num_envs, dtype=jnp.int32) % self.levels.batch_shape[0]
-        return state, LevelBatch(jax.tree.map(lambda value: value[index], self.levels), index)
+        index = jnp.arange(self.num_envs, dtype=jnp.int32) % state.batch_shape[0]
+        return state, LevelBatch(jax.tree.map(lambda value: value[index], state), index)
 
-    def observe(self, state: tuple[()], batch: LevelBatch, outcome: Outcome) -> tuple[tuple[()], Metrics]:
+    def observe(self, state: kx.Level, batch: LevelBatch, outcome: Outcome) -> tuple[kx.Level, Metrics]:
         """Averages over all episodes."""
         return state, episode_metrics(outcome)

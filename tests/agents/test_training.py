@@ -17,7 +17,7 @@ from agents.ppo.config import PPOConfig
 from agents.ppo.ppo import make_optimizer
 from agents.training.trainer import Trainer
 from tests.agents.policies import Clock, CountingThrust, Thrust, same_trees
-from tests.kinetix_py.small_levels import TINY, rocket
+from tests.kinetix_py.small_levels import TINY, falling, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -57,6 +57,27 @@ def test_parameters_can_be_given_and_are_copied(trainer):
     # The rest of the state does not depend on where the parameters come from.
     assert same_trees(state.key, trainer.init(jax.random.key(0)).key)
     assert state.params.unsafe_buffer_pointer() != given.unsafe_buffer_pointer()
+
+
+def test_trainers_of_other_levels_share_a_program(trainer):
+    """Another level, whose ball falls onto its goal at once, is another state and not another program."""
+    traces = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Counted(Thrust):
+        def unroll(self, *arguments):
+            traces.append(1)
+            return super().unroll(*arguments)
+
+    never = jnp.float32(-30.0)
+    first = dataclasses.replace(trainer, policy=Counted())
+    _, metrics = first.train_steps(first.init(jax.random.key(0), never), PARAMS, 1)
+    count, levels = len(traces), kx.stack_levels([falling(height=0.01)])
+    other = dataclasses.replace(first, curriculum=FixedLevels(levels, 8))
+    state, others = other.train_steps(other.init(jax.random.key(0), never), PARAMS, 1)
+    assert first == other and len(traces) == count > 0
+    assert metrics["solve_rate"] == 0 and others["solve_rate"] == 1
+    np.testing.assert_array_equal(state.curriculum.sim.position[0], levels.sim.position)
 
 
 def test_wrong_trainers_are_refused(trainer):
