@@ -225,7 +225,7 @@ def unique_names(files: Sequence[str]) -> tuple[str, ...]:
             depth[i] += 1
 
 
-def _distinct(files: Sequence[str]) -> list[str]:
+def distinct_files(files: Sequence[str]) -> list[str]:
     """Files in order, each level once, whatever ways it is named."""
     first: dict[str, str] = {}
     for file in files:
@@ -265,7 +265,7 @@ def load_level_sets(
     known = {_identity(file) for file in trained_files}
     sets = []
     for name, group in _grouped(paths).items():
-        files = _distinct(level_files(group))
+        files = distinct_files(level_files(group))
         levels, marks = read_levels(files, size), [_identity(file) in known for file in files]
         siblings = sibling_marks(files, trained_files)
         sets.append(make_level_set(name, levels, unique_names(files), trained_on=marks, siblings=siblings))

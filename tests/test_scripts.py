@@ -87,7 +87,9 @@ def test_help_imports_nothing_heavy():
     assert out.stdout.splitlines()[-1] == "set()", out.stderr
 
 
-@pytest.mark.parametrize("name", ["evaluate", "compare", "play", "solve", "levels", "plan", "benchmark"])
+@pytest.mark.parametrize(
+    "name", ["evaluate", "compare", "reproduce", "play", "solve", "levels", "plan", "benchmark"]
+)
 def test_every_subcommand_explains_itself_with_examples(name, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([name, "--help"])

@@ -193,7 +193,7 @@ print(len(folders) == 1, state.position.shape)
 """
     assert passed(run(bare / "python", "-c", code)).startswith("True (")
     assert "swing_up" in passed(run(bare / "kinetix", "levels", "list", "library/s"))
-    for name in ("play", "solve", "benchmark", "compare", "evaluate"):
+    for name in ("play", "solve", "benchmark", "compare", "evaluate", "reproduce"):
         assert passed(run(bare / "kinetix", name, "--help")).startswith(f"usage: kinetix {name}")
     out = run(bare / "kinetix", "train")
     assert out.returncode == 1 and out.stderr.count("\n") == 1

@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train an agent, or go on with a run",
     "evaluate": "measure how often a trained agent solves levels",
     "compare": "put the evaluations of several runs beside each other",
+    "reproduce": "test what the Kinetix paper claims about general agents",
     "play": "play levels in a browser, or watch an agent play them",
     "solve": "search for an action sequence that solves a level",
     "levels": "list, show, check and convert levels",

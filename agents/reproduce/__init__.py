@@ -1,0 +1,1 @@
+"""The claims of Matthews et al., "Kinetix" (2025), about general agents, each by one command."""
