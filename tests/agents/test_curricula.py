@@ -92,16 +92,22 @@ def test_levels_that_are_not_found_in_time_are_replaced_and_counted(env):
 
 
 def test_unfiltered_levels_are_counted_among_those_wanted(env, monkeypatch):
-    """Of 15 rows, the third and the last two did not pass."""
+    """Of 15 rows, the third and the last two did not pass the filter, which plays the game of the run."""
     passed = jnp.ones(15, bool).at[jnp.array([2, 13, 14])].set(False)
-    given = kx.stack_levels([rocket()] * 15)
-    monkeypatch.setattr(kx, "sample_filtered_levels", lambda *_, **__: (given, passed))
+    given, games = kx.stack_levels([rocket()] * 15), []
+
+    def filtered(*_, env, env_params, **__):
+        games.append((env, env_params))
+        return given, passed
+
+    monkeypatch.setattr(kx, "sample_filtered_levels", filtered)
     curriculum = sfl(env)
     assert curriculum.draw(KEY, 15)[1] == 3 and curriculum.draw(KEY, 3)[1] == 1
     uniform = DomainRandomization(env, PARAMS, 15)
     state, batch = uniform.propose(KEY, UniformPolicy(env), (), uniform.init(KEY))
     _, metrics = uniform.observe(state, batch, outcome([[1]], [[1]]))
     assert metrics["unfiltered_levels"] == 3 and metrics["solve_rate"] == 1
+    assert all(game[0] is env and game[1] is PARAMS for game in games) and len(games) == 3
 
 
 @pytest.mark.parametrize("kind", [SFL, DomainRandomization])
