@@ -7,10 +7,9 @@ from kinetix_py.env.environment import Environment, make
 from kinetix_py.env.episodes import EpisodeResults, action_sequence, play_episodes
 from kinetix_py.env.game import goal_distance
 from kinetix_py.env.types import EnvParams, EnvState
-from kinetix_py.generator.filters import noop_solves, sample_filtered_levels
 from kinetix_py.generator.mutations import mutate_level
 from kinetix_py.generator.params import GeneratorParams
-from kinetix_py.generator.sample import sample_level, sample_levels
+from kinetix_py.generator.sample import noop_solves, sample_filtered_levels, sample_level, sample_levels
 from kinetix_py.levels.builder import LevelBuilder
 from kinetix_py.levels.distributions import LevelDistribution, LevelList, RandomLevels
 from kinetix_py.levels.files import (

@@ -1,68 +1,108 @@
 """The random level distribution, rule by rule, in the order of `generate_levels`.
 
-All arrays are batch-last: `[B]` for `B` levels, `[rows, B]` for what a level has several of. `N` free body
-slots (`P` for polygons before `C` for circles) are filled one by one, each with the best of `K` candidates.
+Arrays are batch-last until all shapes are placed: `[B]` for `B` levels, `[rows, B]` for what a level has
+several of. `N` free body slots (those for polygons first) are filled one by one, each with the best of `K`
+candidates. Joints and thrusters are written for one level.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+import functools
+import itertools
+import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 import jax2d
-from kinetix_py.generator import rows
+from jax2d.geometry import circle_mass, polygon_mass
 from kinetix_py.generator.candidates import (
     EMPTY,
     FREE,
     JOINED,
-    Candidate,
-    Placement,
-    ScheduledShape,
-    place,
-    sample_candidates,
+    CandidateDraws,
+    PlannedShape,
+    lerp,
+    propose,
+    sample_row,
+    select,
 )
-from kinetix_py.generator.draws import Draws, JointDraws, LevelDraws, ThrusterDraws, name_uniforms
 from kinetix_py.generator.params import GeneratorParams
-from kinetix_py.generator.scene import (
-    Body,
-    BoundJoints,
-    BoundThrusters,
-    FreeSlots,
-    JointEnd,
-    PartialScene,
-    empty_scene,
-    free_slots,
-    insert,
-    join,
-    masses,
-    to_level,
-)
-from kinetix_py.generator.shapes import inner_box, outline
-from kinetix_py.levels.level import Level
+from kinetix_py.generator.shapes import Body, corners, empty_slots, inner_box, world_polygons
+from kinetix_py.levels.level import Level, empty_level
 from kinetix_py.roles import BLUE, GREEN, NONE, RED
 from kinetix_py.sizes import LevelSize
 
+MAX_CANDIDATES = 8
 NUM_FORCED_SHAPES = 3  # green, blue, and the shape of the forced control
-EXCLUDED_COST = 1e6  # of a candidate that does not take part, in contacts: more than a scene can have
 
 
+def free_slots(size: LevelSize) -> LevelSize:
+    """Slots that the generator can fill: no walls; joints need a binding and a polygon, thrusters a binding.
+
+    Raises:
+      ValueError: there is no place for a green and a blue shape, or walls do not fit `max_vertices`.
+    """
+    polygons = size.num_polygons - size.num_walls
+    if polygons + size.num_circles < 2:
+        raise ValueError(
+            "the generator needs at least 2 body slots besides the walls (a green and a blue shape), "
+            f"got {polygons} polygons and {size.num_circles} circles"
+        )
+    if size.num_walls and size.max_vertices < 4:
+        raise ValueError(f"walls are boxes: max_vertices must be at least 4, got {size.max_vertices}")
+    return dataclasses.replace(
+        size,
+        num_polygons=polygons,
+        num_walls=0,
+        # Circles are joined at their centers, so that one of two would hide the other.
+        num_joints=size.num_joints if polygons and size.num_motor_bindings else 0,
+        num_thrusters=size.num_thrusters if size.num_thruster_bindings else 0,
+    )
+
+
+def uniform_shapes(free: LevelSize) -> tuple[tuple[int, ...], ...]:
+    """Shapes of the random numbers of a level, its body slots, candidates, joints and thrusters."""
+    bodies, candidate = free.num_bodies, len(CandidateDraws._fields)
+    return (
+        (4,),
+        (2, bodies),
+        (bodies, MAX_CANDIDATES, candidate),
+        (10, free.num_joints),
+        (9, free.num_thrusters),
+    )
+
+
+def num_uniforms(free: LevelSize) -> int:
+    """Random numbers of a level with these slots."""
+    return sum(map(math.prod, uniform_shapes(free)))
+
+
+@jax.numpy_rank_promotion("allow")  # what a level has once broadcasts against its rows
 def generate_levels(uniforms: jax.Array, params: GeneratorParams, size: LevelSize) -> Level:
-    """Makes levels of a table of uniforms `[num_uniforms(free_slots(size)), B]`; batch-last, in and out."""
-    slots = free_slots(size)
-    draws = name_uniforms(uniforms, slots)
-    floor = floor_role(draws.level.floor, params, size)
-    force_joint, force_thruster = forced_control(draws.level.control, params, slots)
-    schedule = schedule_shapes(draws.level, floor, force_joint, params, size)
-    order = shuffle_slots(draws, slots)
-    scene = place_shapes(schedule, sample_candidates(draws.candidates, params, slots), order, params, slots)
-    # A joint that found no place leaves its level to a thruster.
-    force_thruster |= (scene.num_joints == 0) & bool(slots.thrusters)
-    joints = sample_joints(scene, draws.joints, order.joints, params, size)
-    thrusters = sample_thrusters(scene, draws.thrusters, order.thrusters, force_thruster, params, size)
-    scene = swap_roles(scene, (draws.level.swap < params.swap_chance) & (floor == NONE))
-    return to_level(scene, floor, joints, thrusters, params, size)
+    """Makes levels, with a leading axis `[B]`, of uniform draws in 0 .. 1.
+
+    Args:
+      uniforms: `[num_uniforms(free_slots(size)), B]`.
+    """
+    free, batch = free_slots(size), uniforms.shape[-1:]
+    axes = uniform_shapes(free)
+    parts = jnp.split(uniforms, list(itertools.accumulate(map(math.prod, axes)))[:-1])
+    of_level, of_slots, of_candidates, of_joints, of_thrusters = (
+        part.reshape(shape + batch) for part, shape in zip(parts, axes, strict=True)
+    )
+    floor_draw, control, first_movable, swap = of_level
+    placement, slot_order = of_slots
+    floor = floor_role(floor_draw, params, size)
+    force_joint, force_thruster = forced_control(control, params, free)
+    plan = plan_shapes(placement, first_movable, floor, force_joint, params, size)
+    bodies = place_shapes(plan, of_candidates, slot_order, params, size)
+    bodies = swap_roles(bodies, (swap < params.swap_chance) & (floor == NONE))
+    batched = jax.tree.map(lambda value: -1 if jnp.ndim(value) else None, params)
+    finish = jax.vmap(functools.partial(to_level, size=size), in_axes=(-1, -1, -1, -1, -1, batched))
+    return finish(bodies, floor, force_thruster, of_joints, of_thrusters, params)
 
 
 def floor_role(draw: jax.Array, params: GeneratorParams, size: LevelSize) -> jax.Array:
@@ -73,248 +113,251 @@ def floor_role(draw: jax.Array, params: GeneratorParams, size: LevelSize) -> jax
     return role if size.num_walls else jnp.zeros_like(role)
 
 
-def forced_control(draw: jax.Array, params: GeneratorParams, slots: FreeSlots) -> tuple[jax.Array, jax.Array]:
+def forced_control(draw: jax.Array, params: GeneratorParams, free: LevelSize) -> tuple[jax.Array, jax.Array]:
     """Rule 3: a level has a joint, a thruster, or both. Whether each is forced, bool `[B]`."""
-    possible = slots.joints > 0 and slots.bodies > 2
+    possible = free.num_joints > 0 and free.num_bodies > 2
     everywhere = jnp.ones(draw.shape, bool)
-    if not possible or not slots.thrusters:
-        return everywhere & possible, everywhere & bool(slots.thrusters)
+    if not possible or not free.num_thrusters:
+        return everywhere & possible, everywhere & bool(free.num_thrusters)
     motor, both = params.motor_only_weight, params.motor_and_thruster_weight
     threshold = draw * (motor + both + params.thruster_only_weight)
     return threshold < motor + both, threshold >= motor
 
 
-def schedule_shapes(
-    draws: LevelDraws, floor: jax.Array, force_joint: jax.Array, params: GeneratorParams, size: LevelSize
-) -> ScheduledShape:
+def plan_shapes(
+    draw: jax.Array,
+    first_movable: jax.Array,
+    floor: jax.Array,
+    force_joint: jax.Array,
+    params: GeneratorParams,
+    size: LevelSize,
+) -> PlannedShape:
     """Rules 2 to 4: green, blue, the forced joint's shape (else a free one), and then slots by chance.
 
     A blue floor needs no blue shape, and then green moves; else one of the two does, either as likely. In
-    small scenes every free shape does, and each shape has a single candidate.
+    small scenes every free shape does.
     """
-    blue_floor, rest = floor == BLUE, draws.placement.shape[0] - 2
-    blue_role = jnp.where(blue_floor, NONE, BLUE)
-    green_moves = blue_floor | (draws.first_movable < 0.5)
-    first_two = lambda first, second: jnp.concatenate(
-        [jnp.stack([first, second]), jnp.zeros((rest, *first.shape), first.dtype)]
-    )
-    role = first_two(jnp.full(floor.shape, GREEN), blue_role)
-    free = jnp.full(floor.shape, FREE)
-    forced = jnp.stack([free, free, jnp.where(force_joint, JOINED, FREE)])[: rest + 2]
-    by_chance = remaining_placements(draws.placement, params.broadcast_to_rank(2))[NUM_FORCED_SHAPES:]
-    small = size.num_bodies <= jnp.asarray(params.broadcast_to_rank(2).small_scene_bodies)
-    candidates = jnp.where(small, 1.0, params.broadcast_to_rank(2).num_candidates)
-    return ScheduledShape(
-        placement=jnp.concatenate([forced, by_chance]),
-        role=role,
-        may_be_red=(role == NONE) & (floor != RED)[None],
-        must_move=first_two(green_moves, ~green_moves) | small,
-        num_candidates=jnp.full(role.shape, 1.0) * candidates,
-    )
-
-
-def remaining_placements(draw: jax.Array, params: GeneratorParams) -> jax.Array:
-    """Rule 4: a joined shape, a free shape, or nothing, by weight: int, as the draws."""
+    blue_floor = floor == BLUE
     joined, either = params.joined_shape_weight, params.joined_shape_weight + params.free_shape_weight
     threshold = draw * (either + params.no_shape_weight)
-    return jnp.where(threshold < joined, JOINED, jnp.where(threshold < either, FREE, EMPTY))
-
-
-class SlotOrder(NamedTuple):
-    """For every slot, the shape of its kind (joint, thruster) that comes there: int `[slots, B]`."""
-
-    polygons: jax.Array
-    circles: jax.Array
-    joints: jax.Array
-    thrusters: jax.Array
-
-
-def shuffle_slots(draws: Draws, slots: FreeSlots) -> SlotOrder:
-    """Rule 7: random slots, so that nothing can be told from a slot's number.
-
-    They are drawn first, and every shape, joint and thruster is written where it belongs at once.
-    """
-    return SlotOrder(
-        rows.random_ranks(draws.level.slot[: slots.polygons]),
-        rows.random_ranks(draws.level.slot[slots.polygons :]),
-        rows.random_ranks(draws.joints.slot),
-        rows.random_ranks(draws.thrusters.slot),
-    )
+    placement = jnp.where(threshold < joined, JOINED, jnp.where(threshold < either, FREE, EMPTY))
+    third = jnp.where(force_joint, JOINED, FREE)
+    placement = placement.at[:2].set(FREE).at[2:NUM_FORCED_SHAPES].set(third)
+    role = jnp.zeros(draw.shape, jnp.int32).at[0].set(GREEN).at[1].set(jnp.where(blue_floor, NONE, BLUE))
+    green_moves = blue_floor | (first_movable < 0.5)
+    must_move = jnp.zeros(draw.shape, bool).at[0].set(green_moves).at[1].set(~green_moves)
+    small = size.num_bodies <= jnp.asarray(params.small_scene_bodies)
+    return PlannedShape(placement, role, (role == NONE) & (floor != RED), must_move | small)
 
 
 def place_shapes(
-    schedule: ScheduledShape,
-    candidates: Candidate,
-    order: SlotOrder,
+    plan: PlannedShape,
+    candidates: jax.Array,
+    slot_draws: jax.Array,
     params: GeneratorParams,
-    slots: FreeSlots,
-) -> PartialScene:
-    """Adds the scheduled shapes one after another.
+    size: LevelSize,
+) -> Body:
+    """Adds the planned shapes one after another: bodies `[N, B]` in their slots.
 
     Args:
-      schedule: `[N, B]`.
-      candidates: `[N, K, B]`.
+      candidates: draws `[N, K, len(CandidateDraws._fields), B]`.
+      slot_draws: `[N, B]`, by which the slots are shuffled.
     """
-
-    def step(scene, inputs):
-        shape, of_shape = inputs
-        return add_shape(scene, shape, of_shape, order, params, slots), None
-
-    empty = empty_scene(slots, schedule.role.shape[-1])
-    return rows.scan_prefetched(step, empty, (schedule, candidates))[0]
+    free = free_slots(size)
+    order = jnp.concatenate([random_ranks(part) for part in jnp.split(slot_draws, [free.num_polygons])])
+    step = lambda bodies, shape: (add_shape(bodies, shape[0], shape[1], order, params, size), None)
+    return jax.lax.scan(step, empty_slots(*order.shape), (plan, candidates))[0]
 
 
 def add_shape(
-    scene: PartialScene,
-    shape: ScheduledShape,
-    candidates: Candidate,
-    order: SlotOrder,
+    bodies: Body,
+    plan: PlannedShape,
+    candidates: jax.Array,
+    order: jax.Array,
     params: GeneratorParams,
-    slots: FreeSlots,
-) -> PartialScene:
+    size: LevelSize,
+) -> Body:
     """Adds the candidate with fewest contacts, if there is a slot for it and a body to join it to.
 
     Args:
-      shape: `[B]`.
-      candidates: `[K, B]`.
+      plan: `[B]`.
+      candidates: draws `[K, len(CandidateDraws._fields), B]`.
+      order: int `[N, B]`, the shape of its kind that comes to a slot.
     """
-    present = outline(jnp.swapaxes(scene.corner_x, 0, 1), jnp.swapaxes(scene.corner_y, 0, 1))
+    free = free_slots(size)
+    polygons = world_polygons(jax.tree.map(lambda rows: rows[: free.num_polygons], bodies), size.max_vertices)
+    small = size.num_bodies <= jnp.asarray(params.small_scene_bodies)
+    num_candidates = jnp.where(small, 1.0, params.num_candidates)
 
-    def score(_, candidate):
-        return None, place(candidate, shape, scene, present, params, slots)
+    def compare(carried, following):
+        draws, *best = carried
+        following, index = following
+        made = propose(CandidateDraws(*draws), plan, bodies, polygons, params, free)
+        better = (index < num_candidates) & (made[1] < best[1])
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), made, tuple(best))
+        return (following, *best), None
 
-    placements, cost = rows.scan_prefetched(score, None, candidates)[1]
-    excluded = jnp.arange(cost.shape[0])[:, None] >= shape.num_candidates[None]
-    best = rows.first_least(cost + jnp.where(excluded, EXCLUDED_COST, 0))
-    candidate, placement = rows.select(best, (candidates, placements))
-    joined = (shape.placement == JOINED) & (placement.target >= 0)
-    polygon = (order.polygons == scene.num_polygons[None]) & ~placement.is_circle[None]
-    circle = (order.circles == scene.num_circles[None]) & placement.is_circle[None]
-    slot = jnp.concatenate([polygon, circle]) & ((shape.placement == FREE) | joined)[None]
-    moved = candidate.outline.shifted(placement.x, placement.y)
-    new = insert(scene, slot, _body(candidate, placement), moved.x, moved.y)
-    return _join(new, slot, candidate, placement, order) if slots.joints else new
-
-
-def _body(candidate: Candidate, placement: Placement) -> Body:
-    polygon = lambda value: jnp.where(placement.is_circle, 0, value)
-    return Body(
-        x=placement.x,
-        y=placement.y,
-        rotation=candidate.rotation,
-        half_width=polygon(candidate.half_width),
-        half_height=polygon(candidate.half_height),
-        radius=jnp.where(placement.is_circle, candidate.radius, 0),
-        num_vertices=candidate.num_vertices,
-        role=placement.role,
-        movable=placement.movable,
+    # Draws are fetched a step ahead: a row that is cut out where it is used has an address that hangs on the
+    # counter, and XLA does not vectorize a loop over it.
+    none = empty_slots(*plan.role.shape), jnp.full(plan.role.shape, jnp.inf)
+    ahead = jnp.roll(candidates, -1, axis=0), jnp.arange(MAX_CANDIDATES)
+    (_, best, _), _ = jax.lax.scan(compare, (candidates[0], *none), ahead)
+    active, circle = bodies.number > 0, jnp.arange(free.num_bodies)[:, None] >= free.num_polygons
+    same_kind, joined = circle == best.is_circle, best.target > 0
+    made = (plan.placement == FREE) | (plan.placement == JOINED) & joined
+    slot = same_kind & (order == (active & same_kind).sum(axis=0)) & made
+    best = dataclasses.replace(
+        best,
+        number=active.sum(axis=0) + 1,
+        joint=jnp.where(joined, (bodies.joint > 0).sum(axis=0) + 1, 0),
     )
+    return jax.tree.map(lambda new, old: jnp.where(slot, new, old), best, bodies)
 
 
-def _join(
-    scene: PartialScene, slot: jax.Array, candidate: Candidate, placement: Placement, order: SlotOrder
-) -> PartialScene:
-    """Joins the body in a slot `[N, B]` to its target, if it has one.
+def sample_joints(bodies: Body, draws: jax.Array, params: GeneratorParams, size: LevelSize) -> jax2d.Joints:
+    """Rule 5: revolute or weld, motors and limits of the joints; draws `[9, J]`.
 
     Body b is a circle, if either is; motors of one binding then turn wheels the same way.
     """
-    index = jnp.arange(slot.shape[0])[:, None]
-    polygon = lambda value: jnp.where(placement.is_circle, 0, value)
-    new = JointEnd((slot * index).sum(axis=0), polygon(candidate.anchor_x), polygon(candidate.anchor_y))
-    target = JointEnd(placement.target, placement.target_anchor_x, placement.target_anchor_y)
-    to_circle = placement.target >= order.polygons.shape[0]
-    end_a = jax.tree.map(lambda new, old: jnp.where(to_circle, new, old), new, target)
-    end_b = jax.tree.map(lambda new, old: jnp.where(to_circle, old, new), new, target)
-    joint = (order.joints == scene.num_joints[None]) & (placement.target >= 0)[None]
-    return join(scene, joint, end_a, end_b)
-
-
-def sample_joints(
-    scene: PartialScene, draws: JointDraws, order: jax.Array, params: GeneratorParams, size: LevelSize
-) -> BoundJoints:
-    """Rule 5: revolute or weld, motors and limits of the joints, and their bindings."""
-    params, polygons = params.broadcast_to_rank(2), scene.corner_x.shape[0]
-    end_a, end_b, used = scene.joint_a, scene.joint_b, scene.joined
-    on_circle = (end_a.body >= polygons) | (end_b.body >= polygons)
+    slot_order, revolute_draw, motor, speed, power, limits, min_rotation, max_rotation = draws
+    order, index = random_ranks(slot_order), jnp.arange(len(bodies.x))[:, None]
+    of_newer = bodies.joint[:, None] == order + 1
+    newer, used = select(of_newer, bodies), of_newer.any(axis=0)
+    of_older = (bodies.number[:, None] == newer.target) & used
+    older = select(of_older, bodies)
+    on_newer = (of_newer * index).sum(axis=0), newer.anchor_x, newer.anchor_y, newer.rotation
+    on_older = (of_older * index).sum(axis=0), newer.target_x, newer.target_y, older.rotation
+    choose = functools.partial(jax.tree.map, functools.partial(jnp.where, older.is_circle))
+    body_a, x_a, y_a, start_a = choose(on_newer, on_older)
+    body_b, x_b, y_b, start_b = choose(on_older, on_newer)
+    on_circle = newer.is_circle | older.is_circle
     chance = jnp.where(order < params.num_always_revolute, 1.0, params.revolute_chance)
-    weld = used & (draws.revolute >= chance)
-    revolute = used & ~weld
-    motor_on = revolute & (draws.motor < params.motor_chance)
-    power = rows.lerp(draws.power, params.min_motor_power, params.max_motor_power)
-    index = jnp.arange(scene.active.shape[0])[:, None, None]
-    angle = lambda end: rows.select(index == end.body[None], scene.body.rotation[:, None])
+    revolute = used & (revolute_draw < chance)
+    weld = used & ~revolute
+    power = lerp(power, params.min_motor_power, params.max_motor_power)
     number = lambda value: jnp.where(used, value, 0)
-    joints = jax2d.Joints(
-        body_a=number(end_a.body + size.num_walls),
-        body_b=number(end_b.body + size.num_walls),
-        anchor_a=jnp.stack([end_a.x, end_a.y], axis=1),
-        anchor_b=jnp.stack([end_b.x, end_b.y], axis=1),
+    return jax2d.Joints(
+        body_a=number(body_a + size.num_walls),
+        body_b=number(body_b + size.num_walls),
+        anchor_a=jnp.stack([x_a, y_a], axis=1),
+        anchor_b=jnp.stack([x_b, y_b], axis=1),
         # Limits are counted from where both bodies' axes point the same way, not from how they start.
-        reference_rotation=jnp.where(weld, number(angle(end_b) - angle(end_a)), 0),
+        reference_rotation=jnp.where(weld, start_b - start_a, 0),
         active=used,
         weld=weld,
-        motor_on=motor_on,
-        motor_speed=number(rows.lerp(draws.speed, params.min_motor_speed, params.max_motor_speed)),
+        motor_on=revolute & (motor < params.motor_chance),
+        motor_speed=number(lerp(speed, params.min_motor_speed, params.max_motor_speed)),
         motor_power=number(jnp.where(on_circle, params.circle_motor_power, power)),
-        limits_on=revolute & ~on_circle & (draws.limits < params.limits_chance),
-        min_rotation=number(draws.min_rotation * params.min_limit),
-        max_rotation=number(draws.max_rotation * params.max_limit),
+        limits_on=revolute & ~on_circle & (limits < params.limits_chance),
+        min_rotation=number(min_rotation * params.min_limit),
+        max_rotation=number(max_rotation * params.max_limit),
     )
-    auto = motor_on & (draws.auto < params.motor_auto_chance)
-    return BoundJoints(joints, _binding(draws.binding, size.num_motor_bindings), auto)
-
-
-def _binding(draw: jax.Array, count: int) -> jax.Array:
-    return jnp.clip(jnp.int32(draw * count), 0, max(count - 1, 0))
 
 
 def sample_thrusters(
-    scene: PartialScene,
-    draws: ThrusterDraws,
-    order: jax.Array,
+    bodies: Body,
+    mass: jax.Array,
     forced: jax.Array,
+    draws: jax.Array,
     params: GeneratorParams,
     size: LevelSize,
-) -> BoundThrusters:
-    """Rule 5: the forced thruster, if any, and others by chance, anywhere on movable shapes.
+) -> jax2d.Thrusters:
+    """Rule 5: the forced thruster, if any, and others by chance, anywhere on movable shapes; draws `[8, T]`.
 
     The forced one is on one of the first shapes, as if it came before those that are added by chance.
     """
-    mass, _ = masses(scene, params)
-    params = params.broadcast_to_rank(2)
-    eligible = (scene.active & scene.body.movable)[:, None]
-    eligible &= (order > 0)[None] | (scene.insertion_index < NUM_FORCED_SHAPES)[:, None]
-    chosen = rows.sample(jnp.where(eligible, 1.0, 0.0), draws.body)
-    body = rows.select(chosen, jax.tree.map(lambda value: value[:, None], scene.body))
-    x, y = _point_on(body, draws.u, draws.v, scene.corner_x.shape[1])
-    radial = draws.radial < params.thruster_radial_chance
-    outward = draws.radial < params.thruster_radial_chance / 2
+    slot_order, exists, on, u, v, radial, direction, factor = draws
+    order, index = random_ranks(slot_order), jnp.arange(len(bodies.x))[:, None]
+    movable = ((bodies.number > 0) & bodies.movable)[:, None]
+    first = (bodies.number <= NUM_FORCED_SHAPES)[:, None]
+    chosen = sample_row(jnp.where(movable & (first | (order > 0)), 1.0, 0.0), on)
+    body, mass = select(chosen, (bodies, mass))
+    width, height = inner_box(body, size.max_vertices)
+    x = (2 * u - 1) * width + body.radius * u * jnp.cos(2 * jnp.pi * v)
+    y = (2 * v - 1) * height + body.radius * u * jnp.sin(2 * jnp.pi * v)
+    outward = radial < params.thruster_radial_chance / 2
     along = jnp.arctan2(jnp.where(outward, y, -y), jnp.where(outward, x, -x))
-    factor = rows.lerp(draws.factor, params.min_thruster_factor, params.max_thruster_factor)
-    by_chance = (order > 0) & (draws.exists < params.thruster_chance)
-    active = chosen.any(axis=0) & (by_chance | ((order == 0) & forced[None]))
+    along = jnp.where(radial < params.thruster_radial_chance, along, 2 * jnp.pi * direction)
+    active = chosen.any(axis=0) & jnp.where(order > 0, exists < params.thruster_chance, forced)
     number = lambda value: jnp.where(active, value, 0)
-    index = jnp.arange(size.num_walls, size.num_bodies)[:, None, None]
-    thrusters = jax2d.Thrusters(
-        body=number((chosen * index).sum(axis=0)),
+    factor = lerp(factor, params.min_thruster_factor, params.max_thruster_factor)
+    return jax2d.Thrusters(
+        body=number((chosen * index).sum(axis=0) + size.num_walls),
         anchor=jnp.stack([number(x), number(y)], axis=1),
-        direction=number(jnp.where(radial, along, 2 * jnp.pi * draws.direction)),
-        power=number(params.thruster_power * rows.select(chosen, mass[:, None]) * factor),
+        direction=number(along),
+        power=number(params.thruster_power * mass * factor),
         active=active,
     )
-    return BoundThrusters(thrusters, _binding(draws.binding, size.num_thruster_bindings))
 
 
-def _point_on(body: Body, u: jax.Array, v: jax.Array, max_vertices: int) -> tuple[jax.Array, jax.Array]:
-    """A point on a body, in its frame [m]: in a polygon's inner box, by radius and angle in a circle."""
-    inner, angle = inner_box(body.num_vertices, max_vertices), 2 * jnp.pi * v
-    x = (2 * u - 1) * body.half_width * inner + body.radius * u * jnp.cos(angle)
-    y = (2 * v - 1) * body.half_height * inner + body.radius * u * jnp.sin(angle)
-    return x, y
-
-
-def swap_roles(scene: PartialScene, swap: jax.Array) -> PartialScene:
+def swap_roles(bodies: Body, swap: jax.Array) -> Body:
     """Rule 6: green for blue and blue for green where asked: bool `[B]`."""
-    role = scene.body.role
+    role = bodies.role
     swapped = jnp.where(role == GREEN, BLUE, jnp.where(role == BLUE, GREEN, role))
-    return scene._replace(body=scene.body._replace(role=jnp.where(swap[None], swapped, role)))
+    return dataclasses.replace(bodies, role=jnp.where(swap, swapped, role))
+
+
+def random_ranks(draws: jax.Array) -> jax.Array:
+    """Rule 7: a random permutation of 0 .. N - 1, from `[N, ...]` draws: nothing can be told from a slot.
+
+    Equal draws are told apart by their row.
+    """
+    row = jnp.arange(draws.shape[0]).reshape(-1, *[1] * (draws.ndim - 1))
+    tie = (draws[None] == draws[:, None]) & (row[None] < row[:, None])
+    return ((draws[None] < draws[:, None]) | tie).sum(axis=1)
+
+
+def to_level(
+    bodies: Body,
+    floor: jax.Array,
+    force_thruster: jax.Array,
+    joint_draws: jax.Array,
+    thruster_draws: jax.Array,
+    params: GeneratorParams,
+    size: LevelSize,
+) -> Level:
+    """The level of placed bodies `[N]`: they, their joints and thrusters in an empty room."""
+    with jax.ensure_compile_time_eval():
+        room = empty_level(size)
+    free, walls = free_slots(size), size.num_walls
+    polygons = jax.tree.map(lambda value: value[: free.num_polygons], bodies)
+    vertices = jnp.stack(corners(polygons, size.max_vertices), axis=-1).swapaxes(0, 1)
+    solid = polygon_mass(vertices, params.density)[:2]
+    radius = bodies.radius[free.num_polygons :]
+    mass, inertia = map(jnp.concatenate, zip(solid, circle_mass(radius, params.density), strict=True))
+    active = bodies.number > 0
+    moving = active & bodies.movable
+    inverse = lambda value: jnp.where(moving, 1 / jnp.where(moving, value, 1), 0)
+    used = (jnp.arange(size.max_vertices) < polygons.num_vertices[:, None])[..., None]
+    new = {
+        "position": jnp.stack([bodies.x, bodies.y], axis=1),
+        "rotation": bodies.rotation,
+        "inverse_mass": inverse(mass),
+        "inverse_inertia": inverse(inertia),
+        "friction": jnp.where(active, params.friction, 0),
+        "restitution": jnp.where(active, params.restitution, 0),
+        "collision_mode": active,
+        "active": active,
+        "vertices": jnp.where(used, vertices, 0),
+        "num_vertices": polygons.num_vertices,
+    }
+    behind_walls = lambda old, value: jnp.concatenate([old[:walls], value.astype(old.dtype)])
+    sim: dict[str, Any] = {name: behind_walls(getattr(room.sim, name), value) for name, value in new.items()}
+    sim |= {"radius": radius, "gravity": jnp.stack([jnp.float32(0), params.gravity])}
+    labels = {
+        "role": behind_walls(room.labels.role.at[:1].set(floor), bodies.role),
+        "density": behind_walls(room.labels.density, jnp.where(moving, params.density, 1.0)),
+    }
+    binding = lambda draw, count: jnp.clip(jnp.int32(draw * count), 0, count - 1)
+    if free.num_joints:
+        bound, auto, *rest = joint_draws
+        sim["joints"] = sample_joints(bodies, jnp.stack(rest), params, size)
+        labels["motor_binding"] = binding(bound, size.num_motor_bindings)
+        labels["motor_auto"] = sim["joints"].motor_on & (auto < params.motor_auto_chance)
+    if free.num_thrusters:
+        # A joint that found no place leaves its level to a thruster.
+        forced = force_thruster | (bodies.joint == 0).all()
+        bound, *rest = thruster_draws
+        sim["thrusters"] = sample_thrusters(bodies, mass, forced, jnp.stack(rest), params, size)
+        labels["thruster_binding"] = binding(bound, size.num_thruster_bindings)
+    return Level(dataclasses.replace(room.sim, **sim), dataclasses.replace(room.labels, **labels), size)

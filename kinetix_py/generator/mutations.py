@@ -1,8 +1,10 @@
 """Edits of a level inside jit, for ACCEL and for editors that programs drive.
 
-Every edit is `edit(key, level, params) -> Level`, pure and total: where it cannot be done (no free
+Every edit is `EDITS[name](key, level, params) -> Level`, pure and total: where it cannot be done (no free
 slot, nothing to remove, the game would lose its last green or blue shape, a shape would leave the room) it
 returns the level as it was. A level that passes `validate_level` still does after any edit.
+
+The functions by which they are written return the edited level, and whether the edit can be done: bool `[]`.
 """
 
 from __future__ import annotations
@@ -17,18 +19,38 @@ import jax.numpy as jnp
 
 import jax2d
 from jax2d import edit
-from jax2d.geometry import circle_mass, polygon_mass
+from jax2d.geometry import circle_mass, polygon_mass, rotate
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.levels.level import Level
-from kinetix_py.roles import BLUE, GREEN, NUM_ROLES, RED
+from kinetix_py.roles import BLUE, GREEN, NONE, NUM_ROLES
 from kinetix_py.sizes import FLOOR, ROOM
 
 Edit = Callable[[jax.Array, Level, GeneratorParams], Level]
+Edited = tuple[Level, jax.Array]  # the edited level, and whether the edit can be done
 
 MAX_MOVE = 1.0  # m, along each axis
 MIN_SCALE, MAX_SCALE = 0.7, 1.4
 MIN_EXTENT, MAX_EXTENT = 0.03, 1.2  # m, of a shape's farthest point from its center after resizing
 MAX_GRAVITY = 15.0  # m/s^2
+
+EDITS: dict[str, Edit] = {}
+
+
+def _edit(needs: str = "num_bodies") -> Callable:
+    """Makes an edit total and adds it to `EDITS`; where a size has no slot that it needs, it does nothing."""
+
+    def register(function: Callable[[jax.Array, Level, GeneratorParams], Edited]) -> Edit:
+        @functools.wraps(function)
+        def total(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+            if getattr(level.size, needs) == 0:
+                return level
+            edited, possible = function(key, level, params)
+            return jax.tree.map(lambda new, old: jnp.where(possible, new, old), edited, level)
+
+        EDITS[function.__name__] = total
+        return total
+
+    return register
 
 
 def _choose(key: jax.Array, possible: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -37,16 +59,20 @@ def _choose(key: jax.Array, possible: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.argmax(score), possible.any()
 
 
-def _if(done: jax.Array, new: Level, old: Level) -> Level:
-    return jax.tree.map(lambda a, b: jnp.where(done, a, b), new, old)
-
-
-def _with_labels(level: Level, sim: jax2d.SimState, **changes) -> Level:
-    return dataclasses.replace(level, sim=sim, labels=dataclasses.replace(level.labels, **changes))
+def _between(key: jax.Array, *bounds: tuple[Any, Any]) -> jax.Array:
+    """Uniform numbers, one for each pair of bounds."""
+    low, high = (jnp.stack([jnp.asarray(pair[i], jnp.float32) for pair in bounds]) for i in range(2))
+    return low + jax.random.uniform(key, (len(bounds),)) * (high - low)
 
 
 def _with_sim(level: Level, **changes) -> Level:
     return dataclasses.replace(level, sim=dataclasses.replace(level.sim, **changes))
+
+
+def _with_labels(level: Level, sim: jax2d.SimState, slot: jax.Array, **labels) -> Level:
+    """The level with another scene, and other labels of a slot."""
+    changed = {name: getattr(level.labels, name).at[slot].set(value) for name, value in labels.items()}
+    return dataclasses.replace(level, sim=sim, labels=dataclasses.replace(level.labels, **changed))
 
 
 def _free(level: Level) -> jax.Array:
@@ -54,20 +80,31 @@ def _free(level: Level) -> jax.Array:
     return level.sim.active & (jnp.arange(level.size.num_bodies) >= level.size.num_walls)
 
 
+def _actors(level: Level, role: int) -> jax.Array:
+    """Shapes in use that have a role: bool `[N]`."""
+    return level.sim.active & (level.labels.role == role)
+
+
 def _spare(level: Level) -> jax.Array:
-    """Shapes that are not the only green or the only blue one: bool `[N]`."""
-    needed = jnp.zeros(level.labels.role.shape, bool)
-    for which in (GREEN, BLUE):
-        has = level.sim.active & (level.labels.role == which)
-        needed = needed | (has & (has.sum() == 1))
-    return ~needed
+    """Free shapes that are not the only green or the only blue one: bool `[N]`."""
+    last = [actors & (actors.sum() == 1) for actors in (_actors(level, GREEN), _actors(level, BLUE))]
+    return _free(level) & ~last[0] & ~last[1]
+
+
+def _on(level: Level, bodies: jax.Array, active: jax.Array) -> jax.Array:
+    """Shapes that active ends of joints, or thrusters, `[slots]`, are on: bool `[N]`."""
+    return (active[None] & (bodies[None] == jnp.arange(level.size.num_bodies)[:, None])).any(1)
+
+
+def _used(sim: jax2d.SimState) -> jax.Array:
+    """Vertices that count: bool `[P, V]`."""
+    return jnp.arange(sim.vertices.shape[1])[None] < sim.num_vertices[:, None]
 
 
 def _extents(sim: jax2d.SimState) -> jax.Array:
     """Distance of every shape's farthest point from its center: float `[N]` m."""
-    used = jnp.arange(sim.vertices.shape[1])[None] < sim.num_vertices[:, None]
     reach = jnp.sqrt((sim.vertices**2).sum(-1))
-    return jnp.concatenate([jnp.where(used, reach, 0).max(1), sim.radius])
+    return jnp.concatenate([jnp.where(_used(sim), reach, 0).max(1), sim.radius])
 
 
 def _inside(sim: jax2d.SimState, moved: jax.Array) -> jax.Array:
@@ -77,276 +114,221 @@ def _inside(sim: jax2d.SimState, moved: jax.Array) -> jax.Array:
     return (inside | ~moved).all()
 
 
-def add_shape(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit()
+def add_shape(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Puts a box or a circle of the generator's sizes into a free slot; it has no role."""
-    slot_key, place_key, size_key, turn_key = jax.random.split(key, 4)
-    empty = ~level.sim.active & (jnp.arange(level.size.num_bodies) >= level.size.num_walls)
-    slot, possible = _choose(slot_key, empty)
-    low = jnp.array([params.max_half_size, FLOOR + params.max_half_size])
-    place = jax.random.uniform(place_key, (2,), minval=low, maxval=jnp.full(2, ROOM - params.max_half_size))
-    sizes = jax.random.uniform(size_key, (3,))
-    between = lambda share, low, high: low + share * (high - low)
-    width, height = 2 * between(sizes[:2], params.min_half_size, params.max_half_size)
+    slot_key, number_key = jax.random.split(key)
+    num_polygons = level.size.num_polygons
+    walls = jnp.arange(level.size.num_bodies) < level.size.num_walls
+    slot, possible = _choose(slot_key, ~level.sim.active & ~walls)
+    margin, half_size = params.max_half_size, (params.min_half_size, params.max_half_size)
+    x, y, half_width, half_height, radius, rotation = _between(
+        number_key,
+        (margin, ROOM - margin),
+        (FLOOR + margin, ROOM - margin),
+        half_size,
+        half_size,
+        (params.min_radius, params.max_radius),
+        (0, 2 * jnp.pi),
+    )
+    place, sim = jnp.stack([x, y]), level.sim
     options: dict[str, Any] = {
-        "rotation": jax.random.uniform(turn_key, (), maxval=2 * jnp.pi),
+        "rotation": rotation,
         "density": params.density,
         "friction": params.friction,
         "restitution": params.restitution,
     }
-    sim = level.sim
-    if level.size.num_polygons:
-        polygon = jnp.minimum(slot, level.size.num_polygons - 1)
-        sim = edit.set_box(sim, polygon, place, width, height, **options)
+    if num_polygons:
+        sim = edit.set_box(sim, slot, place, 2 * half_width, 2 * half_height, **options)
     if level.size.num_circles:
-        circle = jnp.maximum(slot, level.size.num_polygons)
-        radius = between(sizes[2], params.min_radius, params.max_radius)
-        rounded = edit.set_circle(level.sim, circle, place, radius, **options)
-        choose = lambda box, ball: jnp.where(slot < level.size.num_polygons, box, ball)
-        sim = jax.tree.map(choose, sim, rounded) if level.size.num_polygons else rounded
-    new = _with_labels(
-        level,
-        sim,
-        role=level.labels.role.at[slot].set(0),
-        density=level.labels.density.at[slot].set(params.density),
-    )
-    return _if(possible, new, level)
+        circle = edit.set_circle(level.sim, jnp.maximum(slot, num_polygons), place, radius, **options)
+        sim = jax.tree.map(lambda box, ball: jnp.where(slot < num_polygons, box, ball), sim, circle)
+    return _with_labels(level, sim, slot, role=NONE, density=params.density), possible
 
 
-def remove_shape(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit()
+def remove_shape(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Takes a shape away, with its joints and thrusters; never the last green or blue one."""
-    body, possible = _choose(key, _free(level) & _spare(level))
-    new = _with_labels(level, edit.remove_body(level.sim, body), role=level.labels.role.at[body].set(0))
-    return _if(possible, new, level)
+    body, possible = _choose(key, _spare(level))
+    return _with_labels(level, edit.remove_body(level.sim, body), body, role=NONE), possible
 
 
 def _pieces(key: jax.Array, level: Level) -> tuple[jax.Array, jax.Array, jax.Array]:
     """A free shape, everything that joints link to it (bool `[N]`), and whether there is one to move."""
     body, possible = _choose(key, _free(level))
     linked = jax2d.connected(level.sim)[body] & level.sim.active
-    walls = jnp.arange(level.size.num_bodies) < level.size.num_walls
-    return body, linked, possible & ~(linked & walls).any()
+    return body, linked, possible & ~(linked & ~_free(level)).any()
 
 
-def move_shape(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit()
+def move_shape(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Moves a shape and all that is joined to it by up to 1 m along each axis, within the room."""
     body_key, shift_key = jax.random.split(key)
     _, linked, possible = _pieces(body_key, level)
     shift = jax.random.uniform(shift_key, (2,), minval=-MAX_MOVE, maxval=MAX_MOVE)
-    position = level.sim.position + jnp.where(linked[:, None], shift[None], 0)
-    new = _with_sim(level, position=position)
-    return _if(possible & _inside(new.sim, linked), new, level)
+    new = _with_sim(level, position=level.sim.position + jnp.where(linked[:, None], shift[None], 0))
+    return new, possible & _inside(new.sim, linked)
 
 
-def rotate_shape(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit()
+def rotate_shape(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Turns a shape, and all that is joined to it about its center, by any angle."""
     body_key, angle_key = jax.random.split(key)
     body, linked, possible = _pieces(body_key, level)
     angle = jax.random.uniform(angle_key, (), minval=-jnp.pi, maxval=jnp.pi)
-    sim, center = level.sim, level.sim.position[body]
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-    arm = sim.position - center[None]
-    turned = jnp.stack([cos * arm[:, 0] - sin * arm[:, 1], sin * arm[:, 0] + cos * arm[:, 1]], axis=1)
+    sim, center = level.sim, level.sim.position[body][None]
     # The pivot itself does not move, not even by rounding.
     moved = linked & (jnp.arange(level.size.num_bodies) != body)
-    position = jnp.where(moved[:, None], center[None] + turned, sim.position)
-    rotation = sim.rotation + jnp.where(linked, angle, 0)
-    new = _with_sim(level, position=position, rotation=rotation)
-    return _if(possible & _inside(new.sim, linked), new, level)
+    turned = center + rotate(sim.position - center, angle)
+    position = jnp.where(moved[:, None], turned, sim.position)
+    new = _with_sim(level, position=position, rotation=sim.rotation + jnp.where(linked, angle, 0))
+    return new, possible & _inside(new.sim, linked)
 
 
-def resize_shape(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit()
+def resize_shape(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Scales a shape without joints by 0.7 to 1.4; its density stays, its thrusters stay on it."""
     body_key, scale_key = jax.random.split(key)
-    sim = level.sim
-    joints = sim.joints
-    index = jnp.arange(level.size.num_bodies)[:, None]
-    ends = (joints.body_a[None] == index) | (joints.body_b[None] == index)
-    body, possible = _choose(body_key, _free(level) & ~(ends & joints.active[None]).any(1))
+    sim, joints = level.sim, level.sim.joints
+    jointed = _on(level, joints.body_a, joints.active) | _on(level, joints.body_b, joints.active)
+    body, possible = _choose(body_key, _free(level) & ~jointed)
     scale = jax.random.uniform(scale_key, (), minval=MIN_SCALE, maxval=MAX_SCALE)
     extent = _extents(sim)[body] * scale
-    possible = possible & (extent >= MIN_EXTENT) & (extent <= MAX_EXTENT)
-    by_body = jnp.where(index[:, 0] == body, scale, 1.0)
-    by_thruster = jnp.where(sim.thrusters.body == body, scale, 1.0)
-    thrusters = dataclasses.replace(sim.thrusters, anchor=sim.thrusters.anchor * by_thruster[:, None])
+    by_body = jnp.ones(level.size.num_bodies).at[body].set(scale)
+    by_thruster = jnp.where(sim.thrusters.body == body, scale, 1.0)[:, None]
     new = _with_sim(
         level,
         vertices=sim.vertices * by_body[: level.size.num_polygons, None, None],
         radius=sim.radius * by_body[level.size.num_polygons :],
         inverse_mass=sim.inverse_mass / by_body**2,
         inverse_inertia=sim.inverse_inertia / by_body**4,
-        thrusters=thrusters,
+        thrusters=dataclasses.replace(sim.thrusters, anchor=sim.thrusters.anchor * by_thruster),
     )
-    return _if(possible, new, level)
+    return new, possible & (extent >= MIN_EXTENT) & (extent <= MAX_EXTENT)
 
 
-def change_role(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit()
+def change_role(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Gives a shape another role; the last green or blue one keeps its own."""
     body_key, role_key = jax.random.split(key)
-    body, possible = _choose(body_key, _free(level) & _spare(level))
+    body, possible = _choose(body_key, _spare(level))
     other = 1 + jax.random.randint(role_key, (), 0, NUM_ROLES - 1)
     role = (level.labels.role[body] + other) % NUM_ROLES
-    return _if(possible, _with_labels(level, level.sim, role=level.labels.role.at[body].set(role)), level)
+    return _with_labels(level, level.sim, body, role=role), possible
 
 
-def _unit_masses(level: Level) -> tuple[jax.Array, jax.Array]:
-    """Inverse mass and inertia that every body would have if it were movable: float `[N]`."""
-    sim = level.sim
-    used = jnp.arange(sim.vertices.shape[1])[None] < sim.num_vertices[:, None]
-    closed = jnp.where(used[..., None], sim.vertices, sim.vertices[:, :1])
-    polygons = level.labels.density[: sim.vertices.shape[0]]
-    mass, inertia, _ = polygon_mass(closed, polygons)
-    round_mass, round_inertia = circle_mass(sim.radius, level.labels.density[sim.vertices.shape[0] :])
-    invert = lambda value: 1 / jnp.where(value > 0, value, 1)
-    whole = jnp.concatenate([mass, round_mass]), jnp.concatenate([inertia, round_inertia])
-    return invert(whole[0]), invert(whole[1])
+def _movable_masses(level: Level) -> list[jax.Array]:
+    """Mass and moment of inertia that every body would have if it were movable: float `[N]` each."""
+    sim, polygons = level.sim, level.size.num_polygons
+    closed = jnp.where(_used(sim)[..., None], sim.vertices, sim.vertices[:, :1])
+    of_polygons = polygon_mass(closed, level.labels.density[:polygons])[:2]
+    of_circles = circle_mass(sim.radius, level.labels.density[polygons:])
+    return [jnp.concatenate(parts) for parts in zip(of_polygons, of_circles, strict=True)]
 
 
-def toggle_static(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit()
+def toggle_static(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Fixes a shape in place, or frees it; some green or blue shape stays movable, thrusters do too."""
-    sim = level.sim
-    movable = sim.inverse_mass > 0
-    actors = _free(level) & movable & ((level.labels.role == GREEN) | (level.labels.role == BLUE))
+    sim, movable = level.sim, level.sim.inverse_mass > 0
+    actors = _free(level) & movable & (_actors(level, GREEN) | _actors(level, BLUE))
     last = actors & (actors.sum() == 1)
-    index = jnp.arange(level.size.num_bodies)[:, None]
-    pushed = ((sim.thrusters.body[None] == index) & sim.thrusters.active[None]).any(1)
+    pushed = _on(level, sim.thrusters.body, sim.thrusters.active)
     body, possible = _choose(key, _free(level) & ~last & ~pushed)
-    mass, inertia = _unit_masses(level)
-    here = index[:, 0] == body
-    switch = lambda old, new: jnp.where(here, jnp.where(movable, 0, new), old)
-    new = _with_sim(
-        level,
-        inverse_mass=switch(sim.inverse_mass, mass),
-        inverse_inertia=switch(sim.inverse_inertia, inertia),
+    mass, inertia = _movable_masses(level)
+    here = jnp.arange(level.size.num_bodies) == body
+    switch = lambda old, whole: jnp.where(
+        here, jnp.where(movable, 0, 1 / jnp.where(whole > 0, whole, 1)), old
     )
-    return _if(possible, new, level)
+    inverse_mass, inverse_inertia = switch(sim.inverse_mass, mass), switch(sim.inverse_inertia, inertia)
+    return _with_sim(level, inverse_mass=inverse_mass, inverse_inertia=inverse_inertia), possible
 
 
 def _joinable(level: Level) -> jax.Array:
     """Pairs (a < b) of near shapes that a joint may link, by the generator's rules: bool `[N, N]`."""
     sim, free, reach = level.sim, _free(level), _extents(level.sim)
+    index, role = jnp.arange(level.size.num_bodies), level.labels.role
     offset = sim.position[:, None] - sim.position[None]
     near = jnp.sqrt((offset**2).sum(-1)) < reach[:, None] + reach[None]
     movable = (sim.inverse_mass[:, None] + sim.inverse_mass[None]) > 0
-    role_a, role_b = level.labels.role[:, None], level.labels.role[None]
-    meets = lambda x, y: (role_a == x) & (role_b == y) | (role_a == y) & (role_b == x)
-    clash = meets(GREEN, BLUE) | meets(GREEN, RED) | meets(BLUE, RED)
-    ordered = jnp.arange(level.size.num_bodies)[:, None] < jnp.arange(level.size.num_bodies)[None]
-    apart = ~jax2d.connected(sim)
+    clash = (role[:, None] != role[None]) & (role[:, None] != NONE) & (role[None] != NONE)
+    ordered, apart = index[:, None] < index[None], ~jax2d.connected(sim)
     return free[:, None] & free[None] & near & movable & ~clash & ordered & apart
 
 
-def add_joint(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit(needs="num_joints")
+def add_joint(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Joins two near shapes that no joints link yet, halfway between them, with the generator's numbers."""
-    if level.size.num_joints == 0:
-        return level
     keys = jax.random.split(key, 5)
     pair, some = _choose(keys[0], _joinable(level).reshape(-1))
     slot, room = _choose(keys[1], ~level.sim.joints.active)
     a, b = pair // level.size.num_bodies, pair % level.size.num_bodies
-    anchor = (level.sim.position[a] + level.sim.position[b]) / 2
-    chances = jnp.stack(
-        [
-            jnp.asarray(chance)
-            for chance in (params.revolute_chance, params.motor_chance, params.limits_chance)
-        ]
+    chances = params.revolute_chance, params.motor_chance, params.limits_chance
+    revolute, motor, limits = jax.random.uniform(keys[2], (3,)) < jnp.stack([*map(jnp.asarray, chances)])
+    speed, power, min_rotation, max_rotation = _between(
+        keys[3],
+        (params.min_motor_speed, params.max_motor_speed),
+        (params.min_motor_power, params.max_motor_power),
+        (params.min_limit, 0),
+        (0, params.max_limit),
     )
-    revolute, motor, limits = jax.random.uniform(keys[2], (3,)) < chances
-    low = jnp.stack(
-        [jnp.asarray(x) for x in (params.min_motor_speed, params.min_motor_power, params.min_limit, 0.0)]
-    )
-    high = jnp.stack(
-        [jnp.asarray(x) for x in (params.max_motor_speed, params.max_motor_power, 0.0, params.max_limit)]
-    )
-    speed, power, least, most = low + jax.random.uniform(keys[3], (4,)) * (high - low)
     boxes = b < level.size.num_polygons
     sim = edit.set_joint(
         level.sim,
         slot,
         a,
         b,
-        anchor,
+        (level.sim.position[a] + level.sim.position[b]) / 2,
         weld=~revolute,
         motor_on=revolute & motor,
         motor_speed=speed,
         motor_power=jnp.where(boxes, power, params.circle_motor_power),
         limits_on=revolute & limits & boxes,
-        min_rotation=least,
-        max_rotation=most,
+        min_rotation=min_rotation,
+        max_rotation=max_rotation,
     )
     binding = jax.random.randint(keys[4], (), 0, max(level.size.num_motor_bindings, 1))
-    new = _with_labels(
-        level,
-        sim,
-        motor_binding=level.labels.motor_binding.at[slot].set(binding),
-        motor_auto=level.labels.motor_auto.at[slot].set(False),
-    )
-    return _if(some & room, new, level)
+    return _with_labels(level, sim, slot, motor_binding=binding, motor_auto=False), some & room
 
 
-def remove_joint(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit(needs="num_joints")
+def remove_joint(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Takes a joint away."""
-    if level.size.num_joints == 0:
-        return level
     joint, possible = _choose(key, level.sim.joints.active)
-    return _if(possible, dataclasses.replace(level, sim=edit.remove_joint(level.sim, joint)), level)
+    return dataclasses.replace(level, sim=edit.remove_joint(level.sim, joint)), possible
 
 
-def add_thruster(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit(needs="num_thrusters")
+def add_thruster(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Puts a thruster on a movable shape, at its center, with the generator's power."""
-    if level.size.num_thrusters == 0:
-        return level
-    keys = jax.random.split(key, 5)
+    keys = jax.random.split(key, 4)
     slot, room = _choose(keys[0], ~level.sim.thrusters.active)
     body, some = _choose(keys[1], _free(level) & (level.sim.inverse_mass > 0))
-    direction = jax.random.uniform(keys[2], (), maxval=2 * jnp.pi)
-    factor = params.min_thruster_factor + jax.random.uniform(keys[3], ()) * (
-        params.max_thruster_factor - params.min_thruster_factor
-    )
+    factors = params.min_thruster_factor, params.max_thruster_factor
+    direction, factor = _between(keys[2], (0, 2 * jnp.pi), factors)
     inverse = level.sim.inverse_mass[body]
     power = params.thruster_power * factor / jnp.where(inverse > 0, inverse, 1)
     sim = edit.set_thruster(level.sim, slot, body, level.sim.position[body], direction, power)
-    binding = jax.random.randint(keys[4], (), 0, max(level.size.num_thruster_bindings, 1))
-    new = _with_labels(level, sim, thruster_binding=level.labels.thruster_binding.at[slot].set(binding))
-    return _if(some & room, new, level)
+    binding = jax.random.randint(keys[3], (), 0, max(level.size.num_thruster_bindings, 1))
+    return _with_labels(level, sim, slot, thruster_binding=binding), some & room
 
 
-def remove_thruster(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit(needs="num_thrusters")
+def remove_thruster(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Takes a thruster away."""
-    if level.size.num_thrusters == 0:
-        return level
     thruster, possible = _choose(key, level.sim.thrusters.active)
-    new = dataclasses.replace(level, sim=edit.remove_thruster(level.sim, thruster))
-    return _if(possible, new, level)
+    return dataclasses.replace(level, sim=edit.remove_thruster(level.sim, thruster)), possible
 
 
-def change_gravity(key: jax.Array, level: Level, params: GeneratorParams) -> Level:
+@_edit()
+def change_gravity(key: jax.Array, level: Level, params: GeneratorParams) -> Edited:
     """Gives the scene another downward acceleration, 0 to 15 m/s^2."""
     down = jax.random.uniform(key, (), maxval=MAX_GRAVITY)
-    return dataclasses.replace(level, sim=edit.set_gravity(level.sim, jnp.stack([jnp.zeros(()), -down])))
-
-
-EDITS: dict[str, Edit] = {
-    "add_shape": add_shape,
-    "remove_shape": remove_shape,
-    "move_shape": move_shape,
-    "rotate_shape": rotate_shape,
-    "resize_shape": resize_shape,
-    "change_role": change_role,
-    "toggle_static": toggle_static,
-    "add_joint": add_joint,
-    "remove_joint": remove_joint,
-    "add_thruster": add_thruster,
-    "remove_thruster": remove_thruster,
-    "change_gravity": change_gravity,
-}
+    sim = edit.set_gravity(level.sim, jnp.stack([jnp.zeros(()), -down]))
+    return dataclasses.replace(level, sim=sim), jnp.bool_(True)
 
 
 # Levels of the random distribution share one gravity, so that edits of them keep it.
 DEFAULT_EDITS = tuple(kind for kind in EDITS if kind != "change_gravity")
-
-
-def _apply(chosen: Edit, params: GeneratorParams, key: jax.Array, level: Level) -> Level:
-    return chosen(key, level, params)
 
 
 def mutate_level(
@@ -371,7 +353,7 @@ def mutate_level(
     if unknown or not edits:
         raise ValueError(f"edits must be some of {tuple(EDITS)}, got {edits}")
     params = GeneratorParams() if params is None else params
-    kinds = [functools.partial(_apply, EDITS[name], params) for name in edits]
+    kinds = [lambda key, level, name=name: EDITS[name](key, level, params) for name in edits]
 
     def apply(level, key):
         kind_key, edit_key = jax.random.split(key)

@@ -6,7 +6,6 @@ import dataclasses
 import math
 
 import jax
-import jax.numpy as jnp
 
 Number = jax.Array | float
 
@@ -135,8 +134,3 @@ class GeneratorParams:
     """... times a factor between this ..."""
     max_thruster_factor: Number = 2.0
     """... and this."""
-
-    def broadcast_to_rank(self, rank: int) -> GeneratorParams:
-        """The same numbers, shaped to go with batch-last arrays of a rank: `[batch] -> [1, .., batch]`."""
-        widen = lambda value: jnp.reshape(value, (1,) * (rank - 1) + (-1,))
-        return jax.tree.map(lambda value: widen(value) if jnp.ndim(value) else value, self)

@@ -1,4 +1,4 @@
-"""Random levels: one, or a batch of them."""
+"""Random levels: one, a batch of them, or those that are worth playing: doing nothing does not solve them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import jax
 import jax.numpy as jnp
 
 from jax2d.batching import natively_batched
-from kinetix_py.generator.distribution import generate_levels
-from kinetix_py.generator.draws import num_uniforms
+from kinetix_py.env.environment import Environment, initial_state
+from kinetix_py.env.types import EnvParams
+from kinetix_py.generator.distribution import free_slots, generate_levels, num_uniforms
 from kinetix_py.generator.params import GeneratorParams
-from kinetix_py.generator.scene import free_slots
 from kinetix_py.levels.level import Level
 from kinetix_py.sizes import LevelSize, as_size
 
 # Levels that a CPU generates at a time: their scenes and candidates should fit its cache.
 CPU_BLOCK = 128
+# Physics steps for which nothing is done: the 64 environment steps of Kinetix, however many physics steps an
+# action lasts, so that the distribution of filtered levels is one.
+NOOP_FRAMES = 128
 
 
 @functools.partial(jax.jit, static_argnames="size")
@@ -62,7 +65,102 @@ def _generate(size: LevelSize):
     """The level of a row of uniforms `[num_uniforms]`, natively batched, also over parameters."""
 
     def generate_batch(uniforms: jax.Array, params: GeneratorParams) -> Level:
-        levels = generate_levels(uniforms.T, params, size)
-        return jax.tree.map(lambda value: jnp.moveaxis(value, -1, 0), levels)
+        return generate_levels(uniforms.T, params, size)
 
     return natively_batched(generate_batch, shared=(1,), block=CPU_BLOCK)
+
+
+@functools.partial(jax.jit, static_argnames=("env", "steps"))
+def noop_outcome(
+    levels: Level, env: Environment | None = None, params: EnvParams | None = None, steps: int | None = None
+) -> jax.Array:
+    """Plays levels without doing anything: motors that run by themselves do so.
+
+    Args:
+      levels: one level, or a batch with a leading axis, of the environment's size.
+      env: environment that the levels are played in; static; `kinetix_py.make(levels.size)` if None.
+      params: numbers of the game; the environment's default if None.
+      steps: environment steps; static; those that play `NOOP_FRAMES` physics steps if None.
+
+    Returns:
+      1 where the level was solved, -1 where it failed, 0 where neither happened: int32 `[]` or `[batch]`.
+    """
+    env = Environment(levels.size) if env is None else env
+    params = env.default_params if params is None else params
+    steps = -(-NOOP_FRAMES // env.frame_skip) if steps is None else steps
+    if levels.batch_shape:
+        return jax.vmap(lambda level: noop_outcome(level, env, params, steps))(levels)
+
+    def step(carried, _):
+        state, ended = carried
+        state, outcome, _ = env.simulate(state, env.noop_action, params)
+        return (state, jnp.where(ended == 0, outcome, ended)), None
+
+    return jax.lax.scan(step, (initial_state(levels), jnp.int32(0)), length=steps)[0][1]
+
+
+def noop_solves(
+    levels: Level, env: Environment | None = None, params: EnvParams | None = None, steps: int | None = None
+) -> jax.Array:
+    """Whether doing nothing solves a level: bool `[]` or `[batch]`; arguments as for `noop_outcome`."""
+    return noop_outcome(levels, env, params, steps) == 1
+
+
+@functools.partial(jax.jit, static_argnames=("n", "size", "env", "steps", "round_size", "max_rounds"))
+def sample_filtered_levels(
+    key: jax.Array,
+    n: int,
+    size: str | LevelSize,
+    params: GeneratorParams | None = None,
+    *,
+    env: Environment | None = None,
+    env_params: EnvParams | None = None,
+    steps: int | None = None,
+    round_size: int | None = None,
+    max_rounds: int = 256,
+    wanted: jax.Array | int | None = None,
+) -> tuple[Level, jax.Array]:
+    """Draws levels that doing nothing does not solve, in rounds until there are enough.
+
+    Args:
+      key: random key.
+      n: number of levels, at least 1; static.
+      size, params: size and distribution of the levels, as for `sample_level`.
+      env, env_params, steps: environment, its numbers and steps of doing nothing, as for `noop_outcome`.
+      round_size: levels drawn and played at once, a quarter of `n` if None; static.
+      max_rounds: bound on the rounds, for distributions of which (almost) nothing passes; static.
+      wanted: number of rows, from the first, that should hold levels that passed; traced, all if None.
+
+    Returns:
+      levels with a leading axis `[n]`, and bool `[n]`: True for levels that passed. All do, unless
+      `max_rounds` was reached or fewer are wanted. Rows that are False hold unfiltered random levels, those
+      of the first round again and again: valid and playable, but doing nothing may solve them.
+
+    Raises:
+      ValueError: `n`, `round_size` or `max_rounds` below 1, or the size has no place for a green and a blue
+        shape, or is not the environment's.
+    """
+    size = as_size(size)
+    if env is not None and env.size != size:
+        raise ValueError(f"the levels are of {size}, but the environment is of {env.size}")
+    drawn = max(-(-n // 4), 1) if round_size is None else round_size
+    if min(n, drawn, max_rounds) < 1:
+        raise ValueError(f"n, round_size and max_rounds must be at least 1, got {(n, drawn, max_rounds)}")
+
+    def one_round(carried):
+        index, count, kept = carried
+        levels = sample_levels(jax.random.fold_in(key, index), drawn, size, params)
+        passed = ~noop_solves(levels, env, env_params, steps)
+        # Rows start with levels of the first round; those that pass are written over them in order.
+        repeat = lambda value: value[jnp.arange(n) % drawn]
+        kept = jax.lax.cond(index == 0, lambda: jax.tree.map(repeat, levels), lambda: kept)
+        row = jnp.where(passed, count + jnp.cumsum(passed) - 1, n)  # rows from n on are dropped
+        kept = jax.tree.map(lambda into, new: into.at[row].set(new, mode="drop"), kept, levels)
+        return index + 1, count + passed.sum(), kept
+
+    enough = n if wanted is None else jnp.minimum(wanted, n)
+    more = lambda carried: (carried[0] == 0) | ((carried[0] < max_rounds) & (carried[1] < enough))
+    shapes = jax.eval_shape(lambda key: sample_levels(key, n, size, params), key)
+    empty = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
+    _, count, kept = jax.lax.while_loop(more, one_round, (jnp.int32(0), jnp.int32(0), empty))
+    return kept, jnp.arange(n) < count

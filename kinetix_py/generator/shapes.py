@@ -1,156 +1,169 @@
-"""Polygons of the generator, and the contacts that convex shapes would have.
+"""Shapes of the generator, and the contact points that they would have.
 
-Arrays are batch-last: `[rows, B]`, x and y apart. A polygon is told by its number of vertices and two half
-sizes: it is a regular polygon (circumradius sqrt 2, a vertex at 45 degrees), stretched by the half sizes.
-So four vertices give a rectangle, and the centroid is always the origin.
+Batch-last: `[..., B]`, so that what a level has once, `[B]`, broadcasts against its rows. A polygon is told
+by its number of vertices and two half sizes: it is a regular polygon (circumradius sqrt 2, a vertex at 45
+degrees), stretched by the half sizes. So four vertices give a rectangle, and the centroid is the origin.
 
-The contact counts are those of `jax2d.collision`, which also finds points, normals and depths. The generator
-needs none of them: with the engine's functions it takes as long (M), 1.2 (S) or 1.6 times as long (L)
-(`python -m tools.time_overlap`). Here nothing divides, and vertices are taken one by one, since XLA does not
-vectorize rolled arrays.
+Contacts are found by `jax2d.collision`, but points between polygons are only counted: with the engine's
+function, which also finds where they are, the generator takes 1.5 (S), 1.1 (M) or 1.6 times as long (L)
+(`python -m tools.time_contacts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import dataclasses
+import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax2d.collision.polygons import REFERENCE_FACE_PREFERENCE
-from kinetix_py.generator import rows
+from jax2d.collision.circles import circle_manifolds, circle_polygon_manifolds
+from jax2d.collision.polygons import REFERENCE_FACE_PREFERENCE, WorldPolygons, to_world
+from jax2d.fields import array, shapes
+from kinetix_py.sizes import FLOOR, ROOM
 
 CIRCUMRADIUS = np.sqrt(2)  # of the regular polygons; so four vertices make a square of half size 1
-FAR = 1e6  # m, beyond any distance in a scene
 
 
-def _regular_polygon(count: int, max_vertices: int) -> np.ndarray:
-    """Corners `[2, max_vertices]`, clockwise from the top right; the first is repeated beyond `count`."""
-    angle = np.pi / 4 - 2 * np.pi * np.arange(count) / count
-    corners = CIRCUMRADIUS * np.stack([np.cos(angle), np.sin(angle)])
-    corners = np.round(corners) if count == 4 else corners
-    return np.concatenate([corners, np.repeat(corners[:, :1], max_vertices - count, axis=1)], axis=1)
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Body:
+    """Shapes, with the joints that they were added with: one `[B]`, or all slots `[N, B]`, 0 where empty."""
+
+    number: jax.Array = array("N", dtype=np.int32, doc="1 for the shape that was added first; 0 if empty")
+    x: jax.Array = array("N", unit="m")
+    y: jax.Array = array("N", unit="m")
+    rotation: jax.Array = array("N", unit="rad")
+    num_vertices: jax.Array = array("N", dtype=np.int32, doc="0 for circles")
+    half_width: jax.Array = array("N", unit="m", doc="0 for circles")
+    half_height: jax.Array = array("N", unit="m", doc="0 for circles")
+    radius: jax.Array = array("N", unit="m", doc="0 for polygons")
+    role: jax.Array = array("N", dtype=np.int32)
+    movable: jax.Array = array("N", dtype=bool)
+    joint: jax.Array = array("N", dtype=np.int32, doc="1 for the joint that was added first; 0 if none")
+    target: jax.Array = array("N", dtype=np.int32, doc="number of the shape at the joint's other end")
+    anchor_x: jax.Array = array("N", unit="m", doc="anchor of the joint in its frame")
+    anchor_y: jax.Array = array("N", unit="m")
+    target_x: jax.Array = array("N", unit="m", doc="anchor of the joint in the frame of its target")
+    target_y: jax.Array = array("N", unit="m")
+
+    @property
+    def is_circle(self) -> jax.Array:
+        """Circles; and empty slots."""
+        return self.num_vertices == 0
 
 
-def _by_count(num_vertices: jax.Array, constant, max_vertices: int) -> jax.Array:
-    """Selects `constant(count)`, a number or `[V]`, by vertices `[...]`: `[...]` or `[V, ...]`."""
-    values = [np.asarray(constant(count), np.float32) for count in range(3, max_vertices + 1)]
-    shape = values[0].shape + num_vertices.shape
-    widen = lambda value: jnp.broadcast_to(value.reshape(value.shape + (1,) * num_vertices.ndim), shape)
-    chosen = widen(values[0])
-    for count, value in enumerate(values[1:], 4):
-        same = jnp.broadcast_to(num_vertices == count, shape)
-        chosen = jnp.where(same, widen(value), chosen)
+def empty_slots(*axes: int) -> Body:
+    """Empty slots with arrays of the given axes: all 0."""
+    return jax.tree.map(lambda spec: jnp.zeros(axes, spec.dtype), shapes(Body, {"N": 0}))
+
+
+def _by_count(body: Body, constant: Callable, max_vertices: int) -> jax.Array:
+    """Selects `constant(count)`, numbers `[...]`, by the number of vertices."""
+    widen = lambda value: np.float32(value).reshape(np.shape(value) + (1,) * body.num_vertices.ndim)
+    chosen = jnp.asarray(widen(constant(3)))
+    for count in range(4, max_vertices + 1):
+        chosen = jnp.where(body.num_vertices == count, widen(constant(count)), chosen)
     return chosen
 
 
-def corners(
-    num_vertices: jax.Array, half_width: jax.Array, half_height: jax.Array, max_vertices: int
-) -> tuple[jax.Array, jax.Array]:
-    """Vertices of polygons about their centroids, clockwise.
+def corners(body: Body, max_vertices: int) -> tuple[jax.Array, jax.Array]:
+    """Vertices of polygons about their centroids, clockwise from the top right: x and y, each `[V, ...]` m.
 
-    Args:
-      num_vertices: int `[...]`, 3 .. `max_vertices`.
-      half_width, half_height: float `[...]` m.
-
-    Returns:
-      x and y, each `[max_vertices, ...]` m. Those beyond `num_vertices` repeat the first: such edges have no
-      length, and no test minds them.
+    Those beyond `num_vertices` repeat the first.
     """
-    x, y = (
-        _by_count(num_vertices, lambda n, i=i: _regular_polygon(n, max_vertices)[i], max_vertices)
-        for i in range(2)
-    )
-    return x * half_width[None], y * half_height[None]
+
+    def regular(count: int) -> np.ndarray:
+        index = np.arange(max_vertices)
+        angle = np.pi / 4 - 2 * np.pi * np.where(index < count, index, 0) / count
+        vertices = CIRCUMRADIUS * np.stack([np.cos(angle), np.sin(angle)])
+        return np.round(vertices) if count == 4 else vertices
+
+    x, y = _by_count(body, regular, max_vertices)
+    return x * body.half_width, y * body.half_height
 
 
-def inner_box(num_vertices: jax.Array, max_vertices: int) -> jax.Array:
-    """Half side, over the half sizes, of a box inside a polygon: all of a rectangle. `[...]`."""
-    return _by_count(num_vertices, lambda n: 1.0 if n == 4 else np.cos(np.pi / n), max_vertices)
+def inner_box(body: Body, max_vertices: int) -> tuple[jax.Array, jax.Array]:
+    """Half sides [m] of a box inside a polygon, in which anchors lie: all of a rectangle, 0 for a circle."""
+    share = _by_count(body, lambda n: 1.0 if n == 4 else np.cos(np.pi / n), max_vertices)
+    return body.half_width * share, body.half_height * share
 
 
-def polygon_area(
-    num_vertices: jax.Array, half_width: jax.Array, half_height: jax.Array, max_vertices: int
-) -> jax.Array:
+def area(body: Body, max_vertices: int) -> jax.Array:
     """Area `[...]` m^2."""
-    return (
-        _by_count(num_vertices, lambda n: n * np.sin(2 * np.pi / n), max_vertices) * half_width * half_height
-    )
+    unit = _by_count(body, lambda n: n * np.sin(2 * np.pi / n), max_vertices)
+    return unit * body.half_width * body.half_height + jnp.pi * body.radius**2
 
 
-def polygon_inertia(
-    mass: jax.Array, num_vertices: jax.Array, half_width: jax.Array, half_height: jax.Array, max_vertices: int
-) -> jax.Array:
-    """Moment of inertia about the centroid `[...]` kg m^2: that of a stretched regular polygon."""
-    factor = _by_count(num_vertices, lambda n: (2 + np.cos(2 * np.pi / n)) / 6, max_vertices)
-    return mass * factor * (half_width**2 + half_height**2)
+def world_polygons(body: Body, max_vertices: int) -> WorldPolygons:
+    """Polygons `[P, B]` in the world; circles among them have no vertices."""
+    local = jnp.moveaxis(jnp.stack(corners(body, max_vertices), axis=1), 2, 0)
+    cos, sin = jnp.cos(body.rotation), jnp.sin(body.rotation)
+    return to_world(local, body.num_vertices, body.x, body.y, cos, sin)
 
 
-class Outline(NamedTuple):
-    """A convex polygon in the world, clockwise: `[V, ...]`. Slots beyond its vertices repeat the first one.
-
-    The remaining axes of polygons that are tested together broadcast with equal ranks.
-    """
-
-    x: jax.Array  # m
-    y: jax.Array  # m
-    edge_x: jax.Array  # m, from a vertex to the next
-    edge_y: jax.Array  # m
-    inverse: jax.Array  # 1/m, of the edge's length; 0 if it has none, and its vertex then does not count
-
-    def shifted(self, x: jax.Array, y: jax.Array) -> Outline:
-        """The outline moved by a vector `[...]` m."""
-        return self._replace(x=self.x + x[None], y=self.y + y[None])
-
-    def vertices(self) -> Iterator[tuple[jax.Array, ...]]:
-        """Every vertex, its edge and the inverse of its length, each `[...]`."""
-        return zip(*(list(part) for part in self), strict=True)
-
-
-def outline(x: jax.Array, y: jax.Array) -> Outline:
-    """The outline through some vertices, each `[V, ...]` m."""
-    edge_x, edge_y = jnp.roll(x, -1, axis=0) - x, jnp.roll(y, -1, axis=0) - y
-    square = edge_x**2 + edge_y**2
-    return Outline(x, y, edge_x, edge_y, jnp.where(square > 0, jax.lax.rsqrt(jnp.maximum(square, 1e-12)), 0))
-
-
-def _reference_face(a: Outline, b: Outline) -> tuple[jax.Array, jax.Array]:
+def _reference_face(a: WorldPolygons, b: WorldPolygons) -> tuple[jax.Array, jax.Array]:
     """The face of a that separates b most: by how much [m], and how many vertices of b are behind it."""
-    points = [(x, y, jnp.where(inverse > 0, 1.0, 0.0)) for x, y, _, _, inverse in b.vertices()]
-    separation = behind = jnp.float32(-2 * FAR)
-    for x, y, ex, ey, inverse in a.vertices():
-        # Clockwise, the outward normal of an edge (ex, ey) is (-ey, ex).
-        offset = ey * x - ex * y
-        distances = [ex * by - ey * bx + offset for bx, by, _ in points]
-        count = sum(jnp.where(d < 0, real, 0.0) for d, (_, _, real) in zip(distances, points, strict=True))
-        here = jnp.where(inverse > 0, rows.least(distances) * inverse, -FAR)
-        better = here > separation
-        separation, behind = jnp.where(better, here, separation), jnp.where(better, count, behind)
+    separation = behind = jnp.float32(-jnp.inf)
+    vertices = list(zip(b.x, b.y, b.used, strict=True))
+    for tangent_x, tangent_y, support, used in zip(a.tangent_x, a.tangent_y, a.support, a.used, strict=True):
+        distances = [
+            jnp.where(real, tangent_x * y - tangent_y * x - support, jnp.inf) for x, y, real in vertices
+        ]
+        here = jnp.where(used, functools.reduce(jnp.minimum, distances), -jnp.inf)
+        count = sum(jnp.where(distance < 0, 1.0, 0.0) for distance in distances)
+        separation, behind = jnp.maximum(here, separation), jnp.where(here > separation, count, behind)
     return separation, behind
 
 
-def polygon_contacts(a: Outline, b: Outline) -> jax.Array:
-    """Contact points of two polygons: 0 if they are apart, 1, or 2 if two corners are behind a face."""
-    of_a, behind_a = _reference_face(a, b)
-    of_b, behind_b = _reference_face(b, a)
+def polygon_contacts(a: WorldPolygons, b: WorldPolygons) -> jax.Array:
+    """Contact points of polygons: 0 if they are apart, 1, or 2 if two vertices are behind a face."""
+    (of_a, behind_a), (of_b, behind_b) = _reference_face(a, b), _reference_face(b, a)
     behind = jnp.where(of_b > of_a + REFERENCE_FACE_PREFERENCE, behind_b, behind_a)
-    return jnp.where((of_a < 0) & (of_b < 0), jnp.where(behind < 2, behind, 2.0), 0.0)
+    return jnp.where((of_a < 0) & (of_b < 0), jnp.minimum(behind, 2.0), 0.0)
 
 
-def circle_overlaps_polygon(x: jax.Array, y: jax.Array, radius: jax.Array, polygon: Outline) -> jax.Array:
-    """Whether a circle overlaps a polygon: it holds a corner, crosses an edge, or its center is inside."""
-    square, outside, meets = radius**2, [], []
-    for corner_x, corner_y, ex, ey, _ in polygon.vertices():
-        dx, dy = x - corner_x, y - corner_y
-        length, along = ex**2 + ey**2, dx * ex + dy * ey
-        side = ex * dy - ey * dx
-        meets += [dx**2 + dy**2 < square, (along > 0) & (along < length) & (side**2 < square * length)]
-        outside.append(side > 0)
-    return ~rows.any_of(outside) | rows.any_of(meets)
+def _room_contacts(body: Body, polygon: WorldPolygons) -> jax.Array:
+    """Contact points of shapes with the four sides of the room."""
+    hits = jnp.zeros(body.x.shape)
+    # Every side by its position and the depths behind it: of the center, and of the vertices.
+    for side, center, vertices in (
+        (0, body.x, polygon.x),
+        (0, ROOM - body.x, ROOM - polygon.x),
+        (FLOOR, body.y, polygon.y),
+        (0, ROOM - body.y, ROOM - polygon.y),
+    ):
+        behind = sum(
+            jnp.where(used & (depth < side), 1.0, 0.0)
+            for depth, used in zip(vertices, polygon.used, strict=True)
+        )
+        hits += jnp.where(body.is_circle, center < side + body.radius, jnp.minimum(behind, 2.0))
+    return hits
 
 
-def circles_overlap(dx: jax.Array, dy: jax.Array, radii: jax.Array) -> jax.Array:
-    """Whether two circles overlap, by the vector between their centers and the sum of their radii."""
-    return dx**2 + dy**2 < radii**2
+def count_contacts(body: Body, bodies: Body, polygons: WorldPolygons, max_vertices: int) -> jax.Array:
+    """Contact points of a shape `[1, B]` with the room and all shapes `[N, B]`: float `[B]`.
+
+    Args:
+      polygons: the first P of the shapes, which are polygons.
+    """
+    circles = jax.tree.map(lambda value: value[polygons.x.shape[1] :], bodies)
+    new = world_polygons(body, max_vertices)
+    here, there = ((part.x, part.y, part.radius) for part in (body, circles))
+    on_polygons = jnp.where(
+        body.is_circle,
+        circle_polygon_manifolds(*here, polygons).active[0],
+        polygon_contacts(polygons, new),
+    )
+    on_circles = jnp.where(
+        body.is_circle,
+        circle_manifolds(*here, *there).active[0],
+        circle_polygon_manifolds(*there, new).active[0],
+    )
+    on_room, on_all = _room_contacts(body, new), jnp.concatenate([on_polygons, on_circles])
+    counts = jnp.concatenate([on_room, jnp.where(bodies.number > 0, on_all, 0)])
+    # A matrix product: XLA would copy any other sum into each of its consumers, which are then too long to
+    # be vectorized.
+    return jnp.ones(counts.shape[0]) @ counts

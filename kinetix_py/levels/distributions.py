@@ -34,7 +34,8 @@ class RandomLevels:
 
     Attributes:
       params: numbers of the distribution, all plain numbers; `GeneratorParams()` if None.
-      filtered: whether levels that doing nothing solves are drawn again.
+      filtered: whether levels that doing nothing solves are drawn again, at most 255 times: an unfiltered
+        level is better than none.
     """
 
     params: GeneratorParams | None = None
@@ -43,8 +44,7 @@ class RandomLevels:
     def sample(self, key: jax.Array, size: LevelSize) -> Level:
         """Draws one level of a size."""
         # The generator's filter plays levels in an environment, which holds a distribution.
-        from kinetix_py.generator.filters import sample_filtered_levels
-        from kinetix_py.generator.sample import sample_level
+        from kinetix_py.generator.sample import sample_filtered_levels, sample_level
 
         if not self.filtered:
             return sample_level(key, size, self.params)

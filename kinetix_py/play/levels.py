@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import jax
 
-from kinetix_py.generator.filters import sample_filtered_levels
+from kinetix_py.generator.sample import sample_filtered_levels
 from kinetix_py.levels.files import load_level_file
 from kinetix_py.levels.json_node import LevelError
 from kinetix_py.levels.level import Level, pad_level

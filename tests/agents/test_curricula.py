@@ -17,7 +17,7 @@ from agents.ppo.config import PPOConfig
 from agents.ppo.ppo import make_optimizer
 from agents.ppo.rollout import Outcome
 from agents.training.trainer import Trainer
-from kinetix_py.generator.filters import noop_solves
+from kinetix_py.generator.sample import noop_solves
 from tests.agents.policies import Coin
 from tests.kinetix_py.small_levels import TINY, falling, rocket
 

@@ -10,18 +10,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import jax2d
 import kinetix_py as kx
+from jax2d.collision.polygons import polygon_manifolds
 from jax2d.geometry import polygon_mass
-from jax2d.pairs import contact_pairs
-from kinetix_py.generator import shapes
-from kinetix_py.generator.candidates import is_enclosed, sample_candidates
-from kinetix_py.generator.distribution import generate_levels
-from kinetix_py.generator.draws import CandidateDraws, num_uniforms
-from kinetix_py.generator.filters import noop_outcome, noop_solves, sample_filtered_levels
+from kinetix_py.generator import sample
+from kinetix_py.generator.candidates import is_enclosed
+from kinetix_py.generator.distribution import free_slots, generate_levels, num_uniforms
 from kinetix_py.generator.params import GeneratorParams
-from kinetix_py.generator.sample import sample_level, sample_levels
-from kinetix_py.generator.scene import Body, free_slots
+from kinetix_py.generator.sample import (
+    noop_outcome,
+    noop_solves,
+    sample_filtered_levels,
+    sample_level,
+    sample_levels,
+)
+from kinetix_py.generator.shapes import (
+    area,
+    corners,
+    count_contacts,
+    empty_slots,
+    polygon_contacts,
+    world_polygons,
+)
 from kinetix_py.levels.level import validate_level
 from kinetix_py.roles import BLUE, GREEN, RED
 from kinetix_py.sizes import SIZES, LevelSize
@@ -189,7 +199,7 @@ def test_extreme_draws_are_valid():
     rows = num_uniforms(free_slots(size))
     ends = jnp.stack([jnp.zeros(rows), jnp.full(rows, 1 - 2.0**-24)], axis=1)
     levels = jax.jit(generate_levels, static_argnames="size")(ends, GeneratorParams(), size)
-    check_all(jax.tree.map(lambda value: jnp.moveaxis(value, -1, 0), levels))
+    check_all(levels)
 
 
 def drawn_and_filtered(blue_floor_chance):
@@ -218,6 +228,18 @@ def test_rows_that_did_not_pass_hold_unfiltered_levels():
     assert np.asarray(noop_solves(levels))[~np.asarray(passed)].mean() > 0.5
 
 
+def test_a_reset_has_a_level_even_if_none_is_found(monkeypatch):
+    """The filter refuses all: the size is of this test alone, so that no other test uses the program."""
+    monkeypatch.setattr(sample, "noop_solves", lambda levels, *_: jnp.ones(levels.batch_shape, bool))
+    size = LevelSize(num_polygons=6, num_circles=0, num_joints=1, num_thrusters=0)
+    levels, passed = sample_filtered_levels(jax.random.key(0), 1, size)
+    assert not passed.any()
+    level = kx.RandomLevels().sample(jax.random.key(0), size)
+    validate_level(level)
+    assert all(((level.labels.role == role) & level.sim.active).sum() == 1 for role in (GREEN, BLUE))
+    np.testing.assert_array_equal(level.sim.position, levels.sim.position[0])
+
+
 def test_wrong_numbers_of_levels():
     with pytest.raises(ValueError, match="at least 1"):
         sample_filtered_levels(jax.random.key(0), 0, "s")
@@ -233,82 +255,103 @@ def test_one_level_does_nothing_as_in_a_batch():
         assert noop_outcome(jax.tree.map(lambda value, i=i: value[i], levels)) == outcome[i]
 
 
-def box(x, y, half):
-    unit = np.array([[1, 1, -1, -1], [1, -1, -1, 1]], np.float32) * half
-    return shapes.outline(jnp.asarray(unit[0] + x), jnp.asarray(unit[1] + y))
+def bodies(*shape, **fields):
+    """Shapes `[rows, B]` of the given fields, all others 0."""
+    zeros = empty_slots(*shape)
+    fill = lambda name, value: jnp.broadcast_to(jnp.asarray(value, getattr(zeros, name).dtype), shape)
+    return dataclasses.replace(zeros, **{name: fill(name, value) for name, value in fields.items()})
 
 
-def test_contacts_of_known_shapes():
-    here = box(0, 0, 1)
-    assert shapes.polygon_contacts(here, box(1.9, 1.5, 1)) == 2
-    assert shapes.polygon_contacts(here, box(2.1, 0, 1)) == 0
-    tip = jnp.array([0.9, 1.9, 2.9, 1.9]), jnp.array([0.0, 1.0, 0.0, -1.0])
-    assert shapes.polygon_contacts(here, shapes.outline(*tip)) == 1
-    # A triangle in four slots: the corner that fills them up is behind a face, but counts once.
-    triangle = jnp.array([0.9, 2.0, 2.0, 0.9]), jnp.array([0.0, 1.0, -1.0, 0.0])
-    assert shapes.polygon_contacts(here, shapes.outline(*triangle)) == 1
-    circle = lambda x, y, radius: shapes.circle_overlaps_polygon(*map(jnp.float32, (x, y, radius)), here)
-    assert circle(0, 0, 0.1)
-    assert circle(1.5, 0, 0.51)
-    assert not circle(1.5, 0, 0.49)
+def polygon(x, y, half, num_vertices=4, rotation=0.0):
+    shape = {"num_vertices": num_vertices, "half_width": half, "half_height": half, "rotation": rotation}
+    return bodies(1, 1, x=x, y=y, **shape)
+
+
+@jax.numpy_rank_promotion("allow")
+def test_contacts_of_known_polygons():
+    compiled = jax.jit(lambda a, b: polygon_contacts(world_polygons(a, 4), world_polygons(b, 4))[0, 0])
+    contacts = lambda a, b: float(compiled(a, b))
+    here = polygon(0, 0, 1)
+    assert contacts(here, polygon(1.9, 1.5, 1)) == 2
+    assert contacts(here, polygon(2.1, 0, 1)) == 0
+    # A corner of a square that stands on its tip, and one of a triangle, 0.1 within the box.
+    reach = np.sqrt(2)
+    assert contacts(here, polygon(0.9 + reach, 0, 1, rotation=np.pi / 4)) == 1
+    assert contacts(here, polygon(0.9 + reach, 0, 1, num_vertices=3, rotation=3 * np.pi / 4)) == 1
+
+
+@jax.numpy_rank_promotion("allow")
+def test_contacts_of_polygons_are_those_of_the_engine():
+    """Of 4,096 random pairs of 3 to 6 vertices, about half of which overlap."""
+
+    def draw(seed):
+        rng = np.random.default_rng(seed)
+        near, long = (rng.uniform(low, high, (2, 1, 4096)) for low, high in ((0, 0.8), (0.05, 0.4)))
+        return bodies(
+            1,
+            4096,
+            x=near[0],
+            y=near[1],
+            half_width=long[0],
+            half_height=long[1],
+            rotation=rng.uniform(0, 2 * np.pi, (1, 4096)),
+            num_vertices=rng.integers(3, 7, (1, 4096)),
+        )
+
+    a, b = world_polygons(draw(0), 6), world_polygons(draw(1), 6)
+    got = np.asarray(jax.jit(polygon_contacts)(a, b))
+    np.testing.assert_array_equal(got, jax.jit(polygon_manifolds)(a, b).active.sum(axis=0))
+    assert all((got == count).mean() > 0.05 for count in range(3))
+
+
+@jax.numpy_rank_promotion("allow")
+def test_contacts_with_all_that_is_there():
+    """A box of half size 0.5 at (2, 2), an empty slot, and a circle of radius 0.3 at (2.7, 2.5)."""
+    row = lambda *values: np.array(values)[:, None]
+    half = row(0.5, 0, 0)
+    scene = bodies(
+        3,
+        1,
+        number=row(1, 0, 2),
+        x=row(2, 0, 2.7),
+        y=row(2, 0, 2.5),
+        radius=row(0, 0, 0.3),
+        num_vertices=row(4, 0, 0),
+        half_width=half,
+        half_height=half,
+    )
+    polygons = world_polygons(jax.tree.map(lambda rows: rows[:2], scene), 4)
+    compiled = jax.jit(lambda body: count_contacts(body, scene, polygons, 4)[0])
+    count = lambda body: float(compiled(body))
+    circle = lambda x, y, radius: bodies(1, 1, x=x, y=y, radius=radius)
+    assert count(circle(2.7, 1.5, 0.1)) == 0
+    assert count(circle(2.7, 2.0, 0.29)) == 2
+    assert count(circle(2.7, 2.0, 0.19)) == 0
     # Near a corner the distance is what counts, not the faces.
-    assert not circle(1.5, 1.5, 0.70)
-    assert circle(1.5, 1.5, 0.71)
+    assert [count(circle(1.2, 1.2, radius)) for radius in (0.42, 0.43)] == [0, 1]
+    # The box with two points, and the circle.
+    assert count(polygon(2.6, 2.6, 0.2)) == 3
+    # On the floor, whose top is at 0.4; one or two corners beyond the walls.
+    assert count(circle(0.1, 0.44, 0.05)) == 1
+    assert count(polygon(1.0, 0.6, 0.3)) == 2
+    assert count(polygon(0.3, 3.0, 0.2, rotation=np.pi / 4)) == 0
+    assert count(polygon(0.2, 3.0, 0.2, rotation=np.pi / 4)) == 1
+    assert count(polygon(4.9, 4.9, 0.2)) == 4
 
 
-def test_contacts_are_those_of_the_engine():
-    """Every pair of free shapes of 2,048 levels, many of them joined and so overlapping."""
-    size, sim = SIZES["m"], drawn("m").sim
-    still = jnp.zeros(size.num_joints + size.num_thrusters)
-    step = lambda state: jax2d.step(state, still, jax2d.SimParams(), size.sim_spec())[1].active
-    active = np.asarray(jax.jit(jax.vmap(step))(sim))
-    angle, circles = sim.rotation[:, : size.num_polygons, None], slice(size.num_polygons, None)
-    local_x, local_y = sim.vertices[..., 0], sim.vertices[..., 1]
-    center = sim.position[:, : size.num_polygons, None]
-    x = center[..., 0] + jnp.cos(angle) * local_x - jnp.sin(angle) * local_y
-    y = center[..., 1] + jnp.sin(angle) * local_x + jnp.cos(angle) * local_y
-    outline = lambda body: shapes.outline(x[:, body].T, y[:, body].T)
-    round_x, round_y = sim.position[:, circles, 0], sim.position[:, circles, 1]
-    disc = lambda body: (*(value[:, body - size.num_polygons] for value in (round_x, round_y, sim.radius)),)
-    expected, seen = {}, 0
-    for slot, (a, b) in enumerate(contact_pairs(size.sim_spec())):
-        expected[a, b] = expected.get((a, b), 0) + active[:, slot].astype(int)
-    for (a, b), counts in expected.items():
-        if min(a, b) < size.num_walls:
-            continue
-        first, second = sorted((a, b))
-        if second < size.num_polygons:
-            got = shapes.polygon_contacts(outline(first), outline(second))
-        elif first < size.num_polygons:
-            got = shapes.circle_overlaps_polygon(*disc(second), outline(first))
-        else:
-            (x_a, y_a, r_a), (x_b, y_b, r_b) = disc(first), disc(second)
-            got = shapes.circles_overlap(x_a - x_b, y_a - y_b, r_a + r_b)
-        both = np.asarray(sim.active[:, first] & sim.active[:, second])
-        np.testing.assert_array_equal(np.asarray(got)[both].astype(int), counts[both])
-        seen += (counts[both] > 0).sum()
-    assert seen > 1000
-
-
+@jax.numpy_rank_promotion("allow")
 def test_joined_shapes_should_stick_out_of_each_other():
     """To a box of half sizes 1 and 0.3, at (0.5, 0) of it."""
     slots, params = free_slots(SIZES["m"]), GeneratorParams()
-    middle = sample_candidates(
-        CandidateDraws(*[jnp.full((1,), 0.5) for _ in CandidateDraws._fields]), params, slots
-    )
-    number, no = lambda value: jnp.full((1,), value, jnp.float32), jnp.zeros((1,), bool)
-    plain = jnp.zeros((1,), jnp.int32)
-    target = Body(*map(number, (0, 0, 0, 1, 0.3, 0)), num_vertices=plain + 4, role=plain, movable=~no)
-
-    def enclosed(is_circle, size):
-        sized = middle._replace(radius=number(size), half_width=number(size), half_height=number(size))
-        anchor = number(0.5), number(0)
-        return bool(is_enclosed(sized, ~no if is_circle else no, target, anchor, slots, params)[0])
-
+    target = bodies(1, num_vertices=4, half_width=1, half_height=0.3)
+    enclosed = lambda **shape: bool(is_enclosed(bodies(1, target_x=0.5, **shape), target, params, slots)[0])
     # A circle must be wider than the box is high, 0.3, and must not hide its corners, 1.044 from the center.
-    assert [enclosed(True, radius) for radius in (0.34, 0.36, 0.99, 1.0)] == [True, False, False, True]
+    circles = [enclosed(radius=radius) for radius in (0.34, 0.36, 0.99, 1.0)]
+    assert circles == [True, False, False, True]
     # A square about the joint: its corners against the box's side at 0.3; the box's corners are 1.53 away.
-    assert [enclosed(False, half) for half in (0.24, 0.25, 1.4, 1.5)] == [True, False, False, True]
+    square = {"num_vertices": 4}
+    squares = [enclosed(half_width=half, half_height=half, **square) for half in (0.24, 0.25, 1.4, 1.5)]
+    assert squares == [True, False, False, True]
 
 
 def test_red_floors_have_no_red_shape_and_keep_the_sides():
@@ -321,10 +364,11 @@ def test_red_floors_have_no_red_shape_and_keep_the_sides():
     assert (levels.sim.position[..., 0][free & (levels.labels.role == BLUE)] > 2.5).all()
 
 
+@jax.numpy_rank_promotion("allow")
 @pytest.mark.parametrize("count", range(3, 9))
 def test_polygons_have_their_area_and_centroid(count):
-    number, width, height = jnp.int32(count), jnp.float32(0.3), jnp.float32(0.2)
-    vertices = jnp.stack(shapes.corners(number, width, height, 8), axis=-1)
-    area, _, centroid = polygon_mass(vertices, 1.0)
-    np.testing.assert_allclose(area, shapes.polygon_area(number, width, height, 8), rtol=1e-5)
+    body = bodies(1, num_vertices=count, half_width=0.3, half_height=0.2)
+    vertices = jnp.stack(corners(body, 8), axis=-1).swapaxes(0, 1)
+    mass, _, centroid = polygon_mass(vertices, 1.0)
+    np.testing.assert_allclose(mass, area(body, 8), rtol=1e-5)
     np.testing.assert_allclose(centroid, 0, atol=1e-6)
