@@ -1,6 +1,6 @@
 # make train        trains an agent on random levels for some minutes; results are in a folder under runs/
-# make test         style, types and the default suite
-# make test-all     the same, and the tests that take minutes
+# make test         style, types and the default suite, whose programs are compiled with little optimization
+# make test-all     the same, and the tests that take minutes, compiled as users compile them
 # make test-oldest  the default suite on the oldest jax allowed
 # make test-newest  the default suite on the newest Python and jax; with pyenv: PYENV_VERSION=3.13.0 make test-newest
 # make docs         builds the pages into build/docs, with their pictures drawn anew
@@ -13,7 +13,7 @@ VENV ?= .venv
 OLDEST_JAX = 0.7.0
 RUN = $(VENV)/bin/python
 INSTALL = -m pip install --disable-pip-version-check -qq
-TEST = -m pytest -n 2 --dist loadfile
+TEST = -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .PHONY: train test test-all test-oldest test-newest lint example docs notebooks

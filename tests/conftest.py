@@ -1,13 +1,15 @@
-"""Settings of the whole suite: strict ranks, strict dtypes in 32 bits, and a compilation cache on disk."""
+"""Settings of the whole suite: strict ranks, strict dtypes in 32 bits, and programs that compile fast."""
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 import jax
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent
+TESTS = pathlib.Path(__file__).parent
+ROOT = TESTS.parent
 
 jax.config.update("jax_num_cpu_devices", 2)  # for tests of several devices; others use the first
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -15,9 +17,30 @@ jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
+def pytest_configure(config):
+    """Compiles the default suite with little optimization, in a fifth of the time.
+
+    The environment tells the programs that tests start. Tests selected otherwise, such as the whole
+    suite (`-m ''`), run programs that are compiled as users compile them.
+    """
+    if config.option.markexpr != "not slow":
+        return
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    jax.config.update("jax_disable_most_optimizations", True)
+    if jax.__version_info__ < (0, 11):  # later versions end at once, as they do not know the flag
+        flags = [os.environ.get("XLA_FLAGS", ""), "--xla_cpu_use_fusion_emitters=false"]
+        os.environ["XLA_FLAGS"] = " ".join(flags).strip()
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the files that start programs first: at the end, one worker would wait long for the other."""
+    items.sort(key=lambda item: item.path.parent != TESTS)
+
+
 @pytest.fixture(scope="module")
 def compiled_fast():
     """Programs of a module that are compiled for a few steps: LLVM optimizes nothing, in 0.7 of the time."""
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    jax.config.update("jax_disable_most_optimizations", before)

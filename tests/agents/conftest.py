@@ -66,9 +66,10 @@ def tiny(level_file):
 @pytest.fixture(scope="session")
 def finished(tiny, tmp_path_factory):
     """A complete run with memory and normalized observations: its config and folder."""
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     config = read_config(tiny(tmp_path_factory.mktemp("runs")))
     folder = new_run(config)
     assert train(config, folder, quiet=True)
-    jax.config.update("jax_disable_most_optimizations", False)
+    jax.config.update("jax_disable_most_optimizations", before)
     return config, folder

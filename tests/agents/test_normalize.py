@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
-from agents.io.run_folder import open_checkpoints
-from agents.loading import load_policy
 from agents.networks.factory import make_network
 from agents.networks.normalize import (
     BOUND,
@@ -23,11 +21,10 @@ from agents.networks.normalize import (
     normalize,
 )
 from agents.policy import PolicyOutput
-from agents.training.loop import initial_params
 from kinetix_py.observations.entity import JOINT_FEATURES, SHAPE_FEATURES, THRUSTER_FEATURES
 from tests.agents.small_networks import BINDINGS, KEY, generic, machine, moving, play, small
 from tests.kinetix_py import small_levels
-from tests.kinetix_py.small_levels import batch, car, relabeled, rocket
+from tests.kinetix_py.small_levels import batch, car, relabeled
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -148,24 +145,3 @@ def test_exchanging_bindings_exchanges_their_part_of_a_normalized_policy(rollout
     assert np.abs(theirs - mine).max() > 1e-3
     plain, _ = play(network, params.network, env.observe(state))
     assert np.abs(plain - mine).max() > 1e-3  # the moments matter
-
-
-def test_learning_moves_the_network_and_rollouts_the_moments(finished):
-    """A run of 40 updates of 8 environments for 20 steps."""
-    config, folder = finished
-    loaded = load_policy(folder.path)
-    start = initial_params(config)
-    assert start.moments[0].count == 0
-    assert loaded.params.moments[0].count == 40 * 8 * 20
-    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), loaded.params.network, start.network)
-    assert max(jax.tree.leaves(moved)) > 0
-    # The blind observation is the share of the time limit that is over, from 0 to 19/20.
-    env, params = loaded.env, loaded.env_params
-    times = [
-        env.observe(dataclasses.replace(env.reset_to_level(rocket())[1], step_count=jnp.int32(t)), params)
-        for t in (0, 19)
-    ]
-    mean = loaded.params.moments[0].mean
-    assert times[0] < mean < times[1] and isinstance(loaded.policy, NormalizedPolicy)
-    with open_checkpoints(folder) as checkpoints:
-        assert checkpoints.latest == loaded.step == 40

@@ -32,6 +32,7 @@ from agents.io.metrics import MetricLog, read_metrics
 from agents.io.run_folder import RunFolder, find_checkpoint, new_run, open_checkpoints
 from agents.levels import load_level_sets
 from agents.loading import levels_trained_on, load_policy
+from agents.networks.normalize import NormalizedPolicy
 from agents.play import CheckpointPlayer
 from agents.training import loop
 from agents.training.curves import smooth
@@ -252,6 +253,27 @@ def test_a_trained_policy_is_loaded_by_any_of_its_paths(finished, tiny, tmp_path
     for path in (tmp_path, folder.start, folder.start / "0"):
         with pytest.raises(ConfigError, match="neither a run folder nor a checkpoint"):
             load_policy(path)
+
+
+def test_learning_moves_the_network_and_rollouts_the_moments(finished):
+    """A run of 40 updates of 8 environments for 20 steps."""
+    config, folder = finished
+    loaded = load_policy(folder.path)
+    start = initial_params(config)
+    assert start.moments[0].count == 0
+    assert loaded.params.moments[0].count == 40 * 8 * 20
+    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), loaded.params.network, start.network)
+    assert max(jax.tree.leaves(moved)) > 0
+    # The blind observation is the share of the time limit that is over, from 0 to 19/20.
+    env, params = loaded.env, loaded.env_params
+    times = [
+        env.observe(dataclasses.replace(env.reset_to_level(rocket())[1], step_count=jnp.int32(t)), params)
+        for t in (0, 19)
+    ]
+    mean = loaded.params.moments[0].mean
+    assert times[0] < mean < times[1] and isinstance(loaded.policy, NormalizedPolicy)
+    with open_checkpoints(folder) as checkpoints:
+        assert checkpoints.latest == loaded.step == 40
 
 
 def test_checkpoints_that_do_not_fit_are_refused(finished, tiny, tmp_path):
