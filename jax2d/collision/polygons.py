@@ -73,11 +73,15 @@ def to_world(
     size = vertices.shape[1]
     local_x, local_y = jnp.moveaxis(vertices, (1, 2), (0, 1)).swapaxes(0, 1)
     index = jnp.arange(size)[:, None, None]
-    x, y, cos, sin = (value[None] for value in (x, y, cos, sin))
     used = index < num_vertices[None]
     after = lambda v: jnp.where(index == num_vertices[None] - 1, v[:1], jnp.roll(v, -1, axis=0))
-    # Turned first, then moved: symmetric shapes at rest then have vertices of exactly equal depth.
-    world_x, world_y = x + (cos * local_x - sin * local_y), y + (sin * local_x + cos * local_y)
+
+    def place(_, vertex):
+        # Turned first, then moved: symmetric shapes at rest then have vertices of exactly equal depth.
+        at_x, at_y = vertex
+        return None, (x + (cos * at_x - sin * at_y), y + (sin * at_x + cos * at_y))
+
+    _, (world_x, world_y) = jax.lax.scan(place, None, (local_x, local_y))
     edge_x, edge_y = after(world_x) - world_x, after(world_y) - world_y
     # The root of an unused face's 0 would have an infinite derivative.
     length = jnp.where(used, jnp.sqrt(jnp.where(used, edge_x**2 + edge_y**2, 1)), 0)
