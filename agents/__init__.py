@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agents.config import ConfigError, TrainConfig
-    from agents.curricula import SFL, Curriculum, DomainRandomization, FixedLevels, LevelBatch
+    from agents.curricula import (
+        ACCEL,
+        PLR,
+        SFL,
+        Curriculum,
+        DomainRandomization,
+        FixedLevels,
+        LevelBatch,
+        Outcome,
+    )
     from agents.evaluation.evaluate import evaluate
     from agents.evaluation.evaluation import Evaluation
     from agents.io.run_folder import new_run
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 
 # Modules are imported when a name is first used, so that `import agents` itself needs no library.
 _MODULES = {
+    "ACCEL": "agents.curricula",
     "ConfigError": "agents.config",
     "Curriculum": "agents.curricula",
     "DomainRandomization": "agents.curricula",
@@ -30,6 +40,8 @@ _MODULES = {
     "LevelBatch": "agents.curricula",
     "LoadedPolicy": "agents.loading",
     "NetworkConfig": "agents.networks.config",
+    "Outcome": "agents.curricula",
+    "PLR": "agents.curricula",
     "PPOConfig": "agents.ppo.config",
     "Policy": "agents.policy",
     "PolicyOutput": "agents.policy",
@@ -45,6 +57,8 @@ _MODULES = {
     "train": "agents.training.loop",
 }
 __all__ = [
+    "ACCEL",
+    "PLR",
     "SFL",
     "ConfigError",
     "Curriculum",
@@ -54,6 +68,7 @@ __all__ = [
     "LevelBatch",
     "LoadedPolicy",
     "NetworkConfig",
+    "Outcome",
     "PPOConfig",
     "Policy",
     "PolicyOutput",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
+from typing import Any
 
 import jax
 
 import kinetix_py as kx
 from agents.config import ConfigError, TrainConfig
-from agents.curricula import SFL, Curriculum, DomainRandomization, FixedLevels
+from agents.curricula import ACCEL, PLR, SFL, Curriculum, DomainRandomization, FixedLevels, minimal_levels
 from agents.levels import read_levels, training_files
 from agents.networks.factory import make_network
 from agents.networks.normalize import NormalizedPolicy
@@ -43,22 +45,46 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
             return DomainRandomization(env, config.env.params, num_envs)
         if chosen.kind == "levels":
             return FixedLevels(read_levels(training_files(chosen.levels), env.size), num_envs)
+        numbers = replay_numbers(config)
+        if chosen.kind == "plr":
+            return PLR(env, config.env.params, num_envs, **numbers)
+        if chosen.kind == "accel":
+            numbers |= {"edited_share": chosen.edited_share, "num_edits": chosen.num_edits}
+            if chosen.start == "minimal":
+                numbers["generator"] = minimal_levels()
+            return ACCEL(env, config.env.params, num_envs, **numbers)
         return SFL(
             env,
             config.env.params,
             num_envs,
             num_candidates=chosen.num_candidates // devices,
             attempts=chosen.attempts,
-            buffer_size=chosen.buffer_size // devices,
             num_steps=config.env.max_timesteps if chosen.num_steps is None else chosen.num_steps,
             episodes_at_once=max(chosen.episodes_at_once // devices, 1),
             refresh_every=chosen.refresh_every,
-            buffer_share=chosen.buffer_share,
+            **numbers,
         )
     except ConfigError:
         raise
     except ValueError as error:
         raise ConfigError(f"config: {error}") from None
+
+
+def replay_numbers(config: TrainConfig) -> dict[str, Any]:
+    """Fields that all curricula with a buffer share, without those that are left to their defaults."""
+    chosen = config.curriculum
+    names = (
+        "score",
+        "prioritization",
+        "temperature",
+        "staleness",
+        "min_fill",
+        "learn_fresh",
+        "history_decay",
+    )
+    given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
+    size = chosen.buffer_size // config.training.num_devices
+    return {"buffer_size": size, "buffer_share": chosen.buffer_share, **given}
 
 
 def make_trainer(config: TrainConfig, curriculum: Curriculum | None = None) -> Trainer:
@@ -72,12 +98,12 @@ def make_trainer(config: TrainConfig, curriculum: Curriculum | None = None) -> T
       ConfigError: as `make_policy` and `make_curriculum`, or parts that do not fit together.
     """
     env, training = config.env.make(auto_reset=True), config.training
-    num_gradients = (
-        training.num_updates * training.num_rollouts * config.ppo.num_epochs * config.num_minibatches()
-    )
     request_devices(training.num_devices)
     policy = make_policy(config)
     curriculum = make_curriculum(config, env) if curriculum is None else curriculum
+    share = curriculum.learning_share if isinstance(curriculum, PLR) else 1.0
+    minibatches = math.ceil(share * config.num_minibatches())
+    num_gradients = training.num_updates * training.num_rollouts * config.ppo.num_epochs * minibatches
     try:
         return Trainer(
             env=env,

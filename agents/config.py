@@ -14,7 +14,8 @@ from agents.evaluation.seeds import SEED
 from agents.networks.config import NetworkConfig
 from agents.ppo.config import PPOConfig
 
-CURRICULA = ("sfl", "domain_randomization", "levels")
+CURRICULA = ("sfl", "plr", "accel", "domain_randomization", "levels")
+REPLAYING = ("sfl", "plr", "accel")  # kinds with a buffer of levels
 
 
 class ConfigError(ValueError):
@@ -79,14 +80,20 @@ class EnvConfig:
 
 @dataclasses.dataclass(frozen=True)
 class CurriculumConfig:
-    """Curriculum, by kind; the numbers of SFL are used by `kind: sfl` only.
+    """Curriculum, by kind; each kind uses the numbers that it knows.
 
     Attributes:
-      kind: `"sfl"`, `"domain_randomization"`, or `"levels"`, which plays the files under `levels`.
+      kind: `"sfl"`, `"plr"`, `"accel"`, `"domain_randomization"`, or `"levels"`, which plays the files under
+        `levels`.
       levels: level files, folders of them, or names of the library or of its sets, such as `library/s`.
-      num_candidates, attempts, buffer_size, refresh_every, buffer_share, episodes_at_once: fields of
-        `agents.curricula.SFL`; of all devices together where they count levels.
+      buffer_size, buffer_share: fields of `agents.curricula.PLR`; levels of all devices together.
+      score, prioritization, temperature, staleness, min_fill, learn_fresh, history_decay: the same; null
+        leaves the default of the kind.
+      num_candidates, attempts, refresh_every, episodes_at_once: fields of `agents.curricula.SFL`; of all
+        devices together where they count levels.
       num_steps: the same; the time limit if null.
+      edited_share, num_edits: fields of `agents.curricula.ACCEL`.
+      start: fresh levels of ACCEL: `"random"`, or `"minimal"`, the simplest ones, which edits make grow.
     """
 
     kind: str = "sfl"
@@ -98,8 +105,20 @@ class CurriculumConfig:
     buffer_share: float = 0.5
     episodes_at_once: int = 4096
     num_steps: int | None = None  # environment steps
+    score: str | None = None
+    prioritization: str | None = None
+    temperature: float | None = None
+    staleness: float | None = None
+    min_fill: float | None = None
+    learn_fresh: bool | None = None
+    history_decay: float | None = None
+    edited_share: float = 0.4
+    num_edits: int = 5
+    start: str = "random"
 
     def __post_init__(self) -> None:
+        if self.start not in ("random", "minimal"):
+            raise ValueError(f"CurriculumConfig.start must be 'random' or 'minimal', got {self.start!r}")
         if self.kind not in CURRICULA:
             raise ValueError(f"CurriculumConfig.kind must be one of {CURRICULA}, got {self.kind!r}")
         if self.kind == "sfl":
@@ -247,8 +266,8 @@ class TrainConfig:
             )
         self.num_minibatches()
         shared = {"training.num_envs": self.training.num_envs}
-        if self.curriculum.kind == "sfl":
-            names = ("num_candidates", "buffer_size")
+        if self.curriculum.kind in REPLAYING:
+            names = ("buffer_size", "num_candidates") if self.curriculum.kind == "sfl" else ("buffer_size",)
             shared |= {f"curriculum.{name}": getattr(self.curriculum, name) for name in names}
         for name, value in shared.items():
             if value % self.training.num_devices:

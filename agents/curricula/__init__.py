@@ -1,7 +1,20 @@
 """Curricula: which levels to train on, behind one protocol."""
 
+from agents.curricula.accel import ACCEL, minimal_levels
 from agents.curricula.baselines import DomainRandomization, FixedLevels
+from agents.curricula.outcome import Outcome
 from agents.curricula.protocol import Curriculum, LevelBatch
+from agents.curricula.replay import PLR
 from agents.curricula.sfl import SFL
 
-__all__ = ["SFL", "Curriculum", "DomainRandomization", "FixedLevels", "LevelBatch"]
+__all__ = [
+    "ACCEL",
+    "PLR",
+    "SFL",
+    "Curriculum",
+    "DomainRandomization",
+    "FixedLevels",
+    "LevelBatch",
+    "Outcome",
+    "minimal_levels",
+]

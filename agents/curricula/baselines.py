@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 import kinetix_py as kx
-from agents.curricula.protocol import LevelBatch, Metrics, episode_metrics
+from agents.curricula.outcome import Outcome, episode_metrics
+from agents.curricula.protocol import LevelBatch, Metrics
 from agents.policy import Params, Policy
-from agents.ppo.rollout import Outcome
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,15 @@ class DomainRandomization:
         unfiltered = (~passed).sum(dtype=jnp.int32)
         return unfiltered, LevelBatch(levels, jnp.full(self.num_envs, -1, jnp.int32))
 
-    def observe(self, state: jax.Array, batch: LevelBatch, outcome: Outcome) -> tuple[jax.Array, Metrics]:
+    def observe(
+        self,
+        key: jax.Array,
+        policy: Policy,
+        params: Params,
+        state: jax.Array,
+        batch: LevelBatch,
+        outcome: Outcome,
+    ) -> tuple[jax.Array, Metrics]:
         """Averages over all episodes."""
         return state, episode_metrics(outcome) | {"unfiltered_levels": state}
 
@@ -90,6 +98,14 @@ class FixedLevels:
         index = jnp.arange(self.num_envs, dtype=jnp.int32) % state.batch_shape[0]
         return state, LevelBatch(jax.tree.map(lambda value: value[index], state), index)
 
-    def observe(self, state: kx.Level, batch: LevelBatch, outcome: Outcome) -> tuple[kx.Level, Metrics]:
+    def observe(
+        self,
+        key: jax.Array,
+        policy: Policy,
+        params: Params,
+        state: kx.Level,
+        batch: LevelBatch,
+        outcome: Outcome,
+    ) -> tuple[kx.Level, Metrics]:
         """Averages over all episodes."""
         return state, episode_metrics(outcome)

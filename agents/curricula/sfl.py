@@ -8,87 +8,57 @@ import jax
 import jax.numpy as jnp
 
 import kinetix_py as kx
-from agents.curricula.protocol import (
-    LevelBatch,
-    Metrics,
-    episode_metrics,
-    first_episodes,
-    learnability,
-    masked_average,
-)
+from agents.curricula.buffer import checksums, first_equal
+from agents.curricula.outcome import Outcome, masked_average
+from agents.curricula.protocol import LevelBatch, Metrics
+from agents.curricula.replay import PLR, ReplayState
+from agents.curricula.scores import History, expected_learnability
 from agents.evaluation.episodes import attempt_levels
 from agents.policy import Params, Policy
-from agents.ppo.rollout import Outcome
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class SFLState:
-    """Buffer of learnable levels."""
-
-    levels: kx.Level  # leading axis [buffer_size]
-    score: jax.Array  # float [buffer_size], learnability when the levels were chosen
-    num_updates: jax.Array  # int32 [], updates so far
-    unfiltered: jax.Array  # int32 [], levels of the last draw that the no-op policy may solve
 
 
 @dataclasses.dataclass(frozen=True)
-class SFL:
-    """Rutherford et al., "No regrets" (2024), algorithm 1.
+class SFL(PLR):
+    """Rutherford et al., "No regrets" (2024), with solve rates from the training rollouts.
 
-    Every `refresh_every` updates, the current policy attempts each of `num_candidates` fresh levels
-    `attempts` times, for at most `num_steps` steps, and the `buffer_size` most learnable become the buffer.
-    An update plays levels of the buffer in a share `buffer_share` (the paper's rho) of the environments, and
-    fresh ones in the others.
+    A buffer of the most learnable levels makes up a share `buffer_share` (the paper's rho) of each update;
+    fresh levels are the others. The first episode of each environment counts as an attempt at its level, so
+    that scores follow the policy, mastered levels leave the buffer, and fresh ones take their places.
+
+    With candidates, the paper's algorithm 1 supplies the buffer as well: every `refresh_every` updates, the
+    current policy attempts each of `num_candidates` fresh levels `attempts` times, for at most `num_steps`
+    steps, and the most learnable of them and of the buffer remain.
+
+    Other fields are those of `PLR`: levels are replayed in proportion to their expected learnability.
 
     Attributes:
-      env: environment; its auto-reset does not matter.
-      env_params: numbers of the game.
-      num_envs: levels of an update.
-      num_candidates: candidates of a refresh.
-      attempts: episodes of each candidate; at least 2, because the learnability `p (1 - p)` of a rate that
-        was measured in one episode is 0 for every level.
+      num_candidates: candidates of a refresh; 0 for none.
+      attempts: episodes of each candidate; at least 2, because one attempt tells nothing of how learnable a
+        level is.
       num_steps: largest length of these episodes; the time limit lets no solution be missed.
       episodes_at_once: bound on the episodes that are played side by side, which bounds memory.
-      buffer_size: levels that a refresh keeps.
       refresh_every: updates between two refreshes.
-      buffer_share: share of levels from the buffer in an update, in 0 .. 1.
-      generator: parameters of the distribution of fresh levels.
-      max_rounds: bound on the rounds of drawing and filtering; where it is reached, unfiltered levels take
-        the missing places, and the metric `unfiltered_levels` counts them.
 
     Raises:
       ValueError: a number is out of its bounds, naming it.
     """
 
-    env: kx.Environment
-    env_params: kx.EnvParams
-    num_envs: int
-    num_candidates: int = 512
-    attempts: int = 8
     buffer_size: int = 128
+    score: str = "learnability"
+    prioritization: str = "proportional"
+    staleness: float = 0.0
+    num_candidates: int = 512  # type: ignore[misc]
+    attempts: int = 8
     num_steps: int = 256
     episodes_at_once: int = 4096
     refresh_every: int = 20
-    buffer_share: float = 0.5
-    generator: kx.GeneratorParams = dataclasses.field(default_factory=kx.GeneratorParams)
-    max_rounds: int = 256
 
     def __post_init__(self) -> None:
-        counts = ("num_envs", "num_candidates", "buffer_size", "num_steps", "refresh_every", "max_rounds")
-        for name, least in (*((name, 1) for name in counts), ("attempts", 2), ("episodes_at_once", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"SFL.{name} must be at least {least}, got {getattr(self, name)!r}")
-        if self.buffer_size > self.num_candidates:
-            most = self.num_candidates
-            raise ValueError(f"SFL.buffer_size must be at most num_candidates {most}, got {self.buffer_size}")
-        if not 0 <= self.buffer_share <= 1:
-            raise ValueError(f"SFL.buffer_share must be in 0 .. 1, got {self.buffer_share!r}")
-
-    @property
-    def num_replayed(self) -> int:
-        """Environments of an update whose levels come from the buffer."""
-        return round(self.buffer_share * self.num_envs)
+        super().__post_init__()
+        self._check("num_candidates", self.num_candidates >= 0, "at least 0")
+        self._check("attempts", self.attempts >= 2, "at least 2")
+        for name in ("num_steps", "episodes_at_once", "refresh_every"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
 
     @property
     def candidates_at_once(self) -> int:
@@ -96,42 +66,22 @@ class SFL:
         most = max(self.episodes_at_once // self.attempts, 1)
         return max(n for n in range(1, min(most, self.num_candidates) + 1) if self.num_candidates % n == 0)
 
-    def init(self, key: jax.Array) -> SFLState:
-        """Returns an empty buffer, which the first proposal fills."""
-        shapes = jax.eval_shape(lambda key: kx.sample_levels(key, self.buffer_size, self.env.size), key)
-        levels = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
-        return SFLState(levels, jnp.zeros(self.buffer_size), jnp.int32(0), jnp.int32(0))
+    def is_due(self, state: ReplayState) -> jax.Array:
+        """Whether the next update attempts candidates: bool `[]`."""
+        return (state.num_updates % self.refresh_every == 0) & (self.num_candidates > 0)
 
-    def draw(self, key: jax.Array, wanted: jax.Array | int) -> tuple[kx.Level, jax.Array]:
-        """Draws fresh levels in the first `wanted` of the rows `[fresh + candidates]` that a refresh needs.
-
-        One program for both amounts, because compiling the generator and its filter takes long.
-
-        Returns:
-          levels, and the number of unfiltered ones among the wanted: int32 `[]`.
-        """
-        fresh = self.num_envs - self.num_replayed
-        rows = fresh + self.num_candidates
-        levels, passed = kx.sample_filtered_levels(
-            key,
-            rows,
-            self.env.size,
-            self.generator,
-            env=self.env,
-            env_params=self.env_params,
-            round_size=max(-(-fresh // 2), -(-rows // 8)),
-            max_rounds=self.max_rounds,
-            wanted=wanted,
-        )
-        return levels, (~passed & (jnp.arange(rows) < wanted)).sum(dtype=jnp.int32)
+    def num_wanted(self, state: ReplayState) -> jax.Array:
+        """Fresh levels that the next update needs, candidates included: int32 `[]`."""
+        candidates = jnp.where(self.is_due(state), self.num_fresh + self.num_candidates, 0)
+        return jnp.maximum(super().num_wanted(state), candidates)
 
     def refresh(
-        self, key: jax.Array, policy: Policy, params: Params, state: SFLState, candidates: kx.Level
-    ) -> SFLState:
-        """Attempts candidates `[num_candidates]` and keeps the most learnable."""
+        self, key: jax.Array, policy: Policy, params: Params, state: ReplayState, candidates: kx.Level
+    ) -> ReplayState:
+        """Attempts candidates `[num_candidates]`; the most learnable of them and of the buffer remain."""
         env = dataclasses.replace(self.env, auto_reset=False)
 
-        def solve_rate(candidate):
+        def count_solved(candidate):
             key, levels = candidate
             results = attempt_levels(
                 key,
@@ -143,47 +93,46 @@ class SFL:
                 attempts=self.attempts,
                 max_steps=self.num_steps,
             )
-            return results.solved.mean(axis=1)
+            return results.solved.sum(axis=1, dtype=jnp.float32)
 
-        rows = self.candidates_at_once
+        rows, count = self.candidates_at_once, self.num_candidates
         groups = jax.tree.map(lambda leaf: leaf.reshape(-1, rows, *leaf.shape[1:]), candidates)
-        keys = jax.random.split(key, self.num_candidates // rows)
-        rate = jax.lax.map(solve_rate, (keys, groups)).reshape(-1)
-        score, best = jax.lax.top_k(learnability(rate), self.buffer_size)
-        levels = jax.tree.map(lambda value: value[best], candidates)
-        return dataclasses.replace(state, levels=levels, score=score)
+        solved = jax.lax.map(count_solved, (jax.random.split(key, count // rows), groups)).reshape(-1)
+        attempts = jnp.full(count, float(self.attempts))
+        history = dataclasses.replace(History.empty(count), attempts=attempts, solved=solved)
+        score, checksum = expected_learnability(solved, attempts), checksums(candidates)
+        capacity = self.buffer_size
+        first = first_equal(jnp.concatenate([state.buffer.checksum, checksum]))[capacity:]
+        new = first == capacity + jnp.arange(count)
+        buffer = state.buffer.insert(candidates, checksum, score, history, new, state.num_updates)
+        return dataclasses.replace(state, buffer=buffer)
 
-    def propose(
-        self, key: jax.Array, policy: Policy, params: Params, state: SFLState
-    ) -> tuple[SFLState, LevelBatch]:
-        """Mixes levels of the buffer, each equally likely, with fresh ones; refreshes the buffer if due."""
-        draw_key, refresh_key, index_key = jax.random.split(key, 3)
-        replayed, fresh = self.num_replayed, self.num_envs - self.num_replayed
-        due = state.num_updates % self.refresh_every == 0
-        drawn, unfiltered = self.draw(draw_key, jnp.where(due, fresh + self.num_candidates, fresh))
-        state = dataclasses.replace(state, unfiltered=unfiltered)
-        candidates = jax.tree.map(lambda value: value[fresh:], drawn)
-        state = jax.lax.cond(
-            due,
-            lambda: self.refresh(refresh_key, policy, params, state, candidates),
-            lambda: state,
-        )
-        index = jax.random.randint(index_key, (replayed,), 0, self.buffer_size)
-        mix = lambda buffer, drawn: jnp.concatenate([buffer[index], drawn[:fresh]])
-        levels = jax.tree.map(mix, state.levels, drawn)
-        source = jnp.concatenate([index, jnp.full(fresh, -1, index.dtype)])
-        attempt_steps = jnp.where(due, self.num_candidates * self.attempts * self.num_steps, 0)
-        return state, LevelBatch(levels, source, attempt_steps)
+    def prepare(
+        self, key: jax.Array, policy: Policy, params: Params, state: ReplayState, drawn: kx.Level
+    ) -> tuple[ReplayState, jax.Array | int]:
+        """Refreshes the buffer if that is due."""
+        if not self.num_candidates:
+            return state, 0
+        due = self.is_due(state)
+        stop = self.num_fresh + self.num_candidates
+        candidates = jax.tree.map(lambda leaf: leaf[self.num_fresh : stop], drawn)
+        refreshed = lambda: self.refresh(key, policy, params, state, candidates)
+        state = jax.lax.cond(due, refreshed, lambda: state)
+        return state, jnp.where(due, self.num_candidates * self.attempts * self.num_steps, 0)
 
-    def observe(self, state: SFLState, batch: LevelBatch, outcome: Outcome) -> tuple[SFLState, Metrics]:
-        """Averages over replayed and over fresh levels apart, and over the buffer's learnability."""
-        solved, _ = first_episodes(outcome)
-        fresh = batch.source < 0
-        metrics = episode_metrics(outcome) | {
-            "solve_rate_fresh": masked_average(solved, fresh),
-            "solve_rate_replayed": masked_average(solved, ~fresh),
-            "buffer_learnability": state.score.mean(),
-            "buffer_unlearnable": (state.score == 0).mean(),
-            "unfiltered_levels": state.unfiltered,
-        }
-        return dataclasses.replace(state, num_updates=state.num_updates + 1), metrics
+    def observe(
+        self,
+        key: jax.Array,
+        policy: Policy,
+        params: Params,
+        state: ReplayState,
+        batch: LevelBatch,
+        outcome: Outcome,
+    ) -> tuple[ReplayState, Metrics]:
+        """Counts first episodes as attempts, and inserts fresh levels."""
+        state, metrics = super().observe(key, policy, params, state, batch, outcome)
+        history, filled = state.buffer.history, state.buffer.filled
+        one_sided = (history.solved < 0.5) | (history.attempts - history.solved < 0.5)
+        metrics["buffer_unlearnable"] = masked_average(one_sided.astype(jnp.float32), filled)
+        metrics["buffer_attempts"] = masked_average(history.attempts, filled)
+        return state, metrics

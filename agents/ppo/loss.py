@@ -30,10 +30,21 @@ class OldPolicyTerms(NamedTuple):
     target: jax.Array
 
 
-def standardize(advantage: jax.Array, axis: Axis = None) -> jax.Array:
-    """Shifts and scales advantages to mean 0 and standard deviation 1 over the batch, of all devices."""
-    centered = advantage - mean_over_devices(advantage.mean(), axis)
-    variance = mean_over_devices((centered**2).mean(), axis)
+def weighted_mean(values: jax.Array, weight: jax.Array | None) -> jax.Array:
+    """Mean of values `[...]`, each times its weight if there are any: those of a batch have mean 1."""
+    return values.mean() if weight is None else (weight * values).mean()
+
+
+def standardize(advantage: jax.Array, axis: Axis = None, weight: jax.Array | None = None) -> jax.Array:
+    """Shifts and scales advantages to mean 0 and standard deviation 1 over the batch, of all devices.
+
+    Args:
+      advantage: float `[...]`.
+      axis: axis of devices in `jax.shard_map`.
+      weight: weights of the samples `[...]`, of mean 1 over all devices; all alike if None.
+    """
+    centered = advantage - mean_over_devices(weighted_mean(advantage, weight), axis)
+    variance = mean_over_devices(weighted_mean(centered**2, weight), axis)
     return centered / (jnp.sqrt(variance) + 1e-8)
 
 
@@ -62,6 +73,7 @@ def ppo_loss(
     clip_eps: jax.Array | float,
     value_coef: jax.Array | float,
     entropy_coef: jax.Array | float,
+    weight: jax.Array | None = None,
 ) -> LossTerms:
     """Computes the clipped surrogate loss, with the error of the values and an entropy bonus.
 
@@ -74,12 +86,14 @@ def ppo_loss(
       old: terms of the policy that acted; advantages are used as they are (standardize them before).
       clip_eps: largest change of the ratio that is rewarded.
       value_coef, entropy_coef: weights of the value loss and of the entropy bonus.
+      weight: weights of the samples, of mean 1; all alike if None.
     """
+    mean = lambda values: weighted_mean(values, weight)
     log_ratio = log_prob - old.log_prob
     ratio = jnp.exp(log_ratio)
     bounded = jnp.clip(ratio, 1 - clip_eps, 1 + clip_eps)
-    policy = -jnp.minimum(ratio * old.advantage, bounded * old.advantage).mean()
-    value_loss, bonus = value_error.mean(), entropy.mean()
+    policy = -mean(jnp.minimum(ratio * old.advantage, bounded * old.advantage))
+    value_loss, bonus = mean(value_error), mean(entropy)
     total = policy + value_coef * value_loss - entropy_coef * bonus
-    kl = (ratio - 1 - log_ratio).mean()
-    return LossTerms(total, policy, value_loss, bonus, kl, (jnp.abs(ratio - 1) > clip_eps).mean())
+    kl, clipped = mean(ratio - 1 - log_ratio), mean(jnp.abs(ratio - 1) > clip_eps)
+    return LossTerms(total, policy, value_loss, bonus, kl, clipped)

@@ -24,6 +24,7 @@ class Minibatch(NamedTuple):
     transitions: Transitions
     old: OldPolicyTerms
     carry: Carry
+    weight: jax.Array | None = None  # float [T, B], mean 1 over all devices; None: all steps count alike
 
 
 class PPOUpdate(NamedTuple):
@@ -31,7 +32,7 @@ class PPOUpdate(NamedTuple):
 
     params: Params
     opt_state: optax.OptState
-    terms: LossTerms  # means over all minibatches
+    terms: LossTerms  # means over all minibatches; 0 if nothing was learnt from
     grad_norm: jax.Array  # float [], mean global norm of the gradients, before they are clipped
     advantage: jax.Array  # float [T, B]
     target: jax.Array  # float [T, B], of the values
@@ -96,16 +97,22 @@ def minibatch_loss(
         output.distribution.log_prob(steps.action),
         output.distribution.entropy(),
         value_error,
-        part.old._replace(advantage=standardize(part.old.advantage, axis)),
+        part.old._replace(advantage=standardize(part.old.advantage, axis, part.weight)),
         clip_eps=config.clip_eps,
         value_coef=config.value_coef,
         entropy_coef=config.entropy_coef_at(progress),
+        weight=part.weight,
     )
     return terms.total, terms
 
 
 def shuffled_indices(
-    key: jax.Array, length: int, num_envs: int, num_minibatches: int, recurrent: bool
+    key: jax.Array,
+    length: int,
+    num_envs: int,
+    num_minibatches: int,
+    recurrent: bool,
+    learn: jax.Array | None = None,
 ) -> jax.Array:
     """Cuts a rollout into random minibatches.
 
@@ -114,12 +121,16 @@ def shuffled_indices(
       length, num_envs: size of the rollout, `[T, B]`.
       num_minibatches: number of minibatches.
       recurrent: minibatches of whole environments; else of single steps.
+      learn: bool `[num_envs]`, environments to learn from, which come before all others; all if None.
 
     Returns:
       int32 `[num_minibatches, size]`: environments, or steps counted along `[T * B]`.
     """
     count = num_envs if recurrent else length * num_envs
-    return jax.random.permutation(key, count).reshape(num_minibatches, -1)
+    order = jax.random.permutation(key, count)
+    if learn is not None:
+        order = order[jnp.argsort(~learn[order % num_envs], stable=True)]
+    return order.reshape(num_minibatches, -1)
 
 
 def take_minibatch(
@@ -154,6 +165,7 @@ def ppo_update(
     axis: Axis = None,
     progress: jax.Array | float = 0.0,
     actions: kx.ActionAdapter | None = None,
+    learn: jax.Array | None = None,
 ) -> PPOUpdate:
     """Improves a policy by several epochs of minibatches over one rollout.
 
@@ -167,6 +179,8 @@ def ppo_update(
       axis: axis of devices in `jax.shard_map`, over which gradients are averaged.
       progress: share of the run that is over, in 0 .. 1, for hyperparameters that change over it.
       actions: action type; needed for `PPOConfig.mirror`.
+      learn: bool `[B]`, environments to learn from; all if None. The steps of the others are in no gradient,
+        and minibatches in which there would be no others are left out, the optimizer's step included.
 
     Raises:
       ValueError: mirrored experience without `actions`.
@@ -188,9 +202,9 @@ def ppo_update(
     devices = 1 if axis is None else jax.lax.axis_size(axis)
     count = config.num_minibatches(num_envs * devices, length, policy.recurrent)
 
-    def learn_minibatch(learner, index):
+    def learn_minibatch(learner, index, weight=None):
         params, opt_state = learner
-        part = take_minibatch(index, transitions, old, carry, policy.recurrent)
+        part = take_minibatch(index, transitions, old, carry, policy.recurrent)._replace(weight=weight)
         if actions is not None and config.mirror > 0:
             part = part._replace(transitions=mirror_first(part.transitions, config.mirror, actions))
         (_, terms), grads = gradient(params, policy, part, config, axis, progress)
@@ -198,11 +212,30 @@ def ppo_update(
         updates, opt_state = optimizer.update(grads, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), (terms, optax.tree.norm(grads))
 
+    def learn_chosen(learner, index):
+        """Learns from the chosen steps of a minibatch, if there are any on any device."""
+        assert learn is not None
+        chosen = learn[index % num_envs].astype(jnp.float32)
+        share = mean_over_devices(chosen.mean(), axis)
+        weight = chosen[None] / jnp.maximum(share, 1e-8)
+        if policy.recurrent:
+            weight = jnp.broadcast_to(weight, (length, index.size))
+        zero = jnp.zeros(())
+        nothing = LossTerms(*[zero] * len(LossTerms._fields)), zero
+        # All devices take the same branch, in which they exchange gradients.
+        learner, measured = jax.lax.cond(
+            share > 0, lambda: learn_minibatch(learner, index, weight), lambda: (learner, nothing)
+        )
+        return learner, (*measured, (share > 0).astype(jnp.float32))
+
     def learn_epoch(learner, key):
-        index = shuffled_indices(key, length, num_envs, count, policy.recurrent)
-        return jax.lax.scan(learn_minibatch, learner, index)
+        index = shuffled_indices(key, length, num_envs, count, policy.recurrent, learn)
+        return jax.lax.scan(learn_minibatch if learn is None else learn_chosen, learner, index)
 
     keys = jax.random.split(key, config.num_epochs)
     (params, opt_state), measured = jax.lax.scan(learn_epoch, (params, opt_state), keys)
-    terms, grad_norm = mean_over_devices(jax.tree.map(jnp.mean, measured), axis)
+    terms, grad_norm, *used = jax.tree.map(jnp.mean, measured)
+    if used:
+        terms, grad_norm = jax.tree.map(lambda x: x / jnp.maximum(used[0], 1e-8), (terms, grad_norm))
+    terms, grad_norm = mean_over_devices((terms, grad_norm), axis)
     return PPOUpdate(params, opt_state, terms, grad_norm, advantage, target)

@@ -46,8 +46,8 @@ class Transitions:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-    """A rollout, or several in a row, as curricula see it: without observations; leading axes `[T, B]`."""
+class PlayedSteps:
+    """A rollout, or several in a row, without what only the learner needs; leading axes `[T, B]`."""
 
     reward: jax.Array  # float
     value: jax.Array  # float, of the observation before the step
@@ -57,8 +57,8 @@ class Outcome:
     info: dict[str, jax.Array]  # entries `INFO`
 
     @classmethod
-    def of(cls, transitions: Transitions, advantage: jax.Array) -> Outcome:
-        """Leaves out of a rollout what only the learner needs."""
+    def of(cls, transitions: Transitions, advantage: jax.Array) -> PlayedSteps:
+        """Leaves observations and actions out of a rollout."""
         names = (field.name for field in dataclasses.fields(cls))
         kept = {name: getattr(transitions, name) for name in names if name != "advantage"}
         return cls(advantage=advantage, **kept)

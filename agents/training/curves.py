@@ -17,7 +17,8 @@ PANELS = (
         {
             "solve_rate": "all",
             "solve_rate_fresh": "fresh levels",
-            "solve_rate_replayed": "learnable levels",
+            "solve_rate_replayed": "replayed levels",
+            "solve_rate_edited": "edited levels",
         },
         "share",
     ),

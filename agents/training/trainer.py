@@ -13,13 +13,14 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import kinetix_py as kx
+from agents.curricula.outcome import Outcome
 from agents.curricula.protocol import Curriculum, LevelBatch, Metrics
 from agents.policy import Params, Policy
 from agents.ppo.config import PPOConfig
 from agents.ppo.devices import Axis, mean_over_devices, sum_over_devices
 from agents.ppo.mirror import check_mirror
 from agents.ppo.ppo import ppo_update
-from agents.ppo.rollout import Outcome, check_rollout_length, rollout, start_runner
+from agents.ppo.rollout import PlayedSteps, check_rollout_length, rollout, start_runner
 
 DEVICES = "devices"  # name of the axis of devices
 # Metrics that count over all environments; all others are means.
@@ -185,8 +186,10 @@ class Trainer:
         scale = start + progress * (self.dense_reward_scale_final - start)
         return dataclasses.replace(env_params, dense_reward_scale=scale)
 
-    def _play_and_learn(self, carried, key: jax.Array, env_params: kx.EnvParams, axis: Axis, progress):
-        """Runs one rollout and the learning from it."""
+    def _play_and_learn(
+        self, carried, key: jax.Array, env_params: kx.EnvParams, axis: Axis, progress, learn: jax.Array | None
+    ):
+        """Runs one rollout and the learning from it, in the environments `learn` `[B]`."""
         params, opt_state, average, runner = carried
         play_key, learn_key = jax.random.split(key)
         with jax.named_scope("play"):
@@ -206,6 +209,7 @@ class Trainer:
                 axis,
                 progress,
                 self.env.action_adapter,
+                learn,
             )
             # After learning, so that the probability ratios of the loss begin at 1.
             params = self.policy.update_statistics(result.params, transitions.obs)
@@ -217,30 +221,33 @@ class Trainer:
             "loss/grad_norm": result.grad_norm,
             "loss/explained_variance": explained_variance(transitions.value, result.target, axis),
         }
-        outcome = Outcome.of(transitions, result.advantage)
-        return (params, result.opt_state, average, later), (outcome, metrics)
+        steps = PlayedSteps.of(transitions, result.advantage)
+        return (params, result.opt_state, average, later), (steps, metrics)
 
     def _update(self, state: TrainState, env_params: kx.EnvParams, axis: Axis) -> tuple[TrainState, Metrics]:
         """Runs one update on one device, whose curriculum is `state.curriculum[0]`."""
         key, own_key = jax.random.split(state.key)
         if axis is not None:
             own_key = jax.random.fold_in(own_key, jax.lax.axis_index(axis))
-        propose_key, rollouts_key = jax.random.split(own_key)
+        propose_key, rollouts_key, observe_key = jax.random.split(own_key, 3)
         progress = self.progress(state.num_updates)
         env_params = self.env_params_at(env_params, progress)
         with jax.named_scope("levels"):
             own = jax.tree.map(lambda leaf: leaf[0], state.curriculum)
             own, batch = self.curriculum.propose(propose_key, self.policy, state.params, own)
             runner = start_runner(self.env, batch.start, env_params, self.policy)
-        (params, opt_state, average, _), (outcomes, losses) = jax.lax.scan(
-            lambda carried, key: self._play_and_learn(carried, key, env_params, axis, progress),
+        (params, opt_state, average, _), (steps, losses) = jax.lax.scan(
+            lambda carried, key: self._play_and_learn(carried, key, env_params, axis, progress, batch.learn),
             (state.params, state.opt_state, state.average, runner),
             jax.random.split(rollouts_key, self.num_rollouts),
         )
-        outcome = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outcomes)
-        own, metrics = self.curriculum.observe(own, batch, outcome)
+        steps = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), steps)
+        with jax.named_scope("levels"):
+            own, metrics = self.curriculum.observe(
+                observe_key, self.policy, params, own, batch, Outcome.of(steps)
+            )
         metrics |= {name: value.mean() for name, value in losses.items()}
-        metrics |= {"diverged": outcome.info["diverged"].sum(), "policy_steps": self._policy_steps(batch)}
+        metrics |= {"diverged": steps.info["diverged"].sum(), "policy_steps": self._policy_steps(batch)}
         metrics = {
             name: (sum_over_devices if name in COUNTS else mean_over_devices)(value, axis)
             for name, value in metrics.items()

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 import agents
 import kinetix_py as kx
-from agents.curricula.protocol import episode_metrics
+from agents.curricula.outcome import episode_metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +27,8 @@ class NearFirst:
         levels = jax.tree.map(lambda leaf: leaf[near], levels)
         return allowed, agents.LevelBatch(levels, jnp.full(self.num_envs, -1, jnp.int32))
 
-    def observe(self, allowed, batch, transitions):
-        metrics = episode_metrics(transitions)
+    def observe(self, key, policy, params, allowed, batch, outcome):
+        metrics = episode_metrics(outcome)
         allowed = allowed + self.step * (metrics["solve_rate"] > self.raise_above)
         return allowed, metrics | {"allowed_distance": allowed}
 

@@ -14,7 +14,7 @@ import numpy as np
 
 import kinetix_py as kx
 from agents import UniformPolicy, evaluate
-from agents.curricula.protocol import learnability
+from agents.curricula.scores import learnability
 
 env = kx.make("s")
 COUNT = 1000

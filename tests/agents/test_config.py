@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from agents.build import make_curriculum
+from agents.build import make_curriculum, make_trainer
 from agents.config import ConfigError, TrainConfig, TrainingConfig, as_yaml, defaults, read_config
-from agents.curricula.protocol import learnability
+from agents.curricula import ACCEL, PLR, SFL, minimal_levels
+from agents.curricula.scores import learnability
 from agents.levels import level_files, read_levels
 from agents.presets import compose_config, config_folder
 from kinetix_py.sizes import SIZES
@@ -56,6 +57,35 @@ def test_the_curriculum_of_every_preset_can_tell_levels_apart(hardware):
     curriculum = make_curriculum(dataclasses.replace(config, training=TrainingConfig()), config.env.make())
     assert curriculum.num_steps == config.env.max_timesteps  # no solution is missed
     assert curriculum.candidates_at_once * config.curriculum.attempts <= config.curriculum.episodes_at_once
+
+
+def test_curricula_have_the_numbers_of_their_files_and_of_one_device():
+    """The hardware's numbers are SFL's; a curriculum that is chosen has its own."""
+    make = lambda *overrides: make_curriculum(
+        config := TrainConfig.preset("cpu", *overrides, "training.num_devices=2"), config.env.make()
+    )
+    sfl, plr = make(), make("curriculum=plr", "curriculum.score=l1_value_loss")
+    assert (
+        type(sfl) is SFL
+        and sfl.buffer_size == 512
+        and sfl.score == "learnability"
+        and sfl.num_replayed == 192
+    )
+    assert type(plr) is PLR and plr.buffer_size == 2000 and plr.score == "l1_value_loss" and plr.learn_fresh
+    robust = make("curriculum=robust_plr")
+    assert robust == dataclasses.replace(plr, score="max_mc", learn_fresh=False)
+    accel = make("curriculum=accel", "curriculum.start=minimal")
+    assert type(accel) is ACCEL and accel.generator == minimal_levels() and accel.num_edits == 5
+    assert (accel.num_fresh, accel.num_edited, accel.num_replayed) == (85, 84, 87)
+
+
+def test_the_learning_rate_falls_over_the_gradients_that_there_are(monkeypatch):
+    """Half of the levels of robust PLR are not learnt from, and are in no minibatch."""
+    counts = []
+    monkeypatch.setattr("agents.build.make_optimizer", lambda config, count: counts.append(count))
+    for choice in ("plr", "robust_plr"):
+        make_trainer(TrainConfig.preset("cpu", f"curriculum={choice}", "training.num_devices=1"))
+    assert counts[0] == 2 * counts[1]
 
 
 @pytest.mark.parametrize("hardware", GROUPS["hardware"])

@@ -11,15 +11,15 @@ import pytest
 
 import kinetix_py as kx
 from agents.curricula import SFL, DomainRandomization, FixedLevels, LevelBatch
-from agents.curricula.protocol import episode_metrics, first_episodes, learnability
+from agents.curricula.outcome import Outcome
+from agents.curricula.scores import expected_learnability
 from agents.policy import UniformPolicy
 from agents.ppo.config import PPOConfig
 from agents.ppo.ppo import make_optimizer
-from agents.ppo.rollout import Outcome
 from agents.training.trainer import Trainer
 from kinetix_py.generator.sample import noop_solves
-from tests.agents.policies import Coin
-from tests.kinetix_py.small_levels import TINY, falling, rocket
+from tests.agents.policies import Coin, same_trees
+from tests.kinetix_py.small_levels import TINY, falling, relabeled, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -32,26 +32,11 @@ def env():
     return kx.make(TINY, observation_type="blind", action_type="discrete", auto_reset=True)
 
 
-def outcome(solved, done):
-    """An update of which only the ends of episodes are known, `[T, B]`."""
-    solved, done = jnp.array(solved, bool).T, jnp.array(done, bool).T
-    zeros = jnp.zeros(done.shape)
-    info = {"solved": solved, "episode_return": zeros, "episode_length": zeros}
-    return Outcome(*[zeros] * 3, done, done, info)
-
-
-def test_first_episodes_alone_are_counted():
-    """Failed then solved twice; solved then failed; not ended; solved at the last step."""
-    solved = [[0, 1, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
-    done = [[1, 1, 0, 1], [0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 0, 1]]
-    first, ended = first_episodes(outcome(solved, done))
-    assert first.tolist() == [False, True, False, True] and ended.tolist() == [True, True, False, True]
-    metrics = episode_metrics(outcome(solved, done))
-    assert metrics["solve_rate"] == 0.5 and metrics["solve_rate_ended"] == pytest.approx(4 / 6)
-
-
-def test_learnability_is_largest_in_the_middle():
-    np.testing.assert_allclose(learnability(jnp.array([0, 0.25, 0.5, 1])), [0, 0.1875, 0.25, 0])
+def outcome(solved):
+    """One episode in each environment, of which only the end is known."""
+    solved = jnp.array(solved, float)
+    one, zero = jnp.ones(solved.shape), jnp.zeros(solved.shape)
+    return Outcome(one, solved, one, solved, solved, one, solved, zero, zero, zero, zero)
 
 
 def test_given_levels_are_shared_out(env):
@@ -105,7 +90,7 @@ def test_unfiltered_levels_are_counted_among_those_wanted(env, monkeypatch):
     assert curriculum.draw(KEY, 15)[1] == 3 and curriculum.draw(KEY, 3)[1] == 1
     uniform = DomainRandomization(env, PARAMS, 15)
     state, batch = uniform.propose(KEY, UniformPolicy(env), (), uniform.init(KEY))
-    _, metrics = uniform.observe(state, batch, outcome([[1]], [[1]]))
+    _, metrics = uniform.observe(KEY, UniformPolicy(env), (), state, batch, outcome([1]))
     assert metrics["unfiltered_levels"] == 3 and metrics["solve_rate"] == 1
     assert all(game[0] is env and game[1] is PARAMS for game in games) and len(games) == 3
 
@@ -121,55 +106,116 @@ def test_random_levels_are_proposed_in_the_shapes_of_a_rollout(env, kind):
     jax.tree.map(lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype) or pytest.fail(str(a)), before, state)
 
 
+def marked(levels):
+    """Levels that differ in a number without effect, the density that a wall would have."""
+    many = kx.stack_levels(levels)
+    density = many.labels.density.at[:, 0].add(0.01 * jnp.arange(len(levels)))
+    return relabeled(many, density=density)
+
+
 class Given(SFL):
     """Draws always the same 3 + 12 levels: falling ones (always solved, never solved) and, last, rockets."""
 
     def draw(self, key, wanted):
         levels = [falling(), falling(red=True), falling()] * 3 + [falling(red=True)] * 2 + [rocket()] * 4
-        return kx.stack_levels(levels), jnp.int32(2)
+        return marked(levels), jnp.int32(2)
 
 
 @pytest.fixture(scope="module")
 def refreshed(env):
     curriculum, policy = sfl(env, Given), Coin()
     propose = jax.jit(lambda key, state: curriculum.propose(key, policy, jnp.float32(0), state))
-    return curriculum, propose, propose(KEY, curriculum.init(KEY))[0]
+    return curriculum, propose, propose(KEY, curriculum.init(KEY))
+
+
+@pytest.fixture(scope="module")
+def observe(refreshed):
+    curriculum = refreshed[0]
+    return jax.jit(lambda state, batch, outcome: curriculum.observe(KEY, None, None, state, batch, outcome))
 
 
 def test_the_buffer_holds_the_most_learnable(refreshed):
-    """Only rockets are solved sometimes."""
-    _, _, state = refreshed
+    """Only rockets are solved sometimes; of 16 attempts each."""
+    buffer = refreshed[2][0].buffer
     rocket_role = np.asarray(rocket().labels.role)
-    assert (np.asarray(state.levels.labels.role) == rocket_role[None]).all()
-    assert (np.diff(state.score) <= 0).all() and 0 < state.score[-1] <= state.score[0] <= 0.25
+    assert (np.asarray(buffer.levels.labels.role) == rocket_role[None]).all()
+    assert (np.asarray(buffer.history.attempts) == 16).all() and (buffer.score < 0.25).all()
+    np.testing.assert_allclose(buffer.score, expected_learnability(buffer.history.solved, 16.0), rtol=1e-5)
 
 
 def test_a_rollout_mixes_the_buffer_with_fresh_levels(refreshed):
-    curriculum, propose, state = refreshed
+    curriculum, propose, (state, _) = refreshed
     later = lambda count: dataclasses.replace(state, num_updates=jnp.int32(count))
     after, batch = propose(jax.random.key(5), later(1))
-    assert curriculum.num_replayed == 3 and (batch.source[3:] == -1).all() and (batch.source[:3] >= 0).all()
-    roles, drawn = batch.start.labels.role, curriculum.draw(KEY, 3)[0].labels.role
-    np.testing.assert_array_equal(roles[0], state.levels.labels.role[batch.source[0]])
-    np.testing.assert_array_equal(roles[3:], drawn[:3])
-    np.testing.assert_array_equal(after.score, state.score)  # not refreshed now
-    again, _ = propose(jax.random.key(7), later(3))
-    assert not np.array_equal(again.score, state.score)
+    assert curriculum.num_replayed == 3 and (batch.source[:3] == -1).all() and (batch.source[3:] >= 0).all()
+    assert batch.learn is None  # all levels are learnt from
+    mark, drawn = batch.start.labels.density[:, 0], curriculum.draw(KEY, 3)[0].labels.density[:, 0]
+    np.testing.assert_array_equal(mark[3:], state.buffer.levels.labels.density[batch.source[3:], 0])
+    np.testing.assert_array_equal(mark[:3], drawn[:3])
+    assert same_trees(after.buffer, state.buffer)  # not refreshed now
 
 
-def test_metrics_tell_fresh_levels_from_replayed(refreshed):
-    curriculum, _, state = refreshed
-    played = outcome([[1, 1], [0, 1], [0, 1]], [[1, 1], [1, 1], [0, 1]])
-    batch = LevelBatch(state.levels, jnp.array([0, -1, -1]))
-    after, metrics = curriculum.observe(state, batch, played)
-    assert metrics["solve_rate_replayed"] == 1 and metrics["solve_rate_fresh"] == 0.5
-    assert metrics["solve_rate"] == pytest.approx(2 / 3) and metrics["episodes"] == 5
+def test_candidates_that_are_known_are_not_counted_twice(refreshed):
+    """The same candidates, attempted again at the next refresh: the buffer keeps what it has."""
+    _, propose, (state, _) = refreshed
+    again, batch = propose(jax.random.key(7), dataclasses.replace(state, num_updates=jnp.int32(3)))
+    assert same_trees(again.buffer, state.buffer) and batch.attempt_steps == 12 * 16 * 20
+
+
+def test_scores_follow_the_training_rollouts(refreshed, observe):
+    """A level that is always solved now loses its place to a fresh one, of which nothing is known."""
+    state, batch = refreshed[2]
+    slots, before = np.unique(batch.source[3:]), np.asarray(state.buffer.checksum)
+    for _ in range(40):  # after which the 16 attempts have faded to a quarter of one
+        state, metrics = observe(state, batch, outcome([1, 1, 1, 1, 1, 1]))
+    kept = np.asarray(state.buffer.checksum)
+    assert all((before[slot] != kept).any(1).all() for slot in slots)  # the replayed are gone
+    role = np.asarray(state.buffer.levels.labels.role)
+    assert (role == np.asarray(falling().labels.role)).all(1).any()
+    assert metrics["buffer_attempts"] > 1
+
+
+def test_attempts_fade_and_add_up(refreshed, observe):
+    """Two levels, one of them in two environments: 16 attempts count 0.9 each, new ones 1."""
+    state, batch = refreshed[2]
+    source = jnp.array([-1, -1, -1, 0, 0, 1])
+    start = jax.tree.map(
+        lambda new, old: jnp.concatenate([new[:3], old[source[3:]]]), batch.start, state.buffer.levels
+    )
+    after, _ = observe(state, LevelBatch(start, source, batch.attempt_steps), outcome([0, 0, 0, 1, 0, 1]))
+    history, before = after.buffer.history, state.buffer.history
+    np.testing.assert_allclose(history.attempts[:2], [0.9 * 16 + 2, 0.9 * 16 + 1], rtol=1e-6)
+    np.testing.assert_allclose(history.solved[:2], 0.9 * before.solved[:2] + 1, rtol=1e-6)
+    expected = expected_learnability(history.solved[:2], history.attempts[:2])
+    np.testing.assert_allclose(after.buffer.score[:2], expected, rtol=1e-6)
+
+
+def test_metrics_tell_fresh_levels_from_replayed(refreshed, observe):
+    state, batch = refreshed[2]
+    after, metrics = observe(state, batch, outcome([1, 0, 0, 1, 1, 0]))
+    assert metrics["solve_rate_replayed"] == pytest.approx(2 / 3) and metrics[
+        "solve_rate_fresh"
+    ] == pytest.approx(1 / 3)
+    assert metrics["solve_rate"] == 0.5 and metrics["episodes"] == 6
     assert metrics["unfiltered_levels"] == 2 and after.num_updates == state.num_updates + 1
+
+
+def test_without_candidates_fresh_levels_fill_the_buffer(env):
+    """At first all levels are fresh; once half of the buffer is filled, levels are replayed."""
+    curriculum = sfl(env, Given, num_candidates=0, buffer_share=0.5)
+    propose = jax.jit(lambda state: curriculum.propose(KEY, None, None, state))
+    state, batch = propose(curriculum.init(KEY))
+    assert (batch.source == -1).all() and batch.attempt_steps == 0 and curriculum.num_wanted(state) == 6
+    state, _ = jax.jit(curriculum.observe, static_argnums=1)(KEY, None, None, state, batch, outcome([0] * 6))
+    assert state.buffer.filled.all() and curriculum.num_wanted(state) == 3
+    assert (propose(state)[1].source[3:] >= 0).all()
 
 
 def test_wrong_numbers_are_refused(env):
     for change, match in (
-        ({"buffer_size": 99}, "at most num_candidates 12, got 99"),
+        ({"num_candidates": -1}, "num_candidates must be at least 0, got -1"),
+        ({"temperature": 0.0}, "temperature must be above 0, got 0.0"),
+        ({"score": "best"}, r"score must be one of \('learnability', .*, got 'best'"),
         ({"buffer_share": 1.5}, "0 .. 1, got 1.5"),
         ({"refresh_every": 0}, "refresh_every must be at least 1, got 0"),
         ({"max_rounds": 0}, "max_rounds must be at least 1, got 0"),
@@ -183,12 +229,6 @@ def test_candidates_are_attempted_in_groups_that_fit(env):
     assert sfl(env).candidates_at_once == 12
     assert sfl(env, episodes_at_once=100).candidates_at_once == 6  # 6 x 16 episodes
     assert sfl(env, episodes_at_once=1).candidates_at_once == 1
-
-
-def test_attempts_are_counted_as_steps_of_the_policy(refreshed):
-    _, propose, state = refreshed
-    later = lambda count: propose(KEY, dataclasses.replace(state, num_updates=jnp.int32(count)))[1]
-    assert later(3).attempt_steps == 12 * 16 * 20 and later(4).attempt_steps == 0
 
 
 @pytest.mark.slow
@@ -207,8 +247,10 @@ def test_a_whole_update_is_one_trace(env):
     for _ in range(3):
         state, metrics = trainer.train_steps(state, PARAMS, 1)
         counts.append(len(traces))
-        buffers.append(np.asarray(state.curriculum.levels.sim.position))
+        buffers.append(np.asarray(state.curriculum.buffer.levels.sim.position))
     assert counts[0] == counts[-1] and state.num_updates == state.curriculum.num_updates == 3
-    assert np.array_equal(*buffers[:2]) and not np.array_equal(*buffers[1:])
-    assert not noop_solves(state.curriculum.levels, env, PARAMS).any()
+    assert not np.array_equal(*buffers[1:])  # refreshed
+    assert not noop_solves(
+        jax.tree.map(lambda leaf: leaf[0], state.curriculum.buffer.levels), env, PARAMS
+    ).any()
     assert all(np.isfinite(value).all() for value in metrics.values())

@@ -23,7 +23,7 @@ from agents.ppo.ppo import (
     take_minibatch,
 )
 from agents.ppo.rollout import Transitions, rollout, start_runner
-from tests.agents.policies import Clock, Histogram, Linear
+from tests.agents.policies import Clock, Histogram, Linear, same_trees
 from tests.kinetix_py.small_levels import TINY, batch, falling, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -284,3 +284,78 @@ def test_learning_beats_chance(recurrent):
     solved = np.asarray(jax.jit(jax.vmap(train))(jax.random.split(KEY, 3)))
     assert (solved[:, 0] < 0.5).all(), solved
     assert (solved[:, -3:].mean(1) > 0.9).all(), solved
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """A rollout `[3, 4]` of a linear policy, of random numbers."""
+    draw = lambda i, *shape: jax.random.normal(jax.random.fold_in(KEY, i), (3, 4, *shape))
+    never = jnp.zeros((3, 4), bool)
+    numbers = {name: draw(i) for i, name in enumerate(("log_prob", "value", "next_value", "reward"))}
+    mask, action = jnp.ones((3, 4, 2), bool), jnp.int32(draw(4) > 0)
+    return Transitions(
+        obs=draw(5, 2),
+        reset=never,
+        action_mask=mask,
+        action=action,
+        terminated=never,
+        done=never,
+        info={},
+        **numbers,
+    )
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_environments_that_are_not_learnt_from_are_in_no_gradient(steps, recurrent):
+    """Environments 1 and 3 alone: as a rollout of these two, whatever was played in the others.
+
+    In two minibatches: one of the chosen steps, and one that is left out, the optimizer's step included.
+    """
+    policy = Linear(2, 2, as_recurrent=recurrent)
+    params = policy.init(KEY)
+    optimizer = make_optimizer(PPOConfig(learning_rate=0.1))
+    config = PPOConfig(minibatch_size=6, num_epochs=2)
+
+    @jax.jit
+    def update(steps, learn):
+        return ppo_update(
+            KEY, policy, params, optimizer.init(params), optimizer, steps, (), config, learn=learn
+        )
+
+    chosen = jnp.array([False, True, False, True])
+    result = update(steps, chosen)
+    alone = update(jax.tree.map(lambda leaf: leaf[:, chosen], steps), None)
+    for found, expected in zip(jax.tree.leaves(result[:4]), jax.tree.leaves(alone[:4]), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    assert float(jnp.abs(result.params["actor"]).max()) > 0.01
+    other = jax.tree.map(
+        lambda leaf: jnp.where(
+            chosen.reshape((4,) + (1,) * (leaf.ndim - 2)), leaf, ~leaf if leaf.dtype == bool else 7 - leaf
+        ),
+        steps,
+    )
+    assert same_trees(update(other, chosen)[:4], result[:4])
+    nothing = update(steps, jnp.zeros(4, bool))
+    assert same_trees((nothing.params, nothing.opt_state), (params, optimizer.init(params)))
+    assert not any(float(term) for term in nothing.terms) and nothing.grad_norm == 0
+
+
+def test_part_of_a_minibatch_may_be_learnt_from(steps):
+    """One minibatch of all steps, a quarter of which counts."""
+    policy, optimizer = Linear(2, 2), make_optimizer(PPOConfig(learning_rate=0.1))
+    params = policy.init(KEY)
+    update = lambda steps, size, learn: ppo_update(
+        KEY,
+        policy,
+        params,
+        optimizer.init(params),
+        optimizer,
+        steps,
+        (),
+        PPOConfig(minibatch_size=size),
+        learn=learn,
+    )
+    part = jax.jit(lambda steps: update(steps, 12, jnp.arange(4) == 2))(steps)
+    alone = jax.jit(lambda steps: update(steps, 3, None))(jax.tree.map(lambda leaf: leaf[:, 2:3], steps))
+    for found, expected in zip(jax.tree.leaves(part[:4]), jax.tree.leaves(alone[:4]), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

@@ -1,0 +1,102 @@
+"""ACCEL: replayed levels are edited, so that levels grow more complex in small steps."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+import kinetix_py as kx
+from agents.curricula.outcome import Outcome, masked_average
+from agents.curricula.protocol import LevelBatch, Metrics
+from agents.curricula.replay import PLR, ReplayState
+from agents.policy import Params, Policy
+from kinetix_py.generator.mutations import DEFAULT_EDITS
+
+
+def minimal_levels() -> kx.GeneratorParams:
+    """Distribution of the simplest levels: green, blue and one more shape, with one joint or thruster.
+
+    Edits make them grow, as ACCEL does from empty rooms.
+    """
+    return kx.GeneratorParams(
+        red_floor_chance=0.0,
+        blue_floor_chance=0.0,
+        motor_and_thruster_weight=0.0,
+        joined_shape_weight=0.0,
+        free_shape_weight=0.0,
+        no_shape_weight=1.0,
+        red_weight=0.0,
+        thruster_chance=0.0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ACCEL(PLR):
+    """Parker-Holder et al., "Evolving curricula with regret-based environment design" (2022), algorithm 1.
+
+    Robust prioritized level replay, and in a share of the environments edits of the levels that the update
+    before replayed. Edits are played to be scored, and enter the buffer as fresh levels do. Other fields are
+    those of `PLR`; `generator=minimal_levels()` starts from the simplest levels.
+
+    Attributes:
+      edited_share: share of edited levels in an update, in 0 .. 1; at most `buffer_share`.
+      num_edits: edits of each of them, each a kind of `edits`.
+      edits: names in `kinetix_py.generator.mutations.EDITS`.
+
+    Raises:
+      ValueError: a number is out of its bounds, naming it.
+    """
+
+    learn_fresh: bool = False
+    edited_share: float = 0.4
+    num_edits: int = 5
+    edits: tuple[str, ...] = DEFAULT_EDITS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("num_edits", self.num_edits >= 1, "at least 1")
+        self._check("edited_share", 0 <= self.edited_share <= self.buffer_share, "in 0 .. buffer_share")
+        self._check("edited_share", self.num_fresh >= 0, "at most 1 - buffer_share")
+
+    @property
+    def num_edited(self) -> int:  # type: ignore[override]
+        """Environments of an update whose levels are edits."""
+        return round(self.edited_share * self.num_envs)
+
+    def init(self, key: jax.Array) -> ReplayState:
+        """Returns an empty buffer, and no levels to edit."""
+        parents = jax.tree.map(
+            lambda leaf: jnp.zeros((self.num_edited, *leaf.shape[1:]), leaf.dtype),
+            super().init(key).buffer.levels,
+        )
+        return dataclasses.replace(super().init(key), parents=parents, has_parents=jnp.bool_(False))
+
+    def edited(self, key: jax.Array, state: ReplayState, fresh: kx.Level) -> kx.Level:
+        """Edits each of the levels that the last update replayed."""
+        assert state.has_parents is not None
+        edit = lambda key, level: kx.mutate_level(key, level, self.generator, self.num_edits, self.edits)
+        children = jax.vmap(edit)(jax.random.split(key, self.num_edited), state.parents)
+        has_parents = state.has_parents
+        return jax.tree.map(lambda a, b: jnp.where(has_parents, a, b), children, fresh)
+
+    def observe(
+        self,
+        key: jax.Array,
+        policy: Policy,
+        params: Params,
+        state: ReplayState,
+        batch: LevelBatch,
+        outcome: Outcome,
+    ) -> tuple[ReplayState, Metrics]:
+        """Scores all levels, and keeps those that were replayed, to edit them."""
+        assert state.has_parents is not None
+        row = jnp.arange(self.num_envs)
+        edited = state.has_parents & (row >= self.num_fresh) & (row < self.num_fresh + self.num_edited)
+        state, metrics = super().observe(key, policy, params, state, batch, outcome)
+        first = self.num_envs - self.num_replayed
+        parents = jax.tree.map(lambda leaf: leaf[first : first + self.num_edited], batch.start)
+        has_parents = (batch.source[first:] >= 0).any()
+        metrics |= {"solve_rate_edited": masked_average(outcome.solved, edited)}
+        return dataclasses.replace(state, parents=parents, has_parents=has_parents), metrics

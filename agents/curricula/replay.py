@@ -1,0 +1,207 @@
+"""Prioritized level replay: levels from which there was much to learn are played again."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+import kinetix_py as kx
+from agents.curricula.buffer import PRIORITIZATIONS, LevelBuffer
+from agents.curricula.outcome import Outcome, episode_metrics, masked_average
+from agents.curricula.protocol import LevelBatch, Metrics
+from agents.curricula.scores import SCORES
+from agents.policy import Params, Policy
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class ReplayState:
+    """State of a curriculum that replays levels."""
+
+    buffer: LevelBuffer
+    num_updates: jax.Array  # int32 [], updates so far
+    unfiltered: jax.Array  # int32 [], levels of the last draw that the no-op policy may solve
+    parents: kx.Level | None = None  # [num_edited], levels that the last update replayed, to be edited
+    has_parents: jax.Array | None = None  # bool [], whether it replayed any
+
+
+@dataclasses.dataclass(frozen=True)
+class PLR:
+    """Jiang et al., "Prioritized level replay" (2021), and its robust form, of "Replay-guided adversarial
+    environment design" (2021).
+
+    In a share of the environments, an update replays levels of a buffer, chosen by their score and by the
+    time since they were last played; in the others it plays fresh random levels, which enter the buffer in
+    the place of lower scores. In the robust form (`learn_fresh=False`) fresh levels are only played to be
+    scored, and nothing is learnt from them. Until the buffer is filled to `min_fill`, all levels are fresh.
+
+    Attributes:
+      env, env_params: environment and numbers of the game, by which the no-op policy plays.
+      num_envs: levels of an update.
+      buffer_size: levels that the buffer holds.
+      buffer_share: share of replayed levels in an update, in 0 .. 1.
+      score: name of a score in `agents.curricula.scores.SCORES`.
+      prioritization, temperature, staleness: as for `LevelBuffer.weights`.
+      min_fill: share of the buffer, in 0 .. 1, that must be filled before levels are replayed.
+      learn_fresh: whether levels are learnt from that do not come from the buffer.
+      history_decay: share to which attempts at a level fade with every update, in 0 .. 1; for scores that
+        count attempts.
+      generator: parameters of the distribution of fresh levels.
+      max_rounds: bound on the rounds of drawing and filtering; where it is reached, unfiltered levels take
+        the missing places, and the metric `unfiltered_levels` counts them.
+
+    Raises:
+      ValueError: a number is out of its bounds, or a name is unknown, naming it.
+    """
+
+    env: kx.Environment
+    env_params: kx.EnvParams
+    num_envs: int
+    buffer_size: int = 4000
+    buffer_share: float = 0.5
+    score: str = "max_mc"
+    prioritization: str = "rank"
+    temperature: float = 1.0
+    staleness: float = 0.3
+    min_fill: float = 0.5
+    learn_fresh: bool = True
+    history_decay: float = 0.9
+    generator: kx.GeneratorParams = dataclasses.field(default_factory=kx.GeneratorParams)
+    max_rounds: int = 256
+
+    # Candidates to be attempted, and edits of replayed levels, in an update; of curricula derived from this.
+    num_candidates: ClassVar[int] = 0
+    num_edited: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        for name in ("num_envs", "buffer_size", "max_rounds"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("buffer_share", "staleness", "min_fill", "history_decay"):
+            self._check(name, 0 <= getattr(self, name) <= 1, "in 0 .. 1")
+        self._check("temperature", self.temperature > 0, "above 0")
+        self._check("score", self.score in SCORES, f"one of {tuple(SCORES)}")
+        self._check("prioritization", self.prioritization in PRIORITIZATIONS, f"one of {PRIORITIZATIONS}")
+
+    def _check(self, name: str, fits: bool, bound: str) -> None:
+        if not fits:
+            raise ValueError(f"{type(self).__name__}.{name} must be {bound}, got {getattr(self, name)!r}")
+
+    @property
+    def num_replayed(self) -> int:
+        """Environments of an update whose levels come from the buffer."""
+        return round(self.buffer_share * self.num_envs)
+
+    @property
+    def num_fresh(self) -> int:
+        """Environments of an update whose levels are fresh, once the buffer is filled."""
+        return self.num_envs - self.num_edited - self.num_replayed
+
+    @property
+    def learning_share(self) -> float:
+        """Share of the environments that are learnt from, once the buffer is filled."""
+        return 1.0 if self.learn_fresh else self.num_replayed / self.num_envs
+
+    @property
+    def num_drawn(self) -> int:
+        """Rows of levels that the largest draw needs."""
+        return max(self.num_envs, self.num_fresh + self.num_candidates)
+
+    def init(self, key: jax.Array) -> ReplayState:
+        """Returns an empty buffer."""
+        buffer = LevelBuffer.empty(self.buffer_size, self.env.size)
+        return ReplayState(buffer, jnp.int32(0), jnp.int32(0))
+
+    def is_ready(self, buffer: LevelBuffer) -> jax.Array:
+        """Whether levels may be replayed: bool `[]`."""
+        return buffer.filled.any() & (buffer.filled.mean() >= self.min_fill)
+
+    def draw(self, key: jax.Array, wanted: jax.Array | int) -> tuple[kx.Level, jax.Array]:
+        """Draws fresh levels in the first `wanted` of `num_drawn` rows.
+
+        One program for all amounts, because compiling the generator and its filter takes long.
+
+        Returns:
+          levels `[num_drawn]`, and the number of unfiltered ones among the wanted: int32 `[]`.
+        """
+        rows = self.num_drawn
+        levels, passed = kx.sample_filtered_levels(
+            key,
+            rows,
+            self.env.size,
+            self.generator,
+            env=self.env,
+            env_params=self.env_params,
+            round_size=max(-(-self.num_fresh // 2), -(-rows // 8)),
+            max_rounds=self.max_rounds,
+            wanted=wanted,
+        )
+        return levels, (~passed & (jnp.arange(rows) < wanted)).sum(dtype=jnp.int32)
+
+    def num_wanted(self, state: ReplayState) -> jax.Array:
+        """Fresh levels that the next update needs: int32 `[]`."""
+        edited = 0 if state.has_parents is None else jnp.where(state.has_parents, 0, self.num_edited)
+        return jnp.where(self.is_ready(state.buffer), self.num_fresh + edited, self.num_envs)
+
+    def prepare(
+        self, key: jax.Array, policy: Policy, params: Params, state: ReplayState, drawn: kx.Level
+    ) -> tuple[ReplayState, jax.Array | int]:
+        """Changes the buffer before levels are chosen from it; does nothing here.
+
+        Returns:
+          the state, and the number of steps that the policy took.
+        """
+        return state, 0
+
+    def edited(self, key: jax.Array, state: ReplayState, fresh: kx.Level) -> kx.Level:
+        """Edits of replayed levels `[num_edited]`, or the given fresh ones where there are none."""
+        return fresh
+
+    def propose(
+        self, key: jax.Array, policy: Policy, params: Params, state: ReplayState
+    ) -> tuple[ReplayState, LevelBatch]:
+        """Mixes fresh levels, edits of replayed ones, and levels of the buffer, in this order."""
+        draw_key, prepare_key, edit_key, index_key = jax.random.split(key, 4)
+        drawn, unfiltered = self.draw(draw_key, self.num_wanted(state))
+        state, steps = self.prepare(prepare_key, policy, params, state, drawn)
+        state = dataclasses.replace(state, unfiltered=unfiltered)
+
+        fresh, others = self.num_fresh, self.num_envs - self.num_replayed
+        ready, buffer = self.is_ready(state.buffer), state.buffer
+        weights = buffer.weights(self.prioritization, self.temperature, self.staleness, state.num_updates)
+        index = buffer.sample(index_key, self.num_replayed, weights)
+        rows = lambda levels, start, stop: jax.tree.map(lambda leaf: leaf[start:stop], levels)
+        replayed = jax.tree.map(
+            lambda old, new: jnp.where(ready, old[index], new[others : self.num_envs]), buffer.levels, drawn
+        )
+        parts = [rows(drawn, 0, fresh), self.edited(edit_key, state, rows(drawn, fresh, others)), replayed]
+        levels = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+        source = jnp.full(self.num_envs, -1, jnp.int32).at[others:].set(jnp.where(ready, index, -1))
+        return state, LevelBatch(levels, source, steps, None if self.learn_fresh else source >= 0)
+
+    def observe(
+        self,
+        key: jax.Array,
+        policy: Policy,
+        params: Params,
+        state: ReplayState,
+        batch: LevelBatch,
+        outcome: Outcome,
+    ) -> tuple[ReplayState, Metrics]:
+        """Scores all levels, and inserts those that are not in the buffer."""
+        now = state.num_updates + 1
+        buffer = state.buffer.fade(self.history_decay)
+        buffer = buffer.record(batch.start, batch.source, outcome, SCORES[self.score], now)
+        filled, replayed = buffer.filled, batch.source >= 0
+        row = jnp.arange(self.num_envs)
+        metrics = episode_metrics(outcome) | {
+            "solve_rate_fresh": masked_average(outcome.solved, (row < self.num_fresh) & ~replayed),
+            "solve_rate_replayed": masked_average(outcome.solved, replayed),
+            "buffer_filled": filled.mean(),
+            "buffer_score": masked_average(buffer.score, filled),
+            "buffer_age": masked_average(now - buffer.last_played, filled).astype(jnp.float32),
+            "unfiltered_levels": state.unfiltered,
+        }
+        return dataclasses.replace(state, buffer=buffer, num_updates=now), metrics

@@ -1,0 +1,125 @@
+"""How levels were played, and scores of it, worked by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from agents.curricula import scores
+from agents.curricula.outcome import Outcome, episode_metrics
+from agents.curricula.scores import SCORES, History, expected_learnability, learnability
+from agents.ppo.rollout import PlayedSteps
+
+
+def played(solved, done, value=None, advantage=None, episode_return=None, episode_length=None):
+    """Rows of environments, given as steps `[B, T]`; what is not given is 0."""
+    table = lambda given: np.array(np.zeros_like(done) if given is None else given, np.float32).T
+    solved, done = np.array(solved, bool).T, np.array(done, bool).T
+    info = {
+        "solved": solved,
+        "episode_return": table(episode_return),
+        "episode_length": table(episode_length),
+    }
+    return jax.jit(Outcome.of)(PlayedSteps(table(None), table(value), table(advantage), done, done, info))
+
+
+@pytest.fixture(scope="module")
+def two():
+    """One environment that solves, fails and goes on; one that never ends."""
+    return played(
+        solved=[[0, 1, 0, 0], [0, 0, 0, 0]],
+        done=[[0, 1, 1, 0], [0, 0, 0, 0]],
+        value=[[0.5, 1, 0, 0.5], [0.25, 0, 0, 0]],
+        advantage=[[2, -1, 1, -2], [0, 0, -4, 2]],
+        episode_return=[[0.5, 1.5, -1, 9], [0, 0.25, 0.5, 0.75]],
+        episode_length=[[1, 2, 1, 1], [1, 2, 3, 4]],
+    )
+
+
+def test_an_outcome_by_hand(two):
+    expected = {
+        "attempts": [1, 1],
+        "solved": [1, 0],
+        "episodes": [2, 0],
+        "episodes_solved": [1, 0],
+        "episode_return": [0.25, 0.75],  # (1.5 - 1) / 2; of the episode that goes on
+        "episode_length": [1.5, 4],
+        "max_return": [1.5, 0.75],
+        "value": [0.5, 0.0625],
+        "initial_value": [0.5, 0.25],
+        "positive_advantage": [0.75, 0.5],
+        "negative_advantage": [0.75, 1],
+    }
+    assert expected.keys() == {field.name for field in dataclasses.fields(two)}
+    for name, values in expected.items():
+        np.testing.assert_allclose(getattr(two, name), values, err_msg=name)
+
+
+def test_first_episodes_alone_are_attempts():
+    """Failed then solved twice; solved then failed; not ended; solved at the last step."""
+    solved = [[0, 1, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
+    outcome = played(solved, done=[[1, 1, 0, 1], [0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 0, 1]])
+    assert outcome.solved.tolist() == [0, 1, 0, 1] and outcome.attempts.tolist() == [1, 1, 1, 1]
+    metrics = episode_metrics(outcome)
+    assert metrics["solve_rate"] == 0.5 and metrics["solve_rate_ended"] == pytest.approx(4 / 6)
+
+
+def test_returns_are_averaged_over_episodes_and_not_over_environments():
+    """Returns 1, 1 and 4 in two environments; the third, which does not end, is not counted."""
+    outcome = played(
+        solved=[[0, 0]] * 3,
+        done=[[1, 1], [0, 1], [0, 0]],
+        episode_return=[[1, 1], [0, 4], [7, 7]],
+        episode_length=[[1, 1], [1, 2], [1, 2]],
+    )
+    metrics = episode_metrics(outcome)
+    assert metrics["episode_return"] == 2 and metrics["episodes"] == 3
+    assert metrics["episode_length"] == pytest.approx(4 / 3)
+
+
+def test_rows_of_one_level_are_merged(two):
+    """Both rows are of level 1; of level 0 there is none; a row of no level is left out."""
+    merged = two.merge(jnp.array([1, 1]), 2)
+    assert merged.attempts.tolist() == [0, 2] and merged.solved.tolist() == [0, 1]
+    assert merged.max_return.tolist() == [-np.inf, 1.5] and merged.episode_return.tolist() == [0, 0.5]
+    assert merged.value.tolist() == [0, (0.5 + 0.0625) / 2]
+    alone = two.merge(jnp.array([-1, 0]), 1)
+    assert alone.attempts.tolist() == [1] and alone.max_return.tolist() == [0.75]
+
+
+def test_scores_by_hand(two):
+    """The first level was never played before; the second was, with returns up to 2 and last of 0.5."""
+    before = History(*[np.array(row, np.float32) for row in ([0.0, 3], [0.0, 2], [-jnp.inf, 2], [0, 0.5])])
+    expected = {
+        "positive_value_loss": [0.75, 0.5],
+        "negative_advantage": [0.75, 1],
+        "l1_value_loss": [1.5, 1.5],
+        "max_mc": [1.5 - 0.5, 2 - 0.0625],
+        "learning_progress": [0.25, 0.25],  # |0.25 - 0.5| by the first value; |0.75 - 0.5| by the last return
+        "learnability": [1.5 * 0.5 / (2 * 3), 2.5 * 2.5 / (5 * 6)],  # 1 of 1 and 2 of 4 attempts solved
+    }
+    assert expected.keys() == SCORES.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(SCORES[name](two, before), values, rtol=1e-6, err_msg=name)
+    after = before.after(two)
+    assert after.max_return.tolist() == [1.5, 2] and after.last_return.tolist() == [0.25, 0.75]
+    assert after.attempts.tolist() == [1, 4] and after.fade(0.5).solved.tolist() == [0.5, 1]
+
+
+def test_learnability_is_largest_in_the_middle():
+    np.testing.assert_allclose(learnability(jnp.array([0, 0.25, 0.5, 1])), [0, 0.1875, 0.25, 0])
+
+
+@pytest.mark.parametrize(("solved", "attempts"), [(0, 0), (1, 1), (2, 7), (40, 100)])
+def test_expected_learnability_is_the_mean_over_the_posterior(solved, attempts):
+    """Of rates p with density p^(s - 1/2) (1 - p)^(n - s - 1/2), integrated with p = sin^2 x."""
+    x = (np.arange(200_000) + 0.5) / 200_000 * np.pi / 2
+    rate = np.sin(x) ** 2
+    density = rate**solved * (1 - rate) ** (attempts - solved)  # times dp = 2 sqrt(p (1 - p)) dx
+    mean = (learnability(rate) * density).sum() / density.sum()
+    assert expected_learnability(jnp.float32(solved), jnp.float32(attempts)) == pytest.approx(mean, rel=1e-4)
+    assert scores.expected_learnability(jnp.float32(0), jnp.float32(0)) == 0.125
