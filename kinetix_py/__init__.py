@@ -11,7 +11,7 @@ from kinetix_py.generator.mutations import mutate_level
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.sample import noop_solves, sample_filtered_levels, sample_level, sample_levels
 from kinetix_py.levels.builder import LevelBuilder
-from kinetix_py.levels.distributions import LevelDistribution, LevelList, RandomLevels
+from kinetix_py.levels.distributions import LevelDistribution, LevelList, LevelMixture, RandomLevels
 from kinetix_py.levels.files import (
     level_from_json,
     level_to_json,
@@ -62,6 +62,7 @@ __all__ = [
     "LevelFile",
     "LevelLabels",
     "LevelList",
+    "LevelMixture",
     "LevelSize",
     "RandomLevels",
     "action_sequence",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import jax
+import jax.numpy as jnp
 
 from kinetix_py.levels.level import Level, pad_level, stack_levels
 from kinetix_py.sizes import LevelSize
@@ -75,6 +77,48 @@ class LevelList:
         """Draws one level, padded to a size."""
         assert isinstance(self.levels, Level)
         return pad_level(draw_level(key, self.levels)[1], size)
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelMixture:
+    """Levels of several distributions, each as likely as its weight.
+
+    Under `vmap`, a level of every distribution is drawn for each one that is taken.
+
+    Attributes:
+      distributions: at least one.
+      weights: one for each distribution, above 0 and relative to each other; all alike if None.
+
+    Raises:
+      ValueError: no distribution, weights that are not as many, or one that is not above 0.
+    """
+
+    distributions: tuple[LevelDistribution, ...]
+    weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        distributions = tuple(self.distributions)
+        weights = (1.0,) * len(distributions) if self.weights is None else tuple(self.weights)
+        if not distributions or len(weights) != len(distributions):
+            raise ValueError(
+                f"LevelMixture needs distributions and as many weights, got {len(distributions)} and "
+                f"{len(weights)}"
+            )
+        if not all(weight > 0 for weight in weights):
+            raise ValueError(f"LevelMixture.weights must be above 0, got {weights}")
+        object.__setattr__(self, "distributions", distributions)
+        object.__setattr__(self, "weights", weights)
+
+    def sample(self, key: jax.Array, size: LevelSize) -> Level:
+        """Draws one level of a size."""
+        which_key, level_key = jax.random.split(key)
+        which = jax.random.categorical(which_key, jnp.log(jnp.array(self.weights)))
+        draws = [functools.partial(_sample, each, size) for each in self.distributions]
+        return jax.lax.switch(which, draws, level_key)
+
+
+def _sample(distribution: LevelDistribution, size: LevelSize, key: jax.Array) -> Level:
+    return distribution.sample(key, size)
 
 
 def draw_level(key: jax.Array, levels: Level) -> tuple[jax.Array, Level]:

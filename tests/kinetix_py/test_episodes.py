@@ -125,6 +125,27 @@ def test_reset_takes_a_level_or_draws_one(env):
         kx.LevelList([])
 
 
+def test_a_mixture_draws_from_each_distribution_by_its_weight():
+    """Rockets three times as often as falling balls, which are in turn one of two; told by their gravity."""
+    falls = kx.LevelList([falling(gravity=-1.0), falling(gravity=-2.0)])
+    mixture = kx.LevelMixture([kx.LevelList([rocket()]), falls], [3, 1])
+    levels = jax.jit(jax.vmap(lambda key: mixture.sample(key, TINY)))(
+        jax.random.split(jax.random.key(0), 4000)
+    )
+    assert levels.batch_shape == (4000,) and levels.size == TINY
+    shares = np.bincount(np.int32(-np.asarray(levels.sim.gravity[:, 1])), minlength=3) / 4000
+    np.testing.assert_allclose(shares, [0.75, 0.125, 0.125], atol=0.03)
+    alike = kx.LevelMixture([kx.RandomLevels(), kx.RandomLevels(filtered=False)])
+    assert alike.weights == (1, 1) and hash(alike) == hash(kx.LevelMixture(alike.distributions))
+    for wrong, message in (
+        (([], None), "got 0 and 0"),
+        (([falls], [1, 2]), "got 1 and 2"),
+        (([falls], [0]), r"got \(0,\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kx.LevelMixture(*wrong)
+
+
 @pytest.mark.parametrize("levels", [kx.RandomLevels(), kx.RandomLevels(filtered=False)])
 def test_random_levels_have_the_environments_size(levels):
     """The distribution itself is tested with the generator."""
