@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import kinetix_py as kx
+from agents.evaluation.episodes import attempt_levels
 from agents.loading import LoadedPolicy, load_policy
 from agents.policy import Carry, Params, Policy
 
@@ -26,7 +27,7 @@ def choose_action(
     env_params: kx.EnvParams,
     state: kx.EnvState,
     first: jax.Array | bool,
-) -> tuple[Carry, jax.Array]:
+) -> tuple[Carry, jax.Array, jax.Array]:
     """Draws an action for one state, as in training.
 
     Args:
@@ -38,12 +39,14 @@ def choose_action(
       first: the state begins an episode.
 
     Returns:
-      the carry, and the value for each binding, float `[num_bindings]`.
+      the carry, the value for each binding, float `[num_bindings]`, and the return that the policy expects,
+      float `[]`.
     """
     obs, mask, reset = env.observe(state, env_params), env.action_mask(state), jnp.asarray(first)
     obs, mask, reset = jax.tree.map(lambda value: value[None], (obs, mask, reset))
     output = policy.step(params, carry, obs, reset, mask)
-    return output.carry, env.action_adapter.binding_values(output.distribution.sample(seed=key)[0])
+    action = env.action_adapter.binding_values(output.distribution.sample(seed=key)[0])
+    return output.carry, action, output.value[0]
 
 
 @dataclasses.dataclass
@@ -54,11 +57,13 @@ class CheckpointPlayer:
       loaded: trained policy.
       seed: seed of the actions; every episode has random numbers of its own.
       episodes: number of episodes so far.
+      value: return that the policy expected at its last action; None before the first.
     """
 
     loaded: LoadedPolicy
     seed: int = 0
     episodes: int = 0
+    value: float | None = None
 
     @classmethod
     def load(cls, path: str | pathlib.Path, size: str | None = None, seed: int = 0) -> CheckpointPlayer:
@@ -105,7 +110,70 @@ class CheckpointPlayer:
         key, carry = memory
         key, action_key = jax.random.split(key)
         policy, params = self.loaded.policy, self.loaded.params
-        carry, values = choose_action(
+        carry, values, value = choose_action(
             action_key, policy, params, carry, self.env, self.env_params, state, first
         )
+        self.value = float(value)
         return (key, carry), np.asarray(values)
+
+
+class AgentOfAnySize:
+    """A checkpoint that plays and judges levels of every size that its network can play.
+
+    Attributes:
+      name: name of the run and checkpoint.
+    """
+
+    def __init__(self, path: str | pathlib.Path, seed: int = 0):
+        """Loads it in the size that it was trained in.
+
+        Args:
+          path: run folder or checkpoint, as for `agents.load_policy`.
+          seed: seed of the actions.
+
+        Raises:
+          ConfigError, CheckpointError: as for `agents.load_policy`.
+        """
+        self._path, self._seed = path, seed
+        first = load_policy(path)
+        self.name = first.name
+        self._loaded = {first.env.size: first}
+
+    def _load(self, size: kx.LevelSize) -> LoadedPolicy:
+        if size not in self._loaded:
+            name = next((name for name, known in kx.SIZES.items() if known == size), None)
+            if name is None:
+                raise ValueError(f"agents play levels of the sizes {', '.join(kx.SIZES)}, got {size}")
+            self._loaded[size] = load_policy(self._path, name)
+        return self._loaded[size]
+
+    def player(self, size: kx.LevelSize) -> CheckpointPlayer:
+        """Returns a player of levels of a size.
+
+        Raises:
+          ConfigError, ValueError: its network cannot play this size.
+        """
+        return CheckpointPlayer(self._load(size), self._seed)
+
+    def solve_rate(self, level: kx.Level, episodes: int) -> float:
+        """Plays a level several times and returns the share of episodes that it solves, 0 .. 1.
+
+        Args:
+          level: one level.
+          episodes: number of episodes.
+
+        Raises:
+          ConfigError, ValueError: its network cannot play this size.
+        """
+        loaded = self._load(level.size)
+        results = attempt_levels(
+            jax.random.key(self._seed),
+            loaded.policy,
+            loaded.params,
+            loaded.env,
+            jax.tree.map(lambda value: jnp.asarray(value)[None], level),
+            loaded.env_params,
+            attempts=episodes,
+            max_steps=int(loaded.env_params.max_timesteps),
+        )
+        return float(np.asarray(results.solved).mean())

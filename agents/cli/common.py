@@ -34,6 +34,14 @@ def natural(text: str) -> int:
     return value
 
 
+def port(text: str) -> int:
+    """Reads the number of a port, for argparse."""
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"must be in 0 .. 65535, got {value}")
+    return value
+
+
 def use_compilation_cache() -> None:
     """Keeps compiled programs on disk, so that the second run of the same sizes starts at once.
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": "put the evaluations of several runs beside each other",
     "reproduce": "test what the Kinetix paper claims about general agents",
     "play": "play levels in a browser, or watch an agent play them",
+    "edit": "draw levels in a browser, try and judge them",
     "solve": "search for an action sequence that solves a level",
     "levels": "list, show, check and convert levels",
     "plan": "tell memory and modeled speed on a GPU or TPU without having one",

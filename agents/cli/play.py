@@ -12,7 +12,7 @@ import webbrowser
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from agents.cli.common import CommandError, HelpFormatter, use_compilation_cache
+from agents.cli.common import CommandError, HelpFormatter, port, use_compilation_cache
 
 if TYPE_CHECKING:
     from kinetix_py.play.server import PlayServer
@@ -26,13 +26,6 @@ EXAMPLES = """examples:
   kinetix play --size m                        random levels of size M
   kinetix play library/s levels/ level.json    these levels in turn
   kinetix play levels/ --checkpoint runs/NAME  P hands over to the agent and back"""
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"must be in 0 .. 65535, got {value}")
-    return value
 
 
 def _seconds(text: str) -> float:
@@ -66,7 +59,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     agent.add_argument("--checkpoint", metavar="RUN", help="a run folder, or one checkpoint in it")
     agent.add_argument("--watch", action="store_true", help="let the agent begin")
     page = parser.add_argument_group("the page")
-    page.add_argument("--port", type=_port, default=PORT, help=f"0 for any that is free (default {PORT})")
+    page.add_argument("--port", type=port, default=PORT, help=f"0 for any that is free (default {PORT})")
     page.add_argument("--open", action="store_true", help="open it in the default browser")
     options = parser.parse_args(arguments)
     if options.watch and not options.checkpoint:

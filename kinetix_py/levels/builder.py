@@ -107,12 +107,24 @@ class LevelBuilder:
         angle = math.degrees(math.atan2(along[1], along[0]))
         return self.box(middle, math.hypot(*along) + 2 * overhang, thickness, role, angle=angle, **options)
 
-    def static_polygon(self, corners: Sequence[Point], role: Role = "none", **options: Any) -> Body:
-        """Adds a convex polygon that does not move; its corners are points of the room, clockwise."""
+    def polygon(
+        self,
+        at: Point,
+        corners: Sequence[Point],
+        role: Role = "none",
+        *,
+        angle: float = 0,
+        **options: Any,
+    ) -> Body:
+        """Adds a convex polygon; its corners are relative to a point, clockwise, turned by an angle about it."""
         number = _role_number(role)
-        polygon = self.scene.add_polygon((0.0, 0.0), corners, static=True, **options)
+        polygon = self.scene.add_polygon(at, corners, rotation=math.radians(angle), **options)
         self._role[polygon.index] = number
         return polygon
+
+    def static_polygon(self, corners: Sequence[Point], role: Role = "none", **options: Any) -> Body:
+        """Adds a convex polygon that does not move; its corners are points of the room, clockwise."""
+        return self.polygon((0.0, 0.0), corners, role, static=True, **options)
 
     def circle(self, at: Point, radius: float, role: Role = "none", **options: Any) -> Body:
         """Adds a circle about a center."""

@@ -16,6 +16,7 @@ from kinetix_py.roles import NUM_ROLES
 from kinetix_py.sizes import LevelSize, as_size, largest
 
 if TYPE_CHECKING:
+    from kinetix_py.edit.notebook import LevelEditor
     from kinetix_py.env.types import EnvState
     from kinetix_py.rendering.svg import Drawing
 
@@ -61,6 +62,22 @@ class Level:
         from kinetix_py.rendering.svg import render_svg  # which needs this module
 
         return render_svg(self, **options)
+
+    def edit(self, **options: Any) -> LevelEditor:
+        """Opens the editor on the level, in a frame of the notebook.
+
+        Args:
+          options: options of `kinetix_py.edit.notebook.LevelEditor`, such as `height=900`.
+
+        Returns:
+          the editor, whose `level` is what is drawn at any time and whose `address` any browser can open.
+
+        Raises:
+          ValueError: an option out of its bounds, or a level that is not valid.
+        """
+        from kinetix_py.edit.notebook import LevelEditor  # which needs this module
+
+        return LevelEditor(self, **options)
 
     def _repr_html_(self) -> str | None:
         """Returns a notebook's picture of the level; None, for the usual text, if it cannot be drawn."""

@@ -20,11 +20,15 @@ from kinetix_py.env.environment import Environment
 from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.play.keys import key_action
 from kinetix_py.play.levels import NamedLevel
+from kinetix_py.play.session import Drag
 from kinetix_py.rendering.contacts import contact_points
 from kinetix_py.rendering.host import to_host
 from kinetix_py.sizes import LevelSize
 
 NO_LIMIT = 2**31 - 1  # frames: an episode that lasts until it is decided
+PULL_FRAMES = 4  # frames in which a body that is dragged gets where it is dragged to
+PULL_SPEED = 15.0  # m/s, at most
+PULL_DAMPING = 0.9  # factor on its turning, each frame
 # Outcomes of an episode, by the index that the compiled frame gives.
 OUTCOMES = ("", "solved", "failed", "time", "diverged")
 
@@ -35,10 +39,14 @@ class Player(Protocol):
     Attributes:
       name: name that the page shows.
       frame_skip: physics frames that each of its actions lasts.
+      value: its estimate of the return at its last action; None if it makes none.
     """
 
     name: str
     frame_skip: int
+
+    @property
+    def value(self) -> float | None: ...
 
     def begin(self) -> Any:
         """Returns its memory before an episode."""
@@ -95,15 +103,44 @@ def first_frame(env: Environment, level: Any, params: EnvParams) -> tuple[EnvSta
     return state, _view(state, jnp.zeros(env.sim_spec.num_actions), jnp.int32(0))
 
 
+def pull(state: EnvState, body: jax.Array, target: jax.Array, dt: Any) -> EnvState:
+    """Gives a movable body the velocity that brings its center to a place within `PULL_FRAMES` frames.
+
+    Args:
+      state: one environment.
+      body: index of the body; -1 for none.
+      target: place of its center, float `[2]` m.
+      dt: duration of a frame [s].
+    """
+    sim = state.sim
+    pulled = (jnp.arange(state.size.num_bodies) == body) & (sim.inverse_mass > 0) & sim.active
+    velocity = jnp.clip((target[None] - sim.position) / (PULL_FRAMES * dt), -PULL_SPEED, PULL_SPEED)
+    velocity = jnp.where(pulled[:, None], velocity, sim.velocity)
+    turning = jnp.where(pulled, PULL_DAMPING * sim.angular_velocity, sim.angular_velocity)
+    sim = dataclasses.replace(sim, velocity=velocity, angular_velocity=turning)
+    return dataclasses.replace(state, sim=sim)
+
+
 @functools.partial(jax.jit, static_argnames="env")
 def next_frame(
-    env: Environment, state: EnvState, values: jax.Array, params: EnvParams
+    env: Environment,
+    state: EnvState,
+    values: jax.Array,
+    params: EnvParams,
+    body: jax.Array | int = -1,
+    target: Any = (0.0, 0.0),
 ) -> tuple[EnvState, FrameView]:
-    """Plays one frame under values of the bindings, float `[num_bindings]`."""
+    """Plays one frame under values of the bindings, float `[num_bindings]`, pulling a body as `pull` does."""
+    state = pull(state, jnp.asarray(body), jnp.stack(target), params.sim.dt)
     _, next_state, _, _, info = env.step(jax.random.key(0), state, values, params)
     ends = [info["solved"], info["failed"], info["truncated"], info["diverged"]]
     outcome = jnp.where(jnp.any(jnp.stack(ends)), jnp.argmax(jnp.stack(ends)) + 1, 0)
     return next_state, _view(next_state, actuator_controls(values, state), outcome)
+
+
+def _grip(drag: Drag | None) -> tuple[int, tuple[float, float]]:
+    """Returns body and target as `next_frame` takes them."""
+    return (-1, (0.0, 0.0)) if drag is None else (drag.body, (drag.x, drag.y))
 
 
 class Game:
@@ -141,7 +178,7 @@ class Game:
         self.env, self.player, self.watching = environment(size), player, watching and player is not None
         self._levels, self._params = levels, jax.device_put(params)
         self.next_level()
-        self._state, _ = next_frame(self.env, self._state, self.key_action(()), self._params)
+        self._state, _ = next_frame(self.env, self._state, self.key_action(()), self._params, *_grip(None))
         if player is not None:
             player.act(player.begin(), self._state, True)
         self.restart()
@@ -188,16 +225,22 @@ class Game:
         """Returns the action of held keys: float `[num_bindings]`."""
         return key_action(held, self.env.size)
 
-    def tick(self, held: Collection[str]) -> None:
+    @property
+    def value(self) -> float | None:
+        """Return that the player expects; None if the keys play, or it does not say."""
+        return self.player.value if self.player is not None and self.watching else None
+
+    def tick(self, held: Collection[str], drag: Drag | None = None) -> None:
         """Plays one frame; does nothing after the end of the episode.
 
         Args:
           held: codes of the held keys; ignored while watching.
+          drag: body that is dragged.
         """
         if self.outcome:
             return
         values = self._player_values() if self.watching else self.key_action(held)
-        self._state, view = next_frame(self.env, self._state, values, self._params)
+        self._state, view = next_frame(self.env, self._state, values, self._params, *_grip(drag))
         self.view = jax.device_get(view)
 
     def _player_values(self) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,20 @@ class GameLoop:
     A new level waits for the first key, so that there is time to look at it; restarted, it runs at once.
     """
 
-    def __init__(self, game: Game, session: Session):
-        """Publishes the first level."""
-        self.game, self.session = game, session
+    def __init__(
+        self, game: Game, session: Session, *, notes: dict[str, Any] | None = None, at_once: bool = False
+    ):
+        """Publishes the first level.
+
+        Args:
+          game: game to run.
+          session: session whose pages it is for.
+          notes: what else the message about a level tells.
+          at_once: whether the first level runs without waiting for a key.
+        """
+        self.game, self.session, self._notes = game, session, notes or {}
         self._keys = frozenset(key.code for key in binding_keys(game.env.size))
-        self._phase = self._start()  # ready, running or paused
+        self._phase = "running" if at_once else self._start()  # ready, running or paused
         self._timer = FrameTimer(game.frame_seconds)
         self._frame_costs: collections.deque[float] = collections.deque([0.0], maxlen=60)
         self._publish({}, new_level=True)
@@ -75,9 +85,9 @@ class GameLoop:
         """`ready`, `running`, `paused`, or the outcome of the episode (`game.OUTCOMES`)."""
         return self.game.outcome or self._phase
 
-    def run(self) -> None:
-        """Plays until the session is closed."""
-        while not self.session.closed:
+    def run(self, ended: Callable[[], bool] = lambda: False) -> None:
+        """Plays until the session is closed, or until `ended` says so."""
+        while not (self.session.closed or ended()):
             if self.phase == "running":
                 self._timer.wait()
                 self.advance()
@@ -97,7 +107,7 @@ class GameLoop:
             self._phase = "running"
         running, start = self.phase == "running", time.perf_counter()
         if running:
-            self.game.tick(pending.held)
+            self.game.tick(pending.held, pending.drag)
         if running or pending.changed:
             self._publish(pending.numbers, new_level=any(new_levels))
         if running:
@@ -134,7 +144,7 @@ class GameLoop:
             "rate": self._timer.rate,
             "cost": statistics.median(self._frame_costs),
         }
-        self.session.publish(frame, level_message(self.game) if new_level else None)
+        self.session.publish(frame, level_message(self.game) | self._notes if new_level else None)
 
 
 def shown_bodies(game: Game) -> list[int]:
@@ -169,4 +179,5 @@ def frame_message(game: Game) -> dict[str, Any]:
         "time": round(int(view.time) * game.frame_seconds, 3),
         "distance": float(rounded(view.distance)),
         "watching": game.watching,
+        "value": None if game.value is None else float(rounded(game.value)),
     }

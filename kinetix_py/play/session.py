@@ -12,13 +12,22 @@ MAX_HELD_KEYS = 32  # in a page's message
 MAX_NAME_LENGTH = 64  # of a page
 
 
+class Drag(NamedTuple):
+    """A body that a pointer drags, and where to."""
+
+    body: int
+    x: float  # m, of the body's center
+    y: float
+
+
 class PageInput(NamedTuple):
-    """A page's message: the keys that are down, and perhaps a command."""
+    """A page's message: the keys that are down, and perhaps a command or a body that is dragged."""
 
     page: str
     number: int  # grows with every message of a page
     held: frozenset[str]  # codes of keys
     command: str | None
+    drag: Drag | None = None
 
 
 class PendingInput(NamedTuple):
@@ -28,6 +37,7 @@ class PendingInput(NamedTuple):
     commands: tuple[str, ...]
     numbers: dict[str, int]  # number of the newest message of every page
     changed: bool  # whether any message arrived or a page opened
+    drag: Drag | None = None  # of the newest message
 
 
 class Update(NamedTuple):
@@ -48,6 +58,8 @@ def read_input(content: bytes) -> PageInput:
         message = json.loads(content)
     except UnicodeDecodeError:
         raise ValueError("a message must be JSON in UTF-8") from None
+    except RecursionError:
+        raise ValueError("a message must not be nested") from None
     if not isinstance(message, dict):
         raise ValueError(f"a message must be an object, got {type(message).__name__}")
     page, number, held = (message.get(name) for name in ("page", "number", "held"))
@@ -60,7 +72,16 @@ def read_input(content: bytes) -> PageInput:
         raise ValueError(f"held must be a list of at most {MAX_HELD_KEYS} codes of keys, got {held!r}")
     if command is not None and command not in COMMANDS:
         raise ValueError(f"command must be one of {', '.join(COMMANDS)}, got {command!r}")
-    return PageInput(page, number, frozenset(held), command)
+    return PageInput(page, number, frozenset(held), command, _read_drag(message.get("drag")))
+
+
+def _read_drag(value: Any) -> Drag | None:
+    if value is None:
+        return None
+    numbers = isinstance(value, list) and all(type(part) in (int, float) for part in value)
+    if not numbers or len(value) != 3 or not all(abs(part) < 1e6 for part in value) or int(value[0]) < 0:
+        raise ValueError(f"drag must be a body and a place, [index, x, y] with x and y in m, got {value!r}")
+    return Drag(int(value[0]), float(value[1]), float(value[2]))
 
 
 class Session:
@@ -74,6 +95,8 @@ class Session:
         self._streams: dict[str, object] = {}
         self._tapped: set[str] = set()
         self._commands: list[str] = []
+        self._drag: Drag | None = None
+        self._dragging = ""  # page that drags
         self._has_input = self._closed = False
         self._level, self._frame, self._versions = "", "", (0, 0)
 
@@ -102,6 +125,8 @@ class Session:
         with self._changed:
             if self._streams.get(page) is stream:
                 del self._streams[page], self._held[page], self._numbers[page]
+                if self._dragging == page:
+                    self._drag = None
 
     def submit(self, message: PageInput) -> None:
         """Adds a page's message; of messages out of order the newest one decides which keys are down."""
@@ -111,6 +136,8 @@ class Session:
             before = self._held[message.page]
             if message.number > self._numbers[message.page]:
                 self._numbers[message.page], self._held[message.page] = message.number, message.held
+                if message.drag is not None or self._dragging == message.page:
+                    self._drag, self._dragging = message.drag, message.page
             # A key that goes down and up between two frames works in one frame all the same.
             self._tapped |= message.held - before
             if message.command is not None:
@@ -122,11 +149,17 @@ class Session:
         """Returns the pending input and clears it; keys that are still down stay."""
         with self._changed:
             held = frozenset(self._tapped).union(*self._held.values())
-            pending = PendingInput(held, tuple(self._commands), dict(self._numbers), self._has_input)
+            pending = PendingInput(held, tuple(self._commands), dict(self._numbers), self._has_input, self._drag)
             self._tapped.clear()
             self._commands.clear()
             self._has_input = False
             return pending
+
+    def nudge(self) -> None:
+        """Ends a wait for input."""
+        with self._changed:
+            self._has_input = True
+            self._changed.notify_all()
 
     def wait_for_input(self, timeout: float | None = None) -> bool:
         """Waits until a page is open and input is pending; returns False after the timeout [s]."""

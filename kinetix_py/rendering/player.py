@@ -6,7 +6,6 @@ import base64
 import importlib.resources
 import json
 import re
-from importlib.resources.abc import Traversable
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from kinetix_py.rendering.svg import SIDE, draw_room, framed
 VERSION = 1
 PREFIX = "kx-"
 POSITION_STEP, ROTATION_STEP, CONTROL_STEP = 1e-3, 1e-4, 1e-2  # m, rad, 1: what a stored unit is
+_INSERT = re.compile(r"/\*INSERT ([\w/]+\.\w+)\*/")
 _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 
 
@@ -100,16 +100,17 @@ def _record(episode: Episode, title: str) -> dict[str, Any]:
     }
 
 
-def page_frame(template: Traversable) -> str:
-    """Returns the text of a page with the definitions and code that its pictures need.
+def page_frame(name: str) -> str:
+    """Returns the text of a page with the definitions that its pictures need and the files that it names.
 
     Args:
-      template: page with the marks `<!--DEFINITIONS-->` in its body and `/*DRAWING*/` in its script.
+      name: path of the page in this package. In it `<!--DEFINITIONS-->` stands for the definitions, and
+        `/*INSERT path*/` for the text of a style sheet or script of this package.
     """
-    code = importlib.resources.files("kinetix_py.rendering").joinpath("drawing.js").read_text("utf-8")
+    root = importlib.resources.files("kinetix_py")
     definitions = f'<svg class="definitions" aria-hidden="true">{parts.definitions(PREFIX)}</svg>'
-    page = template.read_text("utf-8").replace("<!--DEFINITIONS-->", definitions, 1)
-    return page.replace("/*DRAWING*/", code, 1)
+    page = root.joinpath(name).read_text("utf-8").replace("<!--DEFINITIONS-->", definitions, 1)
+    return _INSERT.sub(lambda mark: root.joinpath(mark[1]).read_text("utf-8"), page)
 
 
 def room_picture(scene: Any, control: np.ndarray | None, places: np.ndarray | None) -> str:
@@ -143,7 +144,7 @@ def player_page(episodes: list[Episode], *, titles: list[str], fps: float) -> st
         "episodes": records,
     }
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # nothing ends the script early
-    page = page_frame(importlib.resources.files("kinetix_py.rendering").joinpath("player.html"))
+    page = page_frame("rendering/player.html")
     cards = "".join(f'<article class="episode">{drawn}</article>' for drawn in pictures)
     # The records come last: only they hold text of the caller's, which might contain another mark.
     for mark, content in (("EPISODES", cards), ("RECORDS", text)):

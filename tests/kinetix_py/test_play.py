@@ -46,7 +46,7 @@ def arm():
 class Firing:
     """A player that fires the first thruster in every other of its steps; keeps what it was told."""
 
-    name, frame_skip = "a test's player", 2
+    name, frame_skip, value = "a test's player", 2, 0.25
 
     def __init__(self):
         self.told = []
@@ -123,11 +123,11 @@ def test_real_keys_solve_levels(address, tmp_path):
         page.wait(f"{PHASE} === 'running'")
         page.tap(" ")
         page.wait(f"{PHASE} === 'paused'")
-        seconds = lambda: float(page.text("#time").split()[0])
-        before = seconds()
+        before = page.evaluate("now.time")
         page.tap(".")
-        page.wait(f"document.querySelector('#time').innerText[0] && now.time > {before}")
-        assert seconds() == pytest.approx(before + 1 / 60, abs=0.011)
+        after = page.wait(f"now.time > {before} && now.time")
+        assert after == pytest.approx(before + 1 / 60, abs=0.002)
+        assert float(page.text("#time").split()[0]) == pytest.approx(after, abs=0.006)
 
         page.tap("p")
         page.wait("document.querySelector('#who').innerText === \"a test's player plays\"")

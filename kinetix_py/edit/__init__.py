@@ -1,0 +1,1 @@
+"""An editor of levels in a browser, on the engine itself."""
