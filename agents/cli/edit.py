@@ -45,7 +45,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--size", choices=("s", "m", "l"), default="s", help="size of new levels (default s)")
     agent = parser.add_argument_group("agents that play and judge")
     agent.add_argument(
-        "--checkpoint", metavar="RUN", action="append", default=[], help="a run folder, or one checkpoint in it"
+        "--checkpoint",
+        metavar="RUN",
+        action="append",
+        default=[],
+        help="a run folder, or one checkpoint in it",
     )
     page = parser.add_argument_group("the page")
     page.add_argument("--port", type=port, default=PORT, help=f"0 for any that is free (default {PORT})")

@@ -162,7 +162,9 @@ def _actuators(level: Any) -> Iterator[Problem]:
     for j in np.flatnonzero(joints.active & joints.motor_on).tolist():
         ends = [int(joints.body_a[j]), int(joints.body_b[j])]
         if joints.weld[j]:
-            yield Problem("motor on a weld", "A weld joint does not turn, so its motor does nothing.", (), (j,))
+            yield Problem(
+                "motor on a weld", "A weld joint does not turn, so its motor does nothing.", (), (j,)
+            )
         elif not (sim.inverse_inertia[ends] > 0).any():
             text = "Both bodies of a motor are static, so it turns nothing."
             yield Problem("motor without effect", text, (), (j,))

@@ -30,13 +30,13 @@ class Trial:
     """A level to try.
 
     Attributes:
-      number: number of the trial.
+      key: text by which its page knows it.
       level: level and its name.
       agent: name of the agent that plays; None for a person.
       solution: actions `[steps][bindings]` to play instead; None without.
     """
 
-    number: int
+    key: str
     level: NamedLevel
     agent: str | None = None
     solution: list[list[int]] | None = None
@@ -77,12 +77,12 @@ class Trials:
         self._session, self._agents = session, dict(agents or {})
         self._changed = threading.Condition()
         self._pending: Trial | None = None
-        self._number, self._failed = 0, (0, "")
+        self._failed: dict[str, str] = {}  # of the last trial that failed
         self._games: dict[tuple[LevelSize, str | None], Game] = {}
         self._level: NamedLevel | None = None
 
-    def request(self, level: NamedLevel, agent: str | None = None, solution: Any = None) -> int:
-        """Asks for a trial in place of the one that runs, and returns its number.
+    def request(self, key: str, level: NamedLevel, agent: str | None = None, solution: Any = None) -> None:
+        """Asks for a trial in place of the one that runs; arguments as for `Trial`.
 
         Raises:
           ValueError: an agent of no such name.
@@ -90,16 +90,14 @@ class Trials:
         if agent is not None and agent not in self._agents:
             raise ValueError(f"agent must be one of {', '.join(self._agents) or 'none'}, got {agent!r}")
         with self._changed:
-            self._number += 1
-            self._pending = Trial(self._number, level, agent, solution)
+            self._pending = Trial(key, level, agent, solution)
             self._changed.notify_all()
         self._session.nudge()
-        return self._number
 
-    def failure(self, number: int) -> str:
+    def failure(self, key: str) -> str:
         """Returns why a trial did not begin; empty if it did, or may yet."""
         with self._changed:
-            return self._failed[1] if self._failed[0] == number else ""
+            return self._failed.get(key, "")
 
     def close(self) -> None:
         """Ends `run`; the session must be closed before."""
@@ -120,14 +118,14 @@ class Trials:
                 if not isinstance(error, ValueError):
                     traceback.print_exc()
                 with self._changed:
-                    self._failed = (trial.number, f"{type(error).__name__}: {error}")
+                    self._failed = {trial.key: f"{type(error).__name__}: {error}"}
                 continue
-            loop = GameLoop(game, self._session, notes={"trial": trial.number}, at_once=True)
+            loop = GameLoop(game, self._session, notes={"trial": trial.key}, at_once=True)
             loop.run(ended=lambda: self._pending is not None)
 
     def warm(self, level: NamedLevel) -> None:
         """Compiles the game of a level's size; to be called before `run`."""
-        self._game(Trial(0, level))
+        self._game(Trial("", level))
 
     def _game(self, trial: Trial) -> Game:
         size = smallest_size([trial.level.level])

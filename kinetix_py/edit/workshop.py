@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
 import threading
-from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +16,7 @@ from kinetix_py.edit.problems import find_problems
 from kinetix_py.edit.trial import Trials, named
 from kinetix_py.generator.filters import sample_filtered_levels
 from kinetix_py.generator.mutations import mutate_level
-from kinetix_py.levels.files import FileFormat, level_from_json
+from kinetix_py.levels.files import level_from_json
 from kinetix_py.levels.json_node import LevelError
 from kinetix_py.levels.level import Level, empty_level
 from kinetix_py.levels.level_file import LevelFile
@@ -181,11 +179,12 @@ class Workshop:
         if message.get("solution") is True and not solution:
             raise ValueError("the level has no solution to play")
         level = named(sketch.file.name or "", sketch.file.level)
-        return {"trial": self.trials.request(level, agent, solution)}
+        self.trials.request(_text(message, "trial"), level, agent, solution)
+        return {}
 
     def attempted(self, message: Message) -> Message:
         """Tells whether a trial failed to begin."""
-        return {"failure": self.trials.failure(_integer(message, "trial"))}
+        return {"failure": self.trials.failure(_text(message, "trial"))}
 
     def mutate(self, message: Message) -> Message:
         """Returns a level after a few random edits."""

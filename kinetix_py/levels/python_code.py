@@ -117,7 +117,10 @@ class _Writer:
         else:
             points = arrays.vertices[body, : arrays.num_vertices[body]]
             if same(points, box_vertices(*points[0])):
-                kind, shape = "box", f"{_point(place)}, {_number(2 * points[0, 0])}, {_number(2 * points[0, 1])}"
+                kind, shape = (
+                    "box",
+                    f"{_point(place)}, {_number(2 * points[0, 0])}, {_number(2 * points[0, 1])}",
+                )
                 if angle:
                     options["angle"] = _degrees(angle)
             else:
@@ -164,7 +167,9 @@ class _Writer:
             call = f"{self.names[a]}, {self.names[b]}, {_point(at)}"
             if table["weld"][j]:
                 if abs(turned) > 1e-4:
-                    self.left_out.append(f"weld joint {j} that is turned by {math.degrees(turned):.3g} degrees")
+                    self.left_out.append(
+                        f"weld joint {j} that is turned by {math.degrees(turned):.3g} degrees"
+                    )
                 lines.append(f"builder.weld({call})")
                 continue
             options: dict[str, str] = {}

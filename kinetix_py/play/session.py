@@ -149,7 +149,9 @@ class Session:
         """Returns the pending input and clears it; keys that are still down stay."""
         with self._changed:
             held = frozenset(self._tapped).union(*self._held.values())
-            pending = PendingInput(held, tuple(self._commands), dict(self._numbers), self._has_input, self._drag)
+            pending = PendingInput(
+                held, tuple(self._commands), dict(self._numbers), self._has_input, self._drag
+            )
             self._tapped.clear()
             self._commands.clear()
             self._has_input = False
