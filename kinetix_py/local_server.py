@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 HOST = "127.0.0.1"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
-    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
 )
 
 

@@ -24,6 +24,23 @@ FLAGS = [
     "--window-size=1000,760",
 ]
 LEFT, RIGHT = "\ue012", "\ue014"  # as WebDriver calls the arrow keys
+KEYS = {
+    "Ctrl": "\ue009",
+    "Shift": "\ue008",
+    "Alt": "\ue00a",
+    "Enter": "\ue007",
+    "Escape": "\ue00c",
+    "Space": " ",
+    "PageUp": "\ue00e",
+    "PageDown": "\ue00f",
+    "ArrowLeft": LEFT,
+    "ArrowUp": "\ue013",
+    "ArrowRight": RIGHT,
+    "ArrowDown": "\ue015",
+    "Insert": "\ue016",
+    "Delete": "\ue017",
+    "Tab": "\ue004",
+}
 
 
 class Browser:
@@ -84,6 +101,25 @@ class Browser:
         """A key goes down and up."""
         self._keys("keyDown", "keyUp", key=key)
 
+    def chord(self, keys):
+        """Several keys at once, such as `Ctrl+Shift+Z`."""
+        codes = [KEYS.get(key, key.lower()) for key in keys.split("+")] if keys != "+" else ["+"]
+        downs, ups = [[{"type": kind, "value": code} for code in codes] for kind in ("keyDown", "keyUp")]
+        source = {"type": "key", "id": "keyboard", "actions": downs + ups[::-1]}
+        self._call("POST", "/actions", {"actions": [source]})
+
+    def drag(self, *places, kind="mouse"):
+        """Presses a pointer at a place of the window [pixels], moves it along others, and lets go."""
+        move = lambda place, ms: {"type": "pointerMove", "x": round(place[0]), "y": round(place[1]), "duration": ms}
+        press = lambda type: {"type": type, "button": 0}
+        steps = [move(places[0], 0), press("pointerDown"), *(move(place, 20) for place in places[1:]), press("pointerUp")]
+        source = {"type": "pointer", "id": kind, "parameters": {"pointerType": kind}, "actions": steps}
+        self._call("POST", "/actions", {"actions": [source]})
+
+    def resize(self, width, height):
+        """Makes the window as large as this [pixels]."""
+        self._call("POST", "/window/rect", {"width": width, "height": height})
+
     def screenshot(self, path):
         """Writes what the window shows as PNG."""
         path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
@@ -94,8 +130,8 @@ class Browser:
 
 
 @contextlib.contextmanager
-def browser():
-    """A browser while it is needed."""
+def browser(kind=Browser):
+    """A browser of some class while it is needed."""
     driver = subprocess.Popen([DRIVER, "--port=0"], stdout=subprocess.PIPE, text=True)
     try:
         for line in driver.stdout:
@@ -103,7 +139,7 @@ def browser():
                 break
         else:
             raise AssertionError("chromedriver did not start")
-        window = Browser(f"http://127.0.0.1:{found.group(1)}")
+        window = kind(f"http://127.0.0.1:{found.group(1)}")
         try:
             yield window
         finally:

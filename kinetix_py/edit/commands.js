@@ -34,8 +34,13 @@ function nudge(direction, event) {
 }
 function rotate(sign_, event) {
   const angle = sign_ * (event && event.altKey ? Math.PI / 180 : Math.PI / 12), ids = group();
-  if (ids.length) edit((draft) => rotateBodies(draft, ids, angle, middle(bounds(doc.bodies.filter((body) => ids.includes(body.id))))));
-  for (const i of chosen.thrusters) edit((draft) => setOr(draft.thrusters[i], "direction", normalAngle((draft.thrusters[i].direction || 0) + angle), 0));
+  edit((draft) => {
+    if (ids.length) rotateBodies(draft, ids, angle, middle(bounds(doc.bodies.filter((body) => ids.includes(body.id)))));
+    for (const i of chosen.thrusters) {  // those on the bodies have turned with them
+      const thruster = draft.thrusters[i];
+      if (!ids.includes(thruster.body)) setOr(thruster, "direction", normalAngle((thruster.direction || 0) + angle), 0);
+    }
+  });
 }
 const grow = (factor) => edit((draft) => movable().every((id) => scaleBody(draft, id, [factor, factor], [0, 0])));
 const setRole = (role) => edit((draft) => { for (const id of movable()) setOr(bodyOf(draft, id), "role", role, "none"); });

@@ -89,19 +89,19 @@ async function readFile(given) {
   } catch (error) { failed(error); }
 }
 
-async function toClipboard(content, what) {
-  const area = element("textarea", "copied");
+// Shows a text, and copies it where the browser allows that; a browser that asks first may take its time.
+function toClipboard(content, what) {
+  const area = element("textarea", "copied"), done = element("p", "", "press Ctrl+C to copy it");
   area.value = content;
   area.readOnly = true;
   area.setAttribute("aria-label", what);
-  let done = "copied to the clipboard";
-  try { await navigator.clipboard.writeText(content); } catch { done = "press Ctrl+C to copy it"; }
-  dialogOf(what, element("p", "", done), area);
+  dialogOf(what, done, area);
   area.select();
+  navigator.clipboard?.writeText(content).then(() => { done.textContent = "copied to the clipboard"; }, () => {});
 }
 async function copyAs(format) {
   const title = { python: "The level in Python", native: "The level as JSON", kinetix: "The level in Kinetix's format" }[format];
-  try { await toClipboard((await ask("write", { level: doc, format })).text, title); } catch (error) { failed(error); }
+  try { toClipboard((await ask("write", { level: doc, format })).text, title); } catch (error) { failed(error); }
 }
 
 // A link holds the level itself, deflated, behind the #, which browsers send to no server.
@@ -123,7 +123,7 @@ async function unpack(packed) {
 }
 async function share() {
   const { solution, difficulty, ...rest } = doc;
-  await toClipboard(`${location.origin}/#level=${await pack(JSON.stringify(rest))}`, "A link that holds the level");
+  toClipboard(`${location.origin}/#level=${await pack(JSON.stringify(rest))}`, "A link that holds the level");
 }
 async function openLink() {
   const packed = location.hash.match(/^#level=([\w-]+)$/);

@@ -4,8 +4,8 @@ const TOOLS = {
   select: ["Select", "V", "click or drag to choose, drag to move, handles to resize and turn"],
   box: ["Box", "B", "drag from corner to corner"], circle: ["Circle", "C", "drag from the center outward"],
   polygon: ["Polygon", "P", "click 3 or more corners; Enter or the first corner closes it"],
-  revolute: ["Revolute joint", "J", "click where two shapes overlap, or drag from one to the other"],
-  weld: ["Weld joint", "W", "click where two shapes overlap, or drag from one to the other"],
+  revolute: ["Revolute", "J", "click where two shapes overlap, or drag from one to the other"],
+  weld: ["Weld", "W", "click where two shapes overlap, or drag from one to the other"],
   thruster: ["Thruster", "T", "press on a shape and drag the way it pushes"],
 };
 
