@@ -110,9 +110,19 @@ class Browser:
 
     def drag(self, *places, kind="mouse"):
         """Presses a pointer at a place of the window [pixels], moves it along others, and lets go."""
-        move = lambda place, ms: {"type": "pointerMove", "x": round(place[0]), "y": round(place[1]), "duration": ms}
+        move = lambda place, ms: {
+            "type": "pointerMove",
+            "x": round(place[0]),
+            "y": round(place[1]),
+            "duration": ms,
+        }
         press = lambda type: {"type": type, "button": 0}
-        steps = [move(places[0], 0), press("pointerDown"), *(move(place, 20) for place in places[1:]), press("pointerUp")]
+        steps = [
+            move(places[0], 0),
+            press("pointerDown"),
+            *(move(place, 20) for place in places[1:]),
+            press("pointerUp"),
+        ]
         source = {"type": "pointer", "id": kind, "parameters": {"pointerType": kind}, "actions": steps}
         self._call("POST", "/actions", {"actions": [source]})
 

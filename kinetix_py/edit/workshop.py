@@ -84,7 +84,7 @@ class Workshop:
           new_size: size of new levels.
         """
         self.folder, self.trials, self.judging, self.agents = folder, trials, judging, agents
-        self.new_size = new_size
+        self._new = self._document(LevelFile(empty_level(new_size)))
         self.newest: Level | None = None  # level that was kept last
         self._writing = threading.Lock()  # versions of a level are kept in the order in which they come
 
@@ -113,7 +113,7 @@ class Workshop:
             "agents": list(self.agents),
             "folder": str(self.folder.path),
             "opened": self.folder.opened,
-            "new": self._document(LevelFile(empty_level(self.new_size))),
+            "new": self._new,
         }
 
     def levels(self, message: Message) -> Message:

@@ -116,7 +116,7 @@ class LevelBuilder:
         angle: float = 0,
         **options: Any,
     ) -> Body:
-        """Adds a convex polygon; its corners are clockwise, relative to a point about which an angle turns them."""
+        """Adds a convex polygon; its corners run clockwise about a point, and are turned by an angle."""
         number = _role_number(role)
         polygon = self.scene.add_polygon(at, corners, rotation=math.radians(angle), **options)
         self._role[polygon.index] = number

@@ -1,4 +1,4 @@
-"""The editor's page in a real browser with a real pointer and real keys: skipped where there is no Chromium."""
+"""The editor's page in a real browser, with a real pointer and keys; skipped without Chromium."""
 
 from __future__ import annotations
 
@@ -17,57 +17,14 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
-from kinetix_py.edit.folder import DRAFTS, Folder
-from kinetix_py.edit.judge import Judging
-from kinetix_py.edit.server import EditServer
-from kinetix_py.edit.trial import Trials
-from kinetix_py.edit.workshop import Workshop
-from kinetix_py.play.session import Session
+from kinetix_py.edit.folder import DRAFTS
 from tests import webdriver
+from tests.kinetix_py.editor_page import Page, fill, start_server
 
 ROOT = pathlib.Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
     webdriver.CHROMIUM is None or webdriver.DRIVER is None, reason="needs Chromium and chromedriver"
 )
-
-
-class Page(webdriver.Browser):
-    """The editor's page, with places in meters."""
-
-    def at(self, *point):
-        """Pixels of a place in the room [m]."""
-        box = self.evaluate("(({x, y, width}) => [x, y, width])(document.querySelector('#overlay').getBoundingClientRect())")
-        return box[0] + box[2] * point[0] / 5, box[1] + box[2] * (1 - point[1] / 5)
-
-    def sweep(self, *points, **options):
-        """Drags through places in the room, on the way through one between the first two."""
-        self.drag(*(self.at(*point) for point in points), **options)
-
-    @property
-    def level(self):
-        return self.evaluate("doc")
-
-    @property
-    def source(self):
-        return self.evaluate("text")
-
-    def settle(self):
-        """Waits until the server has what is drawn."""
-        self.wait("!wanted.busy && !wanted.keep && !wanted.draw")
-
-    def begin(self, size="s"):
-        """Begins a new level."""
-        self.evaluate(f"newLevel({{...start_.new, size: {json.dumps(size)}}})")
-        self.wait("doc && doc.bodies.length === 0 && versions.past.length === 0")
-        self.evaluate("setTool('select')")
-
-
-def start_server(folder, levels=(), port=0):
-    session = Session()
-    workshop = Workshop(Folder(folder, levels), Trials(session), Judging(rounds=3))
-    server = EditServer(session, workshop, port)
-    server.run_in_background()
-    return server
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +61,12 @@ def test_every_kind_is_drawn_by_the_pointer_and_undone(page):
     assert box == {"id": "box 1", "shape": "box", "size": [0.8, 0.4], "position": [1.4, 1.2]}
     page.tap("c")
     page.sweep((1.2, 1.1), (1.3, 1.1), (1.4, 1.1))
-    assert page.level["bodies"][1] == {"id": "circle 1", "shape": "circle", "radius": 0.2, "position": [1.2, 1.1]}
+    assert page.level["bodies"][1] == {
+        "id": "circle 1",
+        "shape": "circle",
+        "radius": 0.2,
+        "position": [1.2, 1.1],
+    }
     page.tap("p")
     for corner in ((3, 1), (3.6, 1), (3.3, 1.6)):
         page.sweep(corner)
@@ -117,7 +79,10 @@ def test_every_kind_is_drawn_by_the_pointer_and_undone(page):
     assert page.level["joints"] == [{"a": "box 1", "b": "circle 1", "anchor_a": [-0.2, -0.1]}]
     page.tap("w")
     page.sweep((3.3, 1.2), (2.5, 1.2), (1.7, 1.3))  # from the polygon to the box
-    assert page.level["joints"][1]["weld"] and {page.level["joints"][1][end] for end in "ab"} == {"box 1", "polygon 1"}
+    assert page.level["joints"][1]["weld"] and {page.level["joints"][1][end] for end in "ab"} == {
+        "box 1",
+        "polygon 1",
+    }
     page.tap("t")
     page.sweep((1.4, 1.2), (1.8, 1.2), (2.2, 1.2))
     assert page.level["thrusters"] == [{"body": "box 1"}]  # at the center, along the first axis
@@ -144,7 +109,9 @@ def test_handles_move_turn_and_resize_and_snap(page):
     with page.holding(webdriver.KEYS["Alt"]):
         page.sweep((2.1, 2.2), (2.3, 2.3), (2.33, 2.37))
     np.testing.assert_allclose(page.level["bodies"][0]["position"], (2.33, 2.37), atol=0.01)
-    handle = lambda kind: page.evaluate(f"handles().find((h) => h.kind === '{kind}' && (h.sx ?? 1) === 1 && (h.sy ?? 1) === 1).point")
+    handle = lambda kind: page.evaluate(
+        f"handles().find((h) => h.kind === '{kind}' && (h.sx ?? 1) === 1 && (h.sy ?? 1) === 1).point"
+    )
     x, y = page.level["bodies"][0]["position"]
     page.sweep(handle("turn"), (x + 0.3, y + 0.5), (x + 0.6, y + 0.58))
     assert page.level["bodies"][0]["rotation"] == pytest.approx(-math.pi / 4, abs=1e-5)
@@ -156,9 +123,13 @@ def test_handles_move_turn_and_resize_and_snap(page):
     assert body["size"] == [1.2, 0.7]
     np.testing.assert_allclose(body["position"], (x + 0.1, y + 0.15), atol=1e-4)  # the other corner stays
     # A number field takes what is typed, and refuses what no level can have.
-    field = "[...document.querySelectorAll('.field')].find((e) => e.firstChild.textContent === '{}').querySelector('input')"
     type_in = lambda name, value: page.evaluate(
-        f"(() => {{ const input = {field.format(name)}; input.value = {value!r}; input.dispatchEvent(new Event('change')); }})()"
+        f"""(() => {{
+      const fields = [...document.querySelectorAll(".field")], label = {name!r};
+      const input = fields.find((one) => one.firstChild.textContent === label).querySelector("input");
+      input.value = {value!r};
+      input.dispatchEvent(new Event("change"));
+    }})()"""
     )
     type_in("restitution", "0.5")
     assert page.level["bodies"][0]["restitution"] == 0.5
@@ -188,24 +159,30 @@ def test_concave_polygons_are_shown_and_refused(page):
     assert page.source == before
 
 
-def fill(page):
-    """A level with one of everything, chosen as a whole."""
-    page.begin("l")
-    page.evaluate(
-        """edit((d) => {
-      d.bodies = [{id: "a", shape: "box", size: [0.8, 0.4], position: [1.5, 1], rotation: 0.1, role: "green"},
-        {id: "b", shape: "polygon", vertices: [[0.2, -0.1], [-0.2, -0.1], [0, 0.2]], position: [3, 2]},
-        {id: "c", shape: "circle", radius: 0.2, position: [1.4, 0.9]}];
-      d.joints = [{a: "a", b: "c", anchor_a: [-0.1, -0.1], motor_on: true, limits: [-1, 2]}];
-      setPoint(d.joints[0], "anchor_a", toLocal(d.bodies[0], [1.4, 0.9]));
-      d.thrusters = [{body: "b", anchor: [0.1, 0], direction: 0.5}];
-    })"""
-    )
-    page.evaluate("choose_(everything())")
-
-
-CHANGES = """cut delete duplicate left right grow shrink role-none role-blue role-red static motor mirror flip front
-back align-left align-right align-top align-bottom align-middle align-center""".split()
+CHANGES = [
+    "cut",
+    "delete",
+    "duplicate",
+    "left",
+    "right",
+    "grow",
+    "shrink",
+    "role-none",
+    "role-blue",
+    "role-red",
+    "static",
+    "motor",
+    "mirror",
+    "flip",
+    "front",
+    "back",
+    "align-left",
+    "align-right",
+    "align-top",
+    "align-bottom",
+    "align-middle",
+    "align-center",
+]
 ONE_BODY = {"topolygon": "a", "removecorner": "a", "addcorner": "b"}
 
 
@@ -260,15 +237,38 @@ def test_every_command_works_by_its_key_and_is_undone(page):
         page.tap(tool)
         page.chord("Enter")
         assert len(page.level["bodies"]) == count
-    dialogs = {"folder": "Levels in", "saveas": "Save as", "share": "A link", "python": "Python", "json": "JSON", "kinetix": "Kinetix", "help": "Keys"}
+    dialogs = {
+        "folder": "Levels in",
+        "saveas": "Save as",
+        "share": "A link",
+        "python": "Python",
+        "json": "JSON",
+        "kinetix": "Kinetix",
+        "help": "Keys",
+    }
     for name, title in dialogs.items():
         if name == "help":
             page.evaluate("run('help')")
         else:
             page.chord(keys[name])
-        assert page.wait(f"dialog.open ? dialog.innerText.includes({title!r}) : said.className === \"error\" && said.innerText") is True, (name, page.text("#said"))
+        right = f"dialog.innerText.includes({title!r})"
+        found = page.wait(f"dialog.open ? {right} : said.className === 'error' && said.innerText")
+        assert found is True, (name, found)
         page.evaluate("dialog.close()")
-    others = {"new", "save", "revert", "undo", "redo", "copy", "paste", "all", "next", "previous", "here", "role-green"}
+    others = {
+        "new",
+        "save",
+        "revert",
+        "undo",
+        "redo",
+        "copy",
+        "paste",
+        "all",
+        "next",
+        "previous",
+        "here",
+        "role-green",
+    }
     later = {"try", "agent", "watch", "mutate", "random", "judge"}
     tools = {"select", "box", "circle", "polygon", "revolute", "weld", "thruster"}
     assert names == {*CHANGES, *ONE_BODY, *dialogs, *others, *later, *tools, "snap", "together"}
@@ -278,9 +278,15 @@ def test_joints_hold_where_they_are(page):
     """Whatever is done to one of two bodies, the two ends of their joint stay together."""
     fill(page)
     page.evaluate("settings.together = false")
-    apart = lambda: page.evaluate("distance(toWorld(bodyOf(doc, 'a'), doc.joints[0].anchor_a || [0, 0]), toWorld(bodyOf(doc, 'c'), doc.joints[0].anchor_b || [0, 0]))")
+    end = lambda body, side: f"toWorld(bodyOf(doc, '{body}'), doc.joints[0].anchor_{side} || [0, 0])"
+    apart = lambda: page.evaluate(f"distance({end('a', 'a')}, {end('c', 'b')})")
     for body in "ac":
-        for change in ("moveBodies(d, ['{}'], [0.3, 0.1])", "rotateBodies(d, ['{}'], 0.7, [2, 2])", "scaleBody(d, '{}', [1.3, 1.3], [0, 0])", "mirrorBodies(d, ['{}'], 0)"):
+        for change in (
+            "moveBodies(d, ['{}'], [0.3, 0.1])",
+            "rotateBodies(d, ['{}'], 0.7, [2, 2])",
+            "scaleBody(d, '{}', [1.3, 1.3], [0, 0])",
+            "mirrorBodies(d, ['{}'], 0)",
+        ):
             page.evaluate(f"edit((d) => {change.format(body)})")
             assert apart() < 1e-4, change
     page.evaluate("settings.together = true")
@@ -299,7 +305,9 @@ def test_a_mirrored_level_is_what_the_package_mirrors(page):
     shift = np.asarray(ours.sim.position - theirs.sim.position)[np.r_[4:6, 12]]
     np.testing.assert_allclose(shift, shift[:1].repeat(3, 0), atol=1e-4)  # about another axis
     for name in ("anchor_a", "anchor_b", "min_rotation", "max_rotation"):
-        np.testing.assert_allclose(getattr(ours.sim.joints, name), getattr(theirs.sim.joints, name), atol=1e-4)
+        np.testing.assert_allclose(
+            getattr(ours.sim.joints, name), getattr(theirs.sim.joints, name), atol=1e-4
+        )
     np.testing.assert_allclose(ours.sim.thrusters.anchor, theirs.sim.thrusters.anchor, atol=1e-4)
     turn = np.asarray(ours.sim.thrusters.direction - theirs.sim.thrusters.direction)[0]
     assert math.cos(turn) == pytest.approx(1, abs=1e-5)
@@ -327,7 +335,9 @@ def test_what_is_saved_is_what_is_drawn(page, folder):
     again = kx.level_from_json(page.source).level
     jax.tree.map(np.testing.assert_array_equal, again, drawn)
     for format in ("native", "kinetix"):
-        text = page.evaluate(f"ask('write', {{level: doc, format: {format!r}}}).then((answer) => answer.text)")
+        text = page.evaluate(
+            f"ask('write', {{level: doc, format: {format!r}}}).then((answer) => answer.text)"
+        )
         jax.tree.map(np.testing.assert_array_equal, kx.level_from_json(text).level, drawn)
     page.chord("Ctrl+O")
     page.wait("dialog.open && [...dialog.querySelectorAll('img')].some((image) => image.naturalWidth > 0)")
@@ -389,38 +399,17 @@ def test_problems_are_named_and_marked(page):
     page.wait("document.querySelector('#problems').innerText.includes('solved at the start')")
     assert page.evaluate("document.querySelectorAll('#overlay .problem').length") == 2
     assert page.evaluate("document.querySelectorAll('#overlay .sign').length") == 2
-    page.evaluate("[...document.querySelectorAll('.problem-row')].find((e) => e.innerText.includes('solved')).click()")
+    page.evaluate(
+        "[...document.querySelectorAll('.problem-row')].find((e) => e.innerText.includes('solved')).click()"
+    )
     assert page.evaluate("chosen.bodies") == ["a", "b"]
-
-
-WALK = """(() => {
-  let state = 7;
-  const random = (n) => { state = (state * 1103515245 + 12345) %% 2147483648; return Math.floor(state / 65536) %% n; };
-  const pick = (list) => list[random(list.length)], place = () => [0.5 + random(41) / 10, 0.6 + random(39) / 10];
-  const names = %s;
-  const drawing = [
-    () => free(doc).polygons > 0 && addBody({ shape: "box", size: [0.1 + random(8) / 10, 0.1 + random(8) / 10], position: place() }),
-    () => free(doc).circles > 0 && addBody({ shape: "circle", radius: 0.1 + random(4) / 10, position: place() }),
-    () => { if (free(doc).polygons > 0) { const [x, y] = place(); polygon = [[x, y], [x + 0.5, y], [x + 0.3, y + 0.4]]; closePolygon(); } },
-    () => { if (doc.bodies.length > 1 && free(doc).joints > 0) { const a = pick(doc.bodies), b = pick(doc.bodies); if (a !== b) addJoint(random(3) === 0, a, b, b.position); } },
-    () => { if (doc.bodies.length && free(doc).thrusters > 0) { const a = pick(doc.bodies); addThruster(a, a.position, random(24) * Math.PI / 12); } },
-    () => setSize(pick(["s", "m", "l"])),
-    () => choose_({ bodies: doc.bodies.filter(() => random(2)).map((body) => body.id), joints: doc.joints.map((_, i) => i).filter(() => random(2)), thrusters: doc.thrusters.map((_, i) => i).filter(() => random(2)) }),
-    () => { if (chosen.bodies.length) nudge(pick([[1, 0], [-1, 0], [0, 1], [0, -1]])); },
-    () => { for (const id of chosen.bodies.slice(0, 1)) edit((d) => { setOr(bodyOf(d, id), "density", 0.5 + random(5), 1); freshMass(bodyOf(d, id)); }); },
-  ];
-  for (let i = 0; i < %d; i++) {
-    if (random(3)) pick(drawing)(); else run(pick(names));
-    if (random(12) === 0) undo();
-  }
-  return versions.past.map((version) => version.text).concat([text]);
-})()"""
 
 
 def walk(page, steps):
     page.begin("l")
     names = [*CHANGES, *ONE_BODY, "copy", "paste", "all", "next"]
-    texts = page.evaluate(WALK % (json.dumps(names), steps))
+    script = pathlib.Path(__file__).with_name("editor_walk.js").read_text()
+    texts = page.evaluate(f"(() => {{ {script}\nreturn walk({json.dumps(names)}, {steps}); }})()")
     assert len(set(texts)) > steps // 6
     for text in texts:
         kx.level_from_json(text)
