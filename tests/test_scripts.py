@@ -88,7 +88,8 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "name", ["evaluate", "compare", "reproduce", "play", "solve", "levels", "plan", "benchmark"]
+    "name",
+    ["evaluate", "compare", "reproduce", "play", "edit", "solve", "levels", "plan", "benchmark"],
 )
 def test_every_subcommand_explains_itself_with_examples(name, capsys):
     with pytest.raises(SystemExit) as stopped:
@@ -175,6 +176,26 @@ def test_playing_refuses_what_it_cannot_do(arguments, message, capsys):
         given += [] if "--port" in arguments else ["--port", "0"]
         text = refused(capsys, "play", *given)
     assert message.replace("TAKEN", taken) in text and "compiling" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no_such_level.json"], "kinetix edit: no_such_level.json: no such level file"),
+        (["--folder", "FILE"], "kinetix edit: FILE is no folder"),
+        (["--port", "TAKEN"], "kinetix edit: port TAKEN: Address already in use; choose another with --port"),
+        (["--checkpoint", "no_such_run"], "no_such_run: neither a run folder nor a checkpoint in one"),
+    ],
+)
+def test_editing_refuses_what_it_cannot_do(arguments, message, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        names = {"TAKEN": str(other.getsockname()[1]), "FILE": str(tmp_path / "file")}
+        given = [names.get(argument, argument) for argument in arguments]
+        text = refused(capsys, "edit", *given, *([] if "--port" in arguments else ["--port", "0"]))
+    for name, value in names.items():
+        message = message.replace(name, value)
+    assert message in text and "edit at" not in text
 
 
 @pytest.mark.parametrize(

@@ -176,8 +176,8 @@ function buildMenus() {
 }
 // Everything beside the picture.
 function refresh() {
-  if (!doc) return;
   for (const button of document.querySelectorAll("[data-command]")) button.disabled = !COMMANDS[button.dataset.command].can();
+  if (!doc) return;
   for (const [id, on] of [["snap", settings.snap], ["together", settings.together]]) for (const button of document.querySelectorAll(`[data-command="${id}"]`)) button.setAttribute("aria-pressed", on);
   $("name").textContent = file.name + (isUnsaved() ? " • not saved" : "");
   document.title = `${file.name} - Kinetix editor`;

@@ -40,8 +40,10 @@ class LevelEditor:
         """
         check_integer("height", height, 200, 10_000)
         self._height = height
-        self._temporary = None if folder is not None else tempfile.TemporaryDirectory(prefix="kinetix-")
-        place = pathlib.Path(folder if self._temporary is None else self._temporary.name)
+        if folder is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="kinetix-")
+            folder = self._temporary.name
+        place = pathlib.Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         session = Session()
         kept = Folder(place)

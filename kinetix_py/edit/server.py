@@ -8,10 +8,8 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from kinetix_py.edit.workshop import Workshop
-from kinetix_py.local_server import LocalServer
-from kinetix_py.play.server import PlayHandler
+from kinetix_py.play.server import PlayHandler, PlayServer
 from kinetix_py.play.session import Session
-from kinetix_py.rendering.player import page_frame
 
 MAX_MESSAGE = 4_000_000  # bytes
 # Notebooks are pages of this machine.
@@ -52,7 +50,7 @@ class EditHandler(PlayHandler):
             self.answer(HTTPStatus.OK, picture.encode(), "image/svg+xml")
 
 
-class EditServer(LocalServer):
+class EditServer(PlayServer):
     """Serves the editor, and runs its trials."""
 
     def __init__(self, session: Session, workshop: Workshop, port: int, *, in_notebook: bool = False):
@@ -64,9 +62,9 @@ class EditServer(LocalServer):
           port: port number; 0 for any free one.
           in_notebook: whether pages of notebooks on this machine may show it in a frame.
         """
-        self.session, self.workshop = session, workshop
+        self.workshop = workshop
         ancestors = NOTEBOOKS if in_notebook else "'none'"
-        super().__init__(page_frame("edit/page.html"), port, EditHandler, ancestors=ancestors)
+        super().__init__(session, port, "edit/page.html", EditHandler, ancestors=ancestors)
 
     def run_in_background(self) -> list[threading.Thread]:
         """Starts to serve and to run trials, and returns the threads; `stop` ends both."""

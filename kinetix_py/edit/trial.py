@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from kinetix_py.actions import ActionAdapter
@@ -49,7 +50,7 @@ class SolutionPlayer:
 
     def __init__(self, actions: Sequence[Sequence[int]], size: LevelSize):
         adapter = ActionAdapter("multi_discrete", size)
-        self._values = [np.asarray(adapter.binding_values(np.asarray(row, np.int32))) for row in actions]
+        self._values = [np.asarray(adapter.binding_values(jnp.asarray(row, jnp.int32))) for row in actions]
         self._noop = np.zeros(size.num_bindings, np.float32)
 
     def begin(self) -> int:
@@ -135,7 +136,7 @@ class Trials:
             raise ValueError(f"agents play levels of the sizes {', '.join(SIZES)}, got {size}")
         key = size, trial.agent
         self._level = NamedLevel(trial.level.name, pad_level(trial.level.level, size))
-        player = None
+        player: Player | None = None
         if trial.solution is not None:
             player = SolutionPlayer(trial.solution, size)
         if key not in self._games:

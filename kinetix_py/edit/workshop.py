@@ -190,8 +190,7 @@ class Workshop:
         """Returns a level after a few random edits."""
         sketch = _level(message)
         edited = _mutate(jax.random.key(_integer(message, "seed")), sketch.file.level)
-        notes = {"name": sketch.file.name, "author": sketch.file.author, "env": sketch.file.env}
-        return {"level": self._document(LevelFile(edited, **notes))}
+        return {"level": self._document(LevelFile(edited, env=sketch.file.env))}
 
     def random(self, message: Message) -> Message:
         """Returns a random level that doing nothing does not solve."""

@@ -66,12 +66,23 @@ class PlayHandler(LocalHandler):
 class PlayServer(LocalServer):
     """Serves the page of one session."""
 
-    def __init__(self, session: Session, port: int):
-        """Binds the port; arguments and errors as for `LocalServer`.
+    def __init__(
+        self,
+        session: Session,
+        port: int,
+        page: str = "play/play.html",
+        handler: type[PlayHandler] = PlayHandler,
+        *,
+        ancestors: str = "'none'",
+    ):
+        """Binds the port; errors as for `LocalServer`.
 
         Args:
           session: session that the page belongs to.
           port: port number; 0 for any free one.
+          page: path of the page in this package.
+          handler: class that answers its requests.
+          ancestors: origins whose pages may show it in a frame.
         """
         self.session = session
-        super().__init__(page_frame("play/play.html"), port, PlayHandler)
+        super().__init__(page_frame(page), port, handler, ancestors=ancestors)
