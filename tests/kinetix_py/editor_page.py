@@ -42,6 +42,12 @@ class Page(webdriver.Browser):
         """Waits until the server has what is drawn."""
         self.wait("!wanted.busy && !wanted.keep && !wanted.draw")
 
+    def emulate(self, width, height):
+        """Makes the page as large as this [pixels], which may be less than a window can be; None ends it."""
+        name = "setDeviceMetricsOverride" if width else "clearDeviceMetricsOverride"
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False} if width else {}
+        self._call("POST", "/goog/cdp/execute", {"cmd": f"Emulation.{name}", "params": metrics})
+
     def begin(self, size="s"):
         """Begins a new level."""
         self.evaluate(f"newLevel({{...start_.new, size: {json.dumps(size)}}})")

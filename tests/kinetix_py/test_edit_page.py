@@ -405,6 +405,30 @@ def test_problems_are_named_and_marked(page):
     assert page.evaluate("chosen.bodies") == ["a", "b"]
 
 
+def test_the_page_fits_every_width(page, tmp_path):
+    fill(page)
+    page.settle()
+    page.evaluate("choose_({bodies: ['a']})")
+    cut = """[...document.querySelectorAll("button, input, select, svg")].filter((one) => one.offsetParent)
+      .map((one) => one.getBoundingClientRect()).filter((box) => box.left < 0 || box.right > innerWidth + 1)"""
+    try:
+        for width in (400, 900, 1600):
+            page.emulate(width, 900)
+            page.wait(f"innerWidth === {width}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(f"{cut}.length") == 0
+            assert page.evaluate("document.querySelector('#overlay').clientWidth") >= 270
+            page.screenshot(tmp_path / f"{width}.png")
+            if width == 400:
+                for menu in range(6):
+                    page.evaluate(f"document.querySelectorAll('details.menu')[{menu}].open = true")
+                    assert page.evaluate(f"{cut}.length") == 0
+                page.screenshot(tmp_path / "menu.png")
+                page.evaluate("document.querySelectorAll('details.menu')[5].open = false")
+    finally:
+        page.emulate(None, None)
+
+
 def walk(page, steps):
     page.begin("l")
     names = [*CHANGES, *ONE_BODY, "copy", "paste", "all", "next"]
