@@ -3,7 +3,7 @@ let doc = null, text = "", shown = null;  // shown: the level on the screen, whi
 let chosen = none(), tool = "select", mode = "edit", clipboard = null, problems = [];
 const versions = { past: [], future: [] };  // texts, with what was chosen
 const settings = { grid: 0.1, snap: true, together: true };
-const file = { name: "", saved: "", isNew: true };  // saved: text of the version in the file
+const file = { name: "", saved: "", isNew: true, changed: false, format: "native" };  // saved: text of the version in the file
 
 function none() { return { bodies: [], joints: [], thrusters: [] }; }
 const isNothing = (some = chosen) => !some.bodies.length && !some.joints.length && !some.thrusters.length;
@@ -74,9 +74,9 @@ function choose_(some) {
 }
 
 // Another level, with versions of its own. `savedText`: what the file holds, null if there is none.
-function openDocument(level, name, savedText) {
+function openDocument(level, name, savedText, format = "native") {
   Object.assign(versions, { past: [], future: [] });
-  Object.assign(file, { name, saved: savedText === null ? "" : savedText, isNew: savedText === null });
+  Object.assign(file, { name, saved: savedText === null ? "" : savedText, isNew: savedText === null, changed: false, format });
   chosen = none();
   text = JSON.stringify(level);
   doc = JSON.parse(text);
@@ -91,7 +91,7 @@ function openDocument(level, name, savedText) {
   }
   refresh();
 }
-const isUnsaved = () => text !== file.saved && (versions.past.length > 0 || versions.future.length > 0 || !file.isNew || file.changed);
+const isUnsaved = () => text !== file.saved && (!file.isNew || file.changed);
 
 // Autosave: every version is in the browser's own store until the server has it on disk.
 const storeKey = (name) => `kinetix-edit ${name}`;

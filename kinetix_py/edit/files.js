@@ -9,31 +9,25 @@ const textOf = (level) => JSON.stringify(level);
 
 async function openLevel(name) {
   try {
-    const { level: found, draft } = await ask("load", { name });
+    const { level: found, draft, format } = await ask("load", { name });
     const saved = draft ? await ask("load", { name, saved: true }).then((answer) => textOf(answer.level), () => null) : textOf(found);
-    openDocument(found, name, saved);
+    openDocument(found, name, saved, format);
     if (draft) { file.changed = true; say("changes that were not saved are here; Alt+R takes the saved version"); }
     refresh();
     $("dialog").close();
   } catch (error) { failed(error); }
 }
-async function freeName(wanted_) {
-  const { levels } = await ask("levels"), taken = new Set(levels.map((one) => one.name));
-  let n = 1;
-  while (taken.has(`${wanted_} ${n}`)) n += 1;
-  return `${wanted_} ${n}`;
-}
 async function newLevel(found = start_.new, wanted_ = "level") {
-  try { openDocument(found, await freeName(wanted_), null); } catch (error) { failed(error); }
+  try { openDocument(found, (await ask("reserve", { name: wanted_ })).name, null); } catch (error) { failed(error); }
 }
-async function save(name = file.name, unused = false) {
+async function save(name = file.name, unused = false, format = file.format) {
   try {
-    const saved = text, format = "native";
+    const saved = text;
     const answer = await ask("save", { level: doc, name, unused, format });
     const renamed = answer.name !== file.name;
     forget(file.name, saved);
     if (renamed && file.isNew) await ask("discard", { name: file.name }).catch(() => {});  // there may be none
-    Object.assign(file, { name: answer.name, saved, isNew: false });
+    Object.assign(file, { name: answer.name, saved, isNew: false, format });
     say(`saved as ${answer.path}`);
     refresh();
   } catch (error) { failed(error); }
@@ -43,8 +37,10 @@ function saveAs() {
   input.value = file.name;
   input.setAttribute("aria-label", "name");
   input.maxLength = 80;
-  form.append(element("p", "", `A name in the folder ${start_.folder}:`), input, element("button", "main", "Save"));
-  form.addEventListener("submit", (event) => { event.preventDefault(); $("dialog").close(); save(input.value.trim(), input.value.trim() !== file.name); });
+  let format = file.format;
+  const formats = pick("format", format, [["native", "of this package"], ["kinetix", "of Kinetix: without title, solution and difficulty"]], (value) => { format = value; });
+  form.append(element("p", "", `A name in the folder ${start_.folder}:`), input, formats, element("button", "main", "Save"));
+  form.addEventListener("submit", (event) => { event.preventDefault(); $("dialog").close(); save(input.value.trim(), input.value.trim() !== file.name, format); });
   dialogOf("Save as", form);
   input.select();
 }

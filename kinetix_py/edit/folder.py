@@ -67,6 +67,7 @@ class Folder:
         self.path = pathlib.Path(path)
         self._elsewhere: dict[str, pathlib.Path] = {}
         self._read_only: dict[str, LevelFile] = {}
+        self._reserved: set[str] = set()
         self.opened = [self._add(source) for source in find_level_files(opened)]
 
     def _add(self, source: str) -> str:
@@ -92,11 +93,17 @@ class Folder:
 
     def free_name(self, wanted: str) -> str:
         """Returns a name that no level has yet: the one wanted, or one with a number behind it."""
-        wanted, taken = check_name(wanted[:70].strip(" .") or "level"), set(self.names())
+        wanted, taken = check_name(wanted[:70].strip(" .") or "level"), {*self.names(), *self._reserved}
         number, name = 1, wanted
         while name in taken:
             number += 1
             name = f"{wanted} {number}"
+        return name
+
+    def reserve(self, wanted: str) -> str:
+        """Returns a name as `free_name` does, and never returns it again."""
+        name = self.free_name(wanted)
+        self._reserved.add(name)
         return name
 
     def file(self, name: str) -> pathlib.Path:
@@ -145,14 +152,26 @@ class Folder:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, native_text(file))
 
-    def save(self, name: str, file: LevelFile, format: FileFormat = "native") -> pathlib.Path:
-        """Writes a level's file and removes its draft; errors as for `keep`."""
+    def format(self, name: str) -> FileFormat:
+        """Returns the format of a level's file, the native one where there is no file.
+
+        Raises:
+          LevelError: no such name can be.
+        """
         path = self.file(name)
-        text = level_text(file, format)
+        return "kinetix" if path.is_file() and b'"env_state"' in path.read_bytes() else "native"
+
+    def save(self, name: str, file: LevelFile, format: FileFormat) -> pathlib.Path:
+        """Writes a level's file and removes its draft; errors as for `keep`.
+
+        Raises:
+          LevelError: also for something that a file of Kinetix has no place for.
+        """
+        path = self.file(name)
+        text = level_to_json(file.level, format=format, **notes(file))
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, text)
-        if format == "native" or not (file.name or file.author or file.description or file.solution):
-            self.discard(name)
+        self.discard(name)
         self._read_only.pop(name, None)
         return path
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from kinetix_py.actions import ActionAdapter
 from kinetix_py.env.types import EnvParams, EnvState
-from kinetix_py.levels.level import Level, pad_level
+from kinetix_py.levels.level import pad_level
 from kinetix_py.play.game import Game, Player
 from kinetix_py.play.game_loop import GameLoop
 from kinetix_py.play.levels import NamedLevel, smallest_size
@@ -124,10 +124,6 @@ class Trials:
             loop = GameLoop(game, self._session, notes={"trial": trial.key}, at_once=True)
             loop.run(ended=lambda: self._pending is not None)
 
-    def warm(self, level: NamedLevel) -> None:
-        """Compiles the game of a level's size; to be called before `run`."""
-        self._game(Trial("", level))
-
     def _game(self, trial: Trial) -> Game:
         size = smallest_size([trial.level.level])
         if size.num_bindings != trial.level.level.size.num_bindings:
@@ -158,8 +154,3 @@ def _params(player: Any) -> EnvParams:
     params = getattr(player, "env_params", EnvParams())
     frame_skip = getattr(player, "frame_skip", FRAME_SKIP)
     return dataclasses.replace(params, max_timesteps=int(params.max_timesteps) * frame_skip)
-
-
-def named(name: str, level: Level) -> NamedLevel:
-    """Returns a level with a name for pages."""
-    return NamedLevel(name or "untitled", level)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import threading
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from kinetix_py.edit.folder import Folder, level_text, native_text
 from kinetix_py.edit.judge import Judging
 from kinetix_py.edit.problems import find_problems
-from kinetix_py.edit.trial import Trials, named
+from kinetix_py.edit.trial import Trials
 from kinetix_py.generator.filters import sample_filtered_levels
 from kinetix_py.generator.mutations import mutate_level
 from kinetix_py.levels.files import level_from_json
@@ -21,6 +22,7 @@ from kinetix_py.levels.json_node import LevelError
 from kinetix_py.levels.level import Level, empty_level
 from kinetix_py.levels.level_file import LevelFile
 from kinetix_py.levels.python_code import level_to_python
+from kinetix_py.play.levels import NamedLevel
 from kinetix_py.rendering.host import to_host
 from kinetix_py.rendering.player import room_picture
 from kinetix_py.rendering.svg import render_svg
@@ -31,13 +33,6 @@ FORMATS = ("native", "kinetix", "python")
 THUMBNAIL_WIDTH = 150
 MAX_TEXT = 1_000_000  # letters of a level's text
 Message = dict[str, Any]
-
-
-class Sketch(NamedTuple):
-    """A level as the page keeps it, and as it was read."""
-
-    row: dict[str, Any]
-    file: LevelFile
 
 
 class Workshop:
@@ -51,6 +46,7 @@ class Workshop:
         "start",
         "levels",
         "load",
+        "reserve",
         "draw",
         "keep",
         "save",
@@ -126,7 +122,12 @@ class Workshop:
         """Returns a level, its newest version or the one that was saved."""
         name = _text(message, "name")
         file = self.folder.load(name, saved=message.get("saved") is True)
-        return {"level": self._document(file), "draft": self.folder.has_draft(name)}
+        draft, format = self.folder.has_draft(name), self.folder.format(name)
+        return {"level": self._document(file), "draft": draft, "format": format}
+
+    def reserve(self, message: Message) -> Message:
+        """Returns a name for a new level."""
+        return {"name": self.folder.reserve(_text(message, "name"))}
 
     def draw(self, message: Message) -> Message:
         """Draws a level and names its problems."""
@@ -134,21 +135,21 @@ class Workshop:
 
     def keep(self, message: Message) -> Message:
         """Keeps a level as a draft, and draws it."""
-        sketch = _level(message)
+        file = _level(message)
         with self._writing:
-            self.folder.keep(_text(message, "name"), sketch.file)
-            self.newest = sketch.file.level
-        return self._drawn(sketch)
+            self.folder.keep(_text(message, "name"), file)
+            self.newest = file.level
+        return self._drawn(file)
 
     def save(self, message: Message) -> Message:
         """Saves a level; an `unused` name is made one that no level has."""
-        sketch, name = _level(message), _text(message, "name")
+        file, name = _level(message), _text(message, "name")
         format = _choice(message, "format", ("native", "kinetix"))
         with self._writing:
             if message.get("unused") is True:
                 name = self.folder.free_name(name)
-            path = self.folder.save(name, sketch.file, format)
-            self.newest = sketch.file.level
+            path = self.folder.save(name, file, format)
+            self.newest = file.level
         return {"name": name, "path": str(path)}
 
     def discard(self, message: Message) -> Message:
@@ -165,20 +166,20 @@ class Workshop:
 
     def write(self, message: Message) -> Message:
         """Writes a level as JSON of either format, or as Python."""
-        sketch, format = _level(message), _choice(message, "format", FORMATS)
+        file, format = _level(message), _choice(message, "format", FORMATS)
         if format == "python":
-            return {"text": level_to_python(sketch.file.level)}
-        return {"text": level_text(sketch.file, format)}
+            return {"text": level_to_python(file.level)}
+        return {"text": level_text(file, format)}
 
     def attempt(self, message: Message) -> Message:
         """Begins to try a level."""
-        sketch, agent = _level(message), message.get("agent")
+        file, agent = _level(message), message.get("agent")
         if agent is not None and not isinstance(agent, str):
             raise ValueError(f"agent must be a name or null, got {agent!r}")
-        solution = sketch.file.solution if message.get("solution") is True else None
+        solution = file.solution if message.get("solution") is True else None
         if message.get("solution") is True and not solution:
             raise ValueError("the level has no solution to play")
-        level = named(sketch.file.name or "", sketch.file.level)
+        level = NamedLevel(file.name or "untitled", file.level)
         self.trials.request(_text(message, "trial"), level, agent, solution)
         return {}
 
@@ -188,9 +189,9 @@ class Workshop:
 
     def mutate(self, message: Message) -> Message:
         """Returns a level after a few random edits."""
-        sketch = _level(message)
-        edited = _mutate(jax.random.key(_integer(message, "seed")), sketch.file.level)
-        return {"level": self._document(LevelFile(edited, env=sketch.file.env))}
+        file = _level(message)
+        edited = _mutate(jax.random.key(_integer(message, "seed")), file.level)
+        return {"level": self._document(LevelFile(edited, env=file.env))}
 
     def random(self, message: Message) -> Message:
         """Returns a random level that doing nothing does not solve."""
@@ -200,7 +201,7 @@ class Workshop:
 
     def judge(self, message: Message) -> Message:
         """Begins a judgement."""
-        return {"number": self.judging.start(_level(message).file.level)}
+        return {"number": self.judging.start(_level(message).level)}
 
     def judged(self, message: Message) -> Message:
         """Tells how far the judgement is."""
@@ -219,18 +220,9 @@ class Workshop:
         """Returns the level as the page keeps it: the content of a file of this package's format."""
         return json.loads(native_text(file))
 
-    def _drawn(self, sketch: Sketch) -> Message:
-        host = to_host(sketch.file.level)
-        problems = [
-            {
-                "kind": one.kind,
-                "text": one.text,
-                "bodies": one.bodies,
-                "joints": one.joints,
-                "thrusters": one.thrusters,
-            }
-            for one in find_problems(host)
-        ]
+    def _drawn(self, file: LevelFile) -> Message:
+        host = to_host(file.level)
+        problems = [dataclasses.asdict(one) for one in find_problems(host)]
         return {"picture": room_picture(host, None, np.zeros((0, 2))), "problems": problems}
 
 
@@ -260,8 +252,8 @@ def _integer(message: Message, field: str) -> int:
     return value
 
 
-def _level(message: Message) -> Sketch:
+def _level(message: Message) -> LevelFile:
     row = message.get("level")
     if not isinstance(row, dict):
         raise LevelError(f"level must be an object, got {type(row).__name__}")
-    return Sketch(row, level_from_json(row))
+    return level_from_json(row)

@@ -33,7 +33,7 @@ from agents.io.run_folder import RunFolder, find_checkpoint, new_run, open_check
 from agents.levels import load_level_sets
 from agents.loading import levels_trained_on, load_policy
 from agents.networks.normalize import NormalizedPolicy
-from agents.play import CheckpointPlayer
+from agents.play import AgentOfAnySize, CheckpointPlayer
 from agents.training import loop
 from agents.training.curves import smooth
 from agents.training.interrupt import graceful_interrupt
@@ -455,9 +455,15 @@ def test_a_checkpoint_plays_live(finished):
     assert np.shape(values) == (6, player.env.size.num_bindings)
     thruster = player.env.size.num_motor_bindings
     assert np.mean(values, axis=0)[thruster] > 0.5 and set(np.unique(values)) <= {0, 1}
+    assert np.isfinite(player.value)
     assert not (memory[1] == player.begin()[1]).all()  # the network has a memory
     keys = [jax.random.key_data(player.begin()[0]) for _ in range(2)]
     assert not (keys[0] == keys[1]).all()
+    agent = AgentOfAnySize(folder.path)
+    assert agent.name == player.name and agent.player(player.env.size).env.size == player.env.size
+    assert agent.solve_rate(level, 4) > 0.5  # it has learned to fire the thruster
+    with pytest.raises(ValueError, match="agents play levels of the sizes s, m, l"):
+        agent.player(dataclasses.replace(player.env.size, num_joints=9))
 
 
 def flat(config, prefix=""):

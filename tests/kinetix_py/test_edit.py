@@ -114,7 +114,7 @@ def test_a_folder_keeps_drafts_beside_files(tmp_path):
     assert folder.names() == [] and not folder.path.exists()
     folder.keep("one", file_of(rocket()))
     assert folder.names() == ["one"] and folder.has_draft("one") and not folder.file("one").exists()
-    folder.save("one", file_of(rocket()))
+    folder.save("one", file_of(rocket()), "native")
     assert not folder.has_draft("one") and not (folder.path / DRAFTS).exists()
     folder.keep("one", file_of(car()))
     assert bool(folder.load("one").level.sim.joints.active[0])
@@ -122,6 +122,7 @@ def test_a_folder_keeps_drafts_beside_files(tmp_path):
     folder.discard("one")
     assert not folder.load("one").level.sim.joints.active[0]
     assert folder.free_name("one") == "one 2"
+    assert [folder.reserve("one") for _ in range(2)] == ["one 2", "one 3"]
     with pytest.raises(kx.LevelError, match="there is no level 'two'"):
         folder.load("two")
     # A crash while a draft is written leaves the old one: there is no other file under its name.
@@ -137,10 +138,25 @@ def test_levels_from_elsewhere_keep_their_place(tmp_path):
     assert folder.file("far") == tmp_path / "far.json"
     folder.keep("far", file_of(car()))
     assert not kx.load_level(tmp_path / "far.json").sim.joints.active[0]
-    folder.save("far", folder.load("far"))
+    folder.save("far", folder.load("far"), "native")
     assert kx.load_level(tmp_path / "far.json").sim.joints.active[0]
-    folder.save("swing_up", folder.load("swing_up"))  # a copy: the library stays as it is
+    folder.save("swing_up", folder.load("swing_up"), "native")  # a copy: the library stays as it is
     assert (tmp_path / "here" / "swing_up.json").is_file()
+
+
+def test_files_of_kinetix_stay_so(tmp_path):
+    kx.save_level(rocket(), tmp_path / "theirs.json", format="kinetix")
+    folder = Folder(tmp_path)
+    assert folder.format("theirs") == "kinetix" and folder.format("new") == "native"
+    folder.keep("theirs", file_of(car()))
+    folder.save("theirs", folder.load("theirs"), "kinetix")
+    assert folder.format("theirs") == "kinetix" and not folder.has_draft("theirs")
+    assert folder.load("theirs").level.sim.joints.active[0]
+    named = dataclasses.replace(file_of(car()), name="a car")
+    folder.keep("theirs", named)
+    with pytest.raises(kx.LevelError, match="name must be None, as Kinetix's files have no such field"):
+        folder.save("theirs", named, "kinetix")
+    assert folder.has_draft("theirs")  # nothing is lost
 
 
 @pytest.mark.parametrize(

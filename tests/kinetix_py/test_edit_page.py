@@ -410,7 +410,8 @@ def test_the_page_fits_every_width(page, tmp_path):
     page.settle()
     page.evaluate("choose_({bodies: ['a']})")
     cut = """[...document.querySelectorAll("button, input, select, svg")].filter((one) => one.offsetParent)
-      .map((one) => one.getBoundingClientRect()).filter((box) => box.left < 0 || box.right > innerWidth + 1)"""
+      .map((one) => one.getBoundingClientRect())
+      .filter((box) => box.left < 0 || box.right > innerWidth + 1)"""
     try:
         for width in (400, 900, 1600):
             page.emulate(width, 900)
