@@ -409,7 +409,8 @@ def test_the_page_fits_every_width(page, tmp_path):
     fill(page)
     page.settle()
     page.evaluate("choose_({bodies: ['a']})")
-    cut = """[...document.querySelectorAll("button, input, select, svg")].filter((one) => one.checkVisibility())
+    cut = """[...document.querySelectorAll("button, input, select, svg")]
+      .filter((one) => one.checkVisibility())
       .map((one) => one.getBoundingClientRect())
       .filter((box) => box.left < 0 || box.right > innerWidth + 1)"""
     try:
