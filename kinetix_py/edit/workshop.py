@@ -15,8 +15,8 @@ from kinetix_py.edit.folder import Folder, level_text, native_text
 from kinetix_py.edit.judge import Judging
 from kinetix_py.edit.problems import find_problems
 from kinetix_py.edit.trial import Trials
-from kinetix_py.generator.filters import sample_filtered_levels
 from kinetix_py.generator.mutations import mutate_level
+from kinetix_py.generator.sample import sample_filtered_levels
 from kinetix_py.levels.files import level_from_json
 from kinetix_py.levels.json_node import LevelError
 from kinetix_py.levels.level import Level, empty_level

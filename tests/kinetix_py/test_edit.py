@@ -288,6 +288,18 @@ def test_requests_are_answered_or_refused(served):
     assert sorted(path.name for path in folder.parent.rglob("*")) == ["a.json", "levels"]
 
 
+@pytest.mark.slow
+def test_random_edits_and_levels_are_levels(served):
+    server, _ = served
+    level = json.loads(kx.level_to_json(rocket()))
+    for request, message in (("mutate", {"level": level}), ("random", {"size": "s"})):
+        texts = [ask(server, f"/edit/{request}", json.dumps({**message, "seed": seed})) for seed in (1, 1, 2)]
+        assert [status for status, _ in texts] == [200] * 3
+        found = [json.loads(text)["level"] for _, text in texts]
+        assert found[0] == found[1] != found[2]
+        assert all(kx.level_from_json(one).level.size == TINY for one in found)
+
+
 def broken(rng, value):
     """A value with something of it changed, at random."""
     if isinstance(value, dict) and value and rng.random() < 0.9:
