@@ -129,7 +129,8 @@ function run(name, event) {
 const chord = (event) => [event.ctrlKey || event.metaKey ? "Ctrl" : "", event.altKey ? "Alt" : "", event.shiftKey ? "Shift" : "", event.key === " " ? "Space" : event.key.length === 1 ? event.key.toUpperCase() : event.key].filter(Boolean).join("+");
 const SAME = { Backspace: "Delete", "Ctrl+Y": "Ctrl+Shift+Z", "=": "+", "Shift++": "+", "Shift+?": "?", "Alt+,": ",", "Alt+.": "." };
 const BY_KEY = Object.fromEntries(Object.values(COMMANDS).map((command) => [command.key, command.name]));
-const isTyping = (event) => ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName) && event.target.type !== "checkbox" && event.target.type !== "range";
+// A field of a dialog that was just closed may still have the keyboard.
+const isTyping = (event) => !event.target.closest("dialog:not([open])") && ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName) && event.target.type !== "checkbox" && event.target.type !== "range";
 function onKey(event) {
   if ($("dialog").open) return;
   if (isTyping(event)) { if (event.key === "Escape") event.target.blur(); return; }
