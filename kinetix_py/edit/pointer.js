@@ -35,12 +35,19 @@ function toggle(some) {
   choose_(next);
 }
 
+// What the parts of a picture look like, wherever their bodies are.
+const look = (level) => JSON.stringify([level.bodies.map(shapeOf), level.joints, level.thrusters]);
+
 // A drag that shows change(draft, point, event) of the level as it was, and at its end makes it a version.
 function dragging(change, choose = null) {
-  let last = null;
+  let last = null, drawnLook = look(doc);
   const preview = (point, event) => {
     const draft = clone(doc);
-    if (change(draft, point, event) !== false) { show(draft); last = draft; requestPicture(false, draft); } else showOverlay();
+    if (change(draft, point, event) === false) { showOverlay(); return; }
+    show(draft);
+    last = draft;
+    const newLook = look(draft);
+    if (newLook !== drawnLook) { drawnLook = newLook; requestPicture(false, draft); }  // bodies that only move need no new picture
   };
   return { move: preview,
     end() { guides = []; ghost = null; if (last) { const final = last; edit((draft) => { Object.assign(draft, final); }, choose); } else { show(doc); requestPicture(false); } },
