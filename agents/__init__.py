@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agents.evaluation.evaluate import evaluate
     from agents.evaluation.evaluation import Evaluation
     from agents.io.run_folder import new_run
-    from agents.loading import LoadedPolicy, load_policy
+    from agents.loading import LoadedPolicy, export_policy, load_policy, shipped_agents
     from agents.networks.config import NetworkConfig
     from agents.networks.factory import make_network
     from agents.policy import Policy, PolicyOutput, UniformPolicy
@@ -50,10 +50,12 @@ _MODULES = {
     "Trainer": "agents.training.trainer",
     "UniformPolicy": "agents.policy",
     "evaluate": "agents.evaluation.evaluate",
+    "export_policy": "agents.loading",
     "load_policy": "agents.loading",
     "make_network": "agents.networks.factory",
     "make_optimizer": "agents.ppo.ppo",
     "new_run": "agents.io.run_folder",
+    "shipped_agents": "agents.loading",
     "train": "agents.training.loop",
 }
 __all__ = [
@@ -76,10 +78,12 @@ __all__ = [
     "Trainer",
     "UniformPolicy",
     "evaluate",
+    "export_policy",
     "load_policy",
     "make_network",
     "make_optimizer",
     "new_run",
+    "shipped_agents",
     "train",
 ]
 

@@ -243,7 +243,8 @@ class TrainConfig:
     """A whole training run.
 
     Attributes:
-      init_from: run folder or checkpoint whose parameters the run starts from; null starts anew.
+      init_from: policy whose parameters the run starts from, named as for `agents.load_policy`; null starts
+        anew.
 
     Raises:
       ValueError: values that do not fit together.

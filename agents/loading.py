@@ -1,4 +1,4 @@
-"""Trained policies, loaded from the checkpoints of runs."""
+"""Trained policies: those that come with the package, policy files, and the checkpoints of runs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ import jax
 import kinetix_py as kx
 from agents.build import make_policy
 from agents.config import ConfigError, TrainConfig
+from agents.io.policy_file import SUFFIX, read_policy_file, write_policy_file
 from agents.io.run_folder import find_checkpoint, open_checkpoints
 from agents.policy import Params, Policy
+
+# Policy files that come with the package, by the size of the levels that they were trained on.
+SHIPPED = pathlib.Path(__file__).parent / "trained"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +26,10 @@ class LoadedPolicy:
 
     Attributes:
       policy, params: policy and its parameters.
-      config: config of the run that trained it; `env.size` is the size asked for.
-      run: path of the run folder.
+      config: config of the run that trained it; `env` is as asked for.
+      trained_config: the same, as it was trained.
+      run: name of the run.
+      path: the run folder, or the policy file.
       step: number of updates of the checkpoint.
       is_best: it is the best checkpoint by the evaluation during training.
     """
@@ -31,14 +37,16 @@ class LoadedPolicy:
     policy: Policy
     params: Params
     config: TrainConfig
-    run: pathlib.Path
+    trained_config: TrainConfig
+    run: str
+    path: pathlib.Path
     step: int
     is_best: bool = False
 
     @property
     def name(self) -> str:
         """Run and checkpoint, for people."""
-        return f"{self.run.name}, {'best, ' if self.is_best else ''}update {self.step}"
+        return f"{self.run}, {'best, ' if self.is_best else ''}update {self.step}"
 
     @property
     def env(self) -> kx.Environment:
@@ -51,36 +59,84 @@ class LoadedPolicy:
         return self.config.env.params
 
 
+def shipped_agents() -> list[str]:
+    """Lists the names of the agents that come with the package."""
+    return sorted(file.stem for file in SHIPPED.glob(f"*{SUFFIX}"))
+
+
+def policy_file(path: str | pathlib.Path) -> pathlib.Path | None:
+    """Returns the policy file that a path or the name of a shipped agent stands for; None for a run."""
+    if str(path) in shipped_agents():
+        return SHIPPED / f"{path}{SUFFIX}"
+    file = pathlib.Path(path)
+    return file if file.suffix == SUFFIX and file.is_file() else None
+
+
+def trained_config(path: str | pathlib.Path) -> TrainConfig:
+    """Reads the config that a policy was trained with; arguments and errors as for `load_policy`."""
+    file = policy_file(path)
+    return find_checkpoint(path).run.config() if file is None else read_policy_file(file).config
+
+
 def load_policy(
     path: str | pathlib.Path, size: str | None = None, *, contact_order: str | None = None
 ) -> LoadedPolicy:
     """Loads a trained policy.
 
     Args:
-      path: run folder (its newest checkpoint), `RUN@best` (the best one by the evaluation during training),
-        or one checkpoint.
+      path: name of an agent that comes with the package (`shipped_agents`), policy file, run folder (its
+        newest checkpoint), `RUN@best` (the best one by the evaluation during training), or one checkpoint.
       size: size of the levels it is to play, `"s"`, `"m"` or `"l"`; that of the run if None.
       contact_order: order of contacts it is to play under, as in `kinetix_py.Environment`; that of the run if
         None.
 
     Raises:
-      ConfigError: the path names no run, or one whose network cannot play this size, or an unknown contact
+      ConfigError: the path names no policy, or one whose network cannot play this size, or an unknown contact
         order.
-      CheckpointError: there is no such checkpoint, or its parameters do not fit.
+      CheckpointError: there is no such checkpoint, its parameters do not fit, or the file is damaged.
     """
+    file = policy_file(path)
+    if file is not None:
+        found = read_policy_file(file)
+        config = _played_config(found.config, size, contact_order)
+        policy = make_policy(config)
+        params = found.params(jax.eval_shape(policy.init, jax.random.key(0)), file)
+        return LoadedPolicy(policy, params, config, found.config, found.run, file.resolve(), found.step)
     run, step, is_best = find_checkpoint(path)
-    config = run.config()
+    trained = run.config()
+    config = _played_config(trained, size, contact_order)
+    policy = make_policy(config)
+    with open_checkpoints(run, is_best) as checkpoints:
+        step = checkpoints.latest if step is None else step
+        params = checkpoints.restore_params(jax.eval_shape(policy.init, jax.random.key(0)), step)
+    folder = run.path.resolve()
+    return LoadedPolicy(policy, params, config, trained, folder.name, folder, step, is_best)
+
+
+def _played_config(config: TrainConfig, size: str | None, contact_order: str | None) -> TrainConfig:
+    """Changes the environment of a config to what is asked for; None changes nothing."""
     changes: dict[str, Any] = {"size": size, "contact_order": contact_order}
     try:
         env = dataclasses.replace(config.env, **{k: v for k, v in changes.items() if v is not None})
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    config = dataclasses.replace(config, env=env)
-    policy = make_policy(config)
-    with open_checkpoints(run, is_best) as checkpoints:
-        step = checkpoints.latest if step is None else step
-        params = checkpoints.restore_params(jax.eval_shape(policy.init, jax.random.key(0)), step)
-    return LoadedPolicy(policy, params, config, run.path.resolve(), step, is_best)
+    return dataclasses.replace(config, env=env)
+
+
+def export_policy(path: str | pathlib.Path, file: str | pathlib.Path) -> pathlib.Path:
+    """Writes a trained policy to one file, which `load_policy` reads on any machine.
+
+    Args:
+      path: as for `load_policy`.
+      file: policy file to write; its name must end in `.npz`.
+
+    Raises:
+      ConfigError, CheckpointError: as `load_policy`.
+      ValueError: another suffix.
+    """
+    loaded, file = load_policy(path), pathlib.Path(file)
+    write_policy_file(file, loaded.params, loaded.trained_config, loaded.run, loaded.step)
+    return file
 
 
 def levels_trained_on(config: TrainConfig) -> list[str]:
@@ -97,7 +153,7 @@ def levels_trained_on(config: TrainConfig) -> list[str]:
     if config.init_from is None:
         return paths
     try:
-        parent = find_checkpoint(config.init_from).run.config()
+        parent = trained_config(config.init_from)
     except ConfigError as error:
         warnings.warn(f"levels that it was trained on are not marked: {error}", stacklevel=2)
         return paths

@@ -1,4 +1,4 @@
-"""A checkpoint that plays one live game, as `kinetix_py.play` asks for it."""
+"""A trained policy that plays one live game, as `kinetix_py.play` asks for it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def choose_action(
 
 
 @dataclasses.dataclass
-class CheckpointPlayer:
+class PolicyPlayer:
     """Plays with a trained policy, as `kinetix_py.play.game.Game` asks a player to.
 
     Attributes:
@@ -66,7 +66,7 @@ class CheckpointPlayer:
     value: float | None = None
 
     @classmethod
-    def load(cls, path: str | pathlib.Path, size: str | None = None, seed: int = 0) -> CheckpointPlayer:
+    def load(cls, path: str | pathlib.Path, size: str | None = None, seed: int = 0) -> PolicyPlayer:
         """Loads a player; arguments and errors as for `agents.load_policy`."""
         return cls(load_policy(path, size), seed)
 

@@ -163,8 +163,8 @@ def test_level_files_are_checked(capsys, tmp_path):
     [
         (["no_such_level.json"], "kinetix play: no_such_level.json: no such level file"),
         (["--port", "TAKEN"], "kinetix play: port TAKEN: Address already in use; choose another with --port"),
-        (["--checkpoint", "no_such_run"], "no_such_run: neither a run folder nor a checkpoint in one"),
-        (["--watch"], "--watch needs a --checkpoint"),
+        (["--agent", "no_such_run"], "no_such_run: neither a run folder nor a checkpoint in one"),
+        (["--watch"], "--watch needs an --agent"),
         (["--port", "70000"], "must be in 0 .. 65535, got 70000"),
         (["--time-limit", "-1"], "must be in 0 .. 1e6, got -1"),
     ],

@@ -25,7 +25,8 @@ EXAMPLES = """examples:
   kinetix play                                 random levels of size S
   kinetix play --size m                        random levels of size M
   kinetix play library/s levels/ level.json    these levels in turn
-  kinetix play levels/ --checkpoint runs/NAME  P hands over to the agent and back"""
+  kinetix play --agent s                       P hands over to a trained agent and back
+  kinetix play levels/ --agent runs/NAME       an agent of your own"""
 
 
 def _seconds(text: str) -> float:
@@ -56,14 +57,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--time-limit", type=_seconds, metavar="S", help="seconds of an episode, 0 for none (default 8.53)"
     )
     agent = parser.add_argument_group("an agent that plays")
-    agent.add_argument("--checkpoint", metavar="RUN", help="a run folder, or one checkpoint in it")
+    agent.add_argument(
+        "--agent",
+        metavar="AGENT",
+        help="a shipped agent, a policy file, a run, or a checkpoint in it",
+    )
     agent.add_argument("--watch", action="store_true", help="let the agent begin")
     page = parser.add_argument_group("the page")
     page.add_argument("--port", type=port, default=PORT, help=f"0 for any that is free (default {PORT})")
     page.add_argument("--open", action="store_true", help="open it in the default browser")
     options = parser.parse_args(arguments)
-    if options.watch and not options.checkpoint:
-        parser.error("--watch needs a --checkpoint")
+    if options.watch and not options.agent:
+        parser.error("--watch needs an --agent")
     if options.seed is None:
         options.seed = random.randrange(1_000_000)
     return options
@@ -80,15 +85,15 @@ def _server(session: Session, port: int) -> PlayServer:
 
 
 def _player(options: argparse.Namespace) -> Any:
-    """The checkpoint's policy, if one is asked for."""
-    if options.checkpoint is None:
+    """The agent, if one is asked for."""
+    if options.agent is None:
         return None
     from agents.config import ConfigError
     from agents.io.checkpoint import CheckpointError
-    from agents.play import CheckpointPlayer
+    from agents.play import PolicyPlayer
 
     try:
-        return CheckpointPlayer.load(options.checkpoint, options.size, options.seed)
+        return PolicyPlayer.load(options.agent, options.size, options.seed)
     except (ConfigError, CheckpointError) as error:
         raise CommandError(str(error)) from None
 

@@ -13,7 +13,6 @@ from agents.evaluation.evaluate import NamedPolicy, evaluate_policies
 from agents.evaluation.evaluation import FILE, Evaluation, RunInfo, read_evaluations, write_evaluations
 from agents.evaluation.keys import EvaluationKeys
 from agents.evaluation.seeds import FINAL_SEED, SEED
-from agents.io.run_folder import RunFolder
 from agents.levels import LevelSet, load_level_sets, random_level_set
 from agents.loading import LoadedPolicy, levels_trained_on, load_policy
 
@@ -47,7 +46,7 @@ def evaluate_run(
     baselines of these are played once in a process.
 
     Args:
-      path: run folder (its newest checkpoint), `RUN@best`, or one checkpoint.
+      path: as for `agents.load_policy`.
       levels: level files, folders of them, or names of the library or its sets, such as `library/s`.
       num_random: number of unseen random levels; 512 if None and no `levels` are given, else 0.
       attempts: episodes of each level.
@@ -55,8 +54,8 @@ def evaluate_run(
       seed: seed of random levels and of the actions; `agents.evaluation.seeds.FINAL_SEED` for final tables.
       contact_order: order of contacts, `"parallel"` or `"kinetix"`; that of the run if None.
       mode: also evaluate the agent's most likely actions.
-      folder: folder of the results; if None, `evaluation` in the run folder, with `_best` and `_final` after
-        it.
+      folder: folder of the results; if None, `evaluation` in the run folder (for a policy file, in a folder
+        of its name under `runs/`), with `_best` and `_final` after it.
       progress: show a progress bar.
 
     Returns:
@@ -83,11 +82,13 @@ def evaluate_run(
         loaded.env,
         loaded.env_params,
         attempts=attempts,
-        run=RunInfo.of(loaded.run.name, RunFolder(loaded.run).config(), loaded.step),
+        run=RunInfo.of(loaded.run, loaded.trained_config, loaded.step),
         progress=progress,
     )
     parts = ["evaluation", *["best"] * loaded.is_best, *["final"] * (seed == FINAL_SEED)]
-    folder = loaded.run / "_".join(parts) if folder is None else folder
+    if folder is None:
+        of_file = pathlib.Path(loaded.config.output.folder) / loaded.path.stem
+        folder = (loaded.path if loaded.path.is_dir() else of_file) / "_".join(parts)
     folder.mkdir(parents=True, exist_ok=True)
     write_evaluations(folder / FILE, evaluations)
     plot_solve_rates(evaluations, folder / "evaluation.png", loaded.name)

@@ -19,9 +19,9 @@ from agents.config import ConfigError, TrainConfig
 from agents.evaluation.evaluation import FILE
 from agents.io.checkpoint import Checkpoints
 from agents.io.metrics import MetricLog, check_wandb
-from agents.io.run_folder import RunFolder, find_checkpoint
+from agents.io.run_folder import RunFolder
 from agents.levels import load_level_sets
-from agents.loading import load_policy
+from agents.loading import load_policy, trained_config
 from agents.networks.config import NetworkConfig
 from agents.policy import Params
 from agents.training.interrupt import graceful_interrupt
@@ -62,7 +62,7 @@ def initial_params(config: TrainConfig) -> Params:
     """
     if config.init_from is None:
         return make_policy(config).init(RunKeys.from_seed(config.training.seed).network)
-    check_same_network(config, find_checkpoint(config.init_from)[0].config())
+    check_same_network(config, trained_config(config.init_from))
     return load_policy(config.init_from, config.env.size).params
 
 
@@ -77,7 +77,7 @@ def validate_run(config: TrainConfig) -> None:
     make_trainer(config)
     load_level_sets(config.evaluation.levels, config.env.make().size)
     if config.init_from is not None:
-        check_same_network(config, find_checkpoint(config.init_from)[0].config())
+        check_same_network(config, trained_config(config.init_from))
 
 
 def starting_state(config: TrainConfig, trainer: Trainer, folder: RunFolder) -> TrainState:

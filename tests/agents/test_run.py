@@ -22,6 +22,7 @@ import pytest
 import agents
 import kinetix_py as kx
 from agents.build import make_trainer
+from agents.cli.main import main
 from agents.config import ConfigError, TrainConfig, read_config
 from agents.evaluation.evaluation import Conditions, RunInfo, read_evaluations
 from agents.evaluation.run import evaluate_run
@@ -33,7 +34,7 @@ from agents.io.run_folder import RunFolder, find_checkpoint, new_run, open_check
 from agents.levels import load_level_sets
 from agents.loading import levels_trained_on, load_policy
 from agents.networks.normalize import NormalizedPolicy
-from agents.play import AgentOfAnySize, CheckpointPlayer
+from agents.play import AgentOfAnySize, PolicyPlayer
 from agents.training import loop
 from agents.training.curves import smooth
 from agents.training.interrupt import graceful_interrupt
@@ -276,6 +277,48 @@ def test_learning_moves_the_network_and_rollouts_the_moments(finished):
         assert checkpoints.latest == loaded.step == 40
 
 
+def test_a_policy_file_stands_for_its_run(finished, tiny, tmp_path, capsys):
+    config, folder = finished
+    file = tmp_path / "agent.npz"
+    main(["export", f"{folder.path}/checkpoints/40", str(file)])
+    assert str(file) in capsys.readouterr().out
+    of_run, of_file = load_policy(folder.path), load_policy(file, contact_order="kinetix")
+    assert same_trees(of_file.params, of_run.params) and of_file.trained_config == config
+    assert of_file.env.contact_order == "kinetix" and of_file.name == of_run.name == "run, update 40"
+    tuned = read_config(tiny(tmp_path) | {"init_from": str(file)})
+    validate_run(tuned)
+    assert same_trees(initial_params(tuned), of_run.params)
+    assert levels_trained_on(tuned) == list(config.curriculum.levels)
+    with pytest.raises(SystemExit, match="exists already; --force replaces it"):
+        main(["export", str(folder.path), str(file)])
+    with pytest.raises(SystemExit, match=r"the name of a policy file must end in \.npz"):
+        main(["export", str(folder.path), str(tmp_path / "agent.pickle")])
+
+
+def test_damaged_policy_files_are_refused(finished, tmp_path):
+    file = agents.export_policy(finished[1].path, tmp_path / "agent.npz")
+    whole = file.read_bytes()
+    for content in (b"", b"text", whole[:-100], whole[:100]):
+        file.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"agent\.npz: not a policy file, or a damaged one"):
+            load_policy(file)
+    file.write_bytes(whole)
+    entries = dict(np.load(file))
+    name = next(name for name in entries if name != "header")
+    for changes, message in (
+        ({name: np.zeros(99)}, "has shape"),
+        ({"['other']": np.zeros(1)}, r"has an unknown \['other'\]"),
+        ({"header": np.array('{"format": 9}')}, "format 9, this version reads 1"),
+    ):
+        np.savez(file, **(entries | changes))
+        with pytest.raises(CheckpointError, match=message):
+            load_policy(file)
+    del entries[name]
+    np.savez(file, **entries)
+    with pytest.raises(CheckpointError, match="lacks"):
+        load_policy(file)
+
+
 def test_checkpoints_that_do_not_fit_are_refused(finished, tiny, tmp_path):
     _, folder = finished
     with open_checkpoints(folder) as checkpoints:
@@ -444,7 +487,7 @@ def test_nothing_is_drawn_of_a_run_without_rows(tmp_path):
 def test_a_checkpoint_plays_live(finished):
     """It is asked for values of bindings, remembers, and has random numbers of its own in every episode."""
     _, folder = finished
-    player = CheckpointPlayer.load(folder.path, "s", seed=1)
+    player = PolicyPlayer.load(folder.path, "s", seed=1)
     assert player.name == "run, update 40" and player.frame_skip == 2
     level = kx.pad_level(rocket(), player.env.size)
     _, state = player.env.reset_to_level(level, player.env_params)
