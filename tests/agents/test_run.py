@@ -288,7 +288,7 @@ def test_a_policy_file_stands_for_its_run(finished, tiny, tmp_path, capsys):
     tuned = read_config(tiny(tmp_path) | {"init_from": str(file)})
     validate_run(tuned)
     assert same_trees(initial_params(tuned), of_run.params)
-    assert levels_trained_on(tuned) == list(config.curriculum.levels)
+    assert levels_trained_on(tuned) == [*tuned.curriculum.levels, *config.curriculum.levels]
     with pytest.raises(SystemExit, match="exists already; --force replaces it"):
         main(["export", str(folder.path), str(file)])
     with pytest.raises(SystemExit, match=r"the name of a policy file must end in \.npz"):
