@@ -54,7 +54,9 @@ def test_the_curriculum_of_every_preset_can_tell_levels_apart(hardware):
     config = TrainConfig.preset(hardware)
     rates = np.arange(config.curriculum.attempts + 1) / config.curriculum.attempts
     assert config.curriculum.kind == "sfl" and learnability(rates).max() > 0
-    curriculum = make_curriculum(dataclasses.replace(config, training=TrainingConfig(rollout_length=64)), config.env.make())
+    curriculum = make_curriculum(
+        dataclasses.replace(config, training=TrainingConfig(rollout_length=64)), config.env.make()
+    )
     assert curriculum.num_steps == config.env.max_timesteps  # no solution is missed
     assert curriculum.candidates_at_once * config.curriculum.attempts <= config.curriculum.episodes_at_once
 
