@@ -31,6 +31,7 @@ class LoadedPolicy:
       run: name of the run.
       path: the run folder, or the policy file.
       step: number of updates of the checkpoint.
+      levels: paths of the levels that it was trained on, in this run and those that it started from.
       is_best: it is the best checkpoint by the evaluation during training.
     """
 
@@ -41,6 +42,7 @@ class LoadedPolicy:
     run: str
     path: pathlib.Path
     step: int
+    levels: tuple[str, ...] = ()
     is_best: bool = False
 
     @property
@@ -100,8 +102,11 @@ def load_policy(
         found = read_policy_file(file)
         config = _played_config(found.config, size, contact_order)
         policy = make_policy(config)
+        levels = (*found.config.curriculum.levels, *found.inherited_levels)
         params = found.params(jax.eval_shape(policy.init, jax.random.key(0)), file)
-        return LoadedPolicy(policy, params, config, found.config, found.run, file.resolve(), found.step)
+        return LoadedPolicy(
+            policy, params, config, found.config, found.run, file.resolve(), found.step, levels
+        )
     run, step, is_best = find_checkpoint(path)
     trained = run.config()
     config = _played_config(trained, size, contact_order)
@@ -109,8 +114,8 @@ def load_policy(
     with open_checkpoints(run, is_best) as checkpoints:
         step = checkpoints.latest if step is None else step
         params = checkpoints.restore_params(jax.eval_shape(policy.init, jax.random.key(0)), step)
-    folder = run.path.resolve()
-    return LoadedPolicy(policy, params, config, trained, folder.name, folder, step, is_best)
+    folder, levels = run.path.resolve(), tuple(levels_trained_on(trained))
+    return LoadedPolicy(policy, params, config, trained, folder.name, folder, step, levels, is_best)
 
 
 def _played_config(config: TrainConfig, size: str | None, contact_order: str | None) -> TrainConfig:
@@ -135,7 +140,8 @@ def export_policy(path: str | pathlib.Path, file: str | pathlib.Path) -> pathlib
       ValueError: another suffix.
     """
     loaded, file = load_policy(path), pathlib.Path(file)
-    write_policy_file(file, loaded.params, loaded.trained_config, loaded.run, loaded.step)
+    inherited = loaded.levels[len(loaded.trained_config.curriculum.levels) :]
+    write_policy_file(file, loaded.params, loaded.trained_config, loaded.run, loaded.step, inherited)
     return file
 
 
@@ -153,6 +159,10 @@ def levels_trained_on(config: TrainConfig) -> list[str]:
     if config.init_from is None:
         return paths
     try:
+        file = policy_file(config.init_from)
+        if file is not None:
+            origin = read_policy_file(file)
+            return [*paths, *origin.config.curriculum.levels, *origin.inherited_levels]
         parent = trained_config(config.init_from)
     except ConfigError as error:
         warnings.warn(f"levels that it was trained on are not marked: {error}", stacklevel=2)

@@ -14,7 +14,7 @@ from agents.evaluation.evaluation import FILE, Evaluation, RunInfo, read_evaluat
 from agents.evaluation.keys import EvaluationKeys
 from agents.evaluation.seeds import FINAL_SEED, SEED
 from agents.levels import LevelSet, load_level_sets, random_level_set
-from agents.loading import LoadedPolicy, levels_trained_on, load_policy
+from agents.loading import LoadedPolicy, load_policy
 
 # Names of policies in evaluations.
 AGENT, START = "agent", "at the start"
@@ -104,7 +104,7 @@ def _level_sets(
 ) -> list[LevelSet]:
     """Sets that a policy is evaluated on: named ones, then random levels."""
     count = (0 if levels else 512) if num_random is None else num_random
-    sets = load_level_sets(levels, loaded.env.size, levels_trained_on(loaded.config))
+    sets = load_level_sets(levels, loaded.env.size, loaded.levels)
     if count:
         key = EvaluationKeys.from_seed(seed).levels
         sets.append(random_level_set(key, count, loaded.config.env.size, seed))

@@ -6,13 +6,14 @@ import dataclasses
 import json
 import pathlib
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from omegaconf import OmegaConf
 
-from agents.config import TrainConfig, as_yaml, read_config
+from agents.config import OutputConfig, TrainConfig, as_yaml, read_config
 from agents.io.checkpoint import CheckpointError
 from agents.policy import Params
 from kinetix_py.atomic import atomic_path
@@ -28,15 +29,17 @@ class PolicyFile:
     """Content of a policy file.
 
     Attributes:
-      config: config of the run.
+      config: config of the run, without its output and the run that it started from.
       run: name of the run.
       step: number of updates after which the parameters were taken.
+      inherited_levels: paths of the levels that runs before this one were trained on.
       arrays: parameters by their paths in the tree.
     """
 
     config: TrainConfig
     run: str
     step: int
+    inherited_levels: tuple[str, ...]
     arrays: dict[str, np.ndarray]
 
     def params(self, like: Params, where: pathlib.Path) -> Params:
@@ -62,19 +65,34 @@ class PolicyFile:
         return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
-def write_policy_file(path: pathlib.Path, params: Params, config: TrainConfig, run: str, step: int) -> None:
+def write_policy_file(
+    path: pathlib.Path,
+    params: Params,
+    config: TrainConfig,
+    run: str,
+    step: int,
+    inherited_levels: Sequence[str] = (),
+) -> None:
     """Writes a policy file, whole or not at all.
 
     Args:
       path: file to write, which ends in `.npz`.
-      params, config, run, step: as in `PolicyFile`; `params` as a tree.
+      params, config, run, step, inherited_levels: as in `PolicyFile`; `params` as a tree.
 
     Raises:
       ValueError: another suffix.
     """
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: the name of a policy file must end in {SUFFIX}")
-    header = {"format": FORMAT, "run": run, "step": step, "config": as_yaml(config)}
+    # Folders of the machine that trained it mean nothing elsewhere.
+    config = dataclasses.replace(config, output=OutputConfig(), init_from=None)
+    header = {
+        "format": FORMAT,
+        "run": run,
+        "step": step,
+        "inherited_levels": list(inherited_levels),
+        "config": as_yaml(config),
+    }
     arrays = {jax.tree_util.keystr(at): np.asarray(leaf) for at, leaf in jax.tree.leaves_with_path(params)}
     with atomic_path(path, SUFFIX) as part:
         np.savez_compressed(part, **{HEADER: np.array(json.dumps(header))}, **arrays)
@@ -96,4 +114,4 @@ def read_policy_file(path: pathlib.Path) -> PolicyFile:
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path}: format {header.get('format')!r}, this version reads {FORMAT}")
     config = read_config(OmegaConf.create(header["config"]))
-    return PolicyFile(config, header["run"], int(header["step"]), arrays)
+    return PolicyFile(config, header["run"], int(header["step"]), tuple(header["inherited_levels"]), arrays)

@@ -26,7 +26,7 @@ from agents.evaluation.keys import EvaluationKeys
 from agents.evaluation.run import AGENT
 from agents.evaluation.seeds import SEED
 from agents.io.run_folder import BEST
-from agents.loading import LoadedPolicy, levels_trained_on, load_policy
+from agents.loading import LoadedPolicy, load_policy
 from agents.reproduce.specialists import LevelTraining, Specialists, Stopped, specialist_config
 from agents.reproduce.tasks import TaskGroup, group_levels
 from agents.training.interrupt import graceful_interrupt
@@ -101,7 +101,7 @@ class Study:
         agent = load_policy(config.agent)
         paths = config.levels or (f"library/{agent.config.env.size}",)
         self.name = agent.name
-        self.groups = group_levels(paths, config.size, levels_trained_on(agent.config))
+        self.groups = group_levels(paths, config.size, agent.levels)
         self.folder = _default_folder(agent, config.agent) if config.folder is None else config.folder
         self._run = RunInfo.of(agent.run.name, agent.config, agent.step)
         self._agents = {group.size: load_policy(config.agent, group.size) for group in self.groups}
