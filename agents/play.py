@@ -147,13 +147,13 @@ class AgentOfAnySize:
             self._loaded[size] = load_policy(self._path, name)
         return self._loaded[size]
 
-    def player(self, size: kx.LevelSize) -> CheckpointPlayer:
+    def player(self, size: kx.LevelSize) -> PolicyPlayer:
         """Returns a player of levels of a size.
 
         Raises:
           ConfigError, ValueError: its network cannot play this size.
         """
-        return CheckpointPlayer(self._load(size), self._seed)
+        return PolicyPlayer(self._load(size), self._seed)
 
     def solve_rate(self, level: kx.Level, episodes: int) -> float:
         """Plays a level several times and returns the share of episodes that it solves, 0 .. 1.

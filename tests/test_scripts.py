@@ -184,7 +184,7 @@ def test_playing_refuses_what_it_cannot_do(arguments, message, capsys):
         (["no_such_level.json"], "kinetix edit: no_such_level.json: no such level file"),
         (["--folder", "FILE"], "kinetix edit: FILE is no folder"),
         (["--port", "TAKEN"], "kinetix edit: port TAKEN: Address already in use; choose another with --port"),
-        (["--checkpoint", "no_such_run"], "no_such_run: neither a run folder nor a checkpoint in one"),
+        (["--agent", "no_such_run"], "no_such_run: neither a run folder nor a checkpoint in one"),
     ],
 )
 def test_editing_refuses_what_it_cannot_do(arguments, message, capsys, tmp_path):

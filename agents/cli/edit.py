@@ -23,7 +23,7 @@ EXAMPLES = """examples:
   kinetix edit                           a new level, kept in the folder levels/
   kinetix edit my_levels/ ramp.json      the levels of a folder, and one more
   kinetix edit swing_up                  a copy of a level of the library
-  kinetix edit --checkpoint runs/NAME    an agent plays and judges what you draw"""
+  kinetix edit --agent s                 an agent plays and judges what you draw"""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -45,11 +45,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--size", choices=("s", "m", "l"), default="s", help="size of new levels (default s)")
     agent = parser.add_argument_group("agents that play and judge")
     agent.add_argument(
-        "--checkpoint",
-        metavar="RUN",
+        "--agent",
+        dest="agents",
+        metavar="AGENT",
         action="append",
         default=[],
-        help="a run folder, or one checkpoint in it",
+        help="a shipped agent, a policy file, a run, or a checkpoint in it",
     )
     page = parser.add_argument_group("the page")
     page.add_argument("--port", type=port, default=PORT, help=f"0 for any that is free (default {PORT})")
@@ -95,7 +96,7 @@ def _server(options: argparse.Namespace) -> EditServer:
     from kinetix_py.edit.workshop import Workshop
     from kinetix_py.play.session import Session
 
-    folder, agents = _folder(options), _agents(options.checkpoint)
+    folder, agents = _folder(options), _agents(options.agents)
     session = Session()
     trials = Trials(session, {name: agent.player for name, agent in agents.items()})
     workshop = Workshop(folder, trials, Judging(agents), tuple(agents), options.size)
