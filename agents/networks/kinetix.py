@@ -26,7 +26,7 @@ from agents.networks.entity_layers import (
     masked_mean,
     scatter,
 )
-from agents.networks.transformer import Gate
+from agents.networks.gate import Gate
 from kinetix_py.observations.entity import (
     JOINT_FEATURES,
     SHAPE_FEATURES,
@@ -136,8 +136,8 @@ class KinetixLayer(nn.Module):
             name="attention",
         )
         attended = attention(norm("attention_norm")(tokens), mask=mask)
-        tokens = gate("attention_gate")(tokens, nn.relu(attended))
-        tokens = gate("dense_gate")(tokens, nn.relu(layer("dense")(norm("dense_norm")(tokens))))
+        tokens = gate("attention_gate")(tokens, attended)
+        tokens = gate("dense_gate")(tokens, layer("dense")(norm("dense_norm")(tokens)))
         bodies = tokens[:, 1:]
         ends = [gather(reference, bodies) for reference in (entities.source, entities.target)]
         joints = layer("joints")(jnp.concatenate([*ends, entities.joints], axis=-1))

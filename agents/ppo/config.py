@@ -34,6 +34,8 @@ class PPOConfig:
       minibatch_size: steps from which each gradient is computed; a rollout is cut into as many minibatches as
         it takes: of whole environments for a recurrent policy, of single steps for any other. A size, and not
         a number of minibatches, so that learning does not change with the number of environments.
+      accumulation_steps: parts of a minibatch whose gradients are computed one after another and averaged,
+        which takes as much less memory and changes nothing else.
 
     Raises:
       ValueError: a number is out of its bounds, naming it.
@@ -54,6 +56,7 @@ class PPOConfig:
     mirror: float = 0.0
     num_epochs: int = 4
     minibatch_size: int = 2048
+    accumulation_steps: int = 1
 
     def __post_init__(self) -> None:
         for name in ("gamma", "gae_lambda", "lr_warmup", "ema_decay", "mirror"):
@@ -62,7 +65,7 @@ class PPOConfig:
         for name in ("learning_rate", "clip_eps", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"PPOConfig.{name} must be above 0, got {getattr(self, name)!r}")
-        for name in ("num_epochs", "minibatch_size"):
+        for name in ("num_epochs", "minibatch_size", "accumulation_steps"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"PPOConfig.{name} must be an integer of at least 1, got {value!r}")
@@ -93,5 +96,11 @@ class PPOConfig:
             raise ValueError(
                 f"PPOConfig.minibatch_size must be a multiple of the rollout's length {rollout_length} "
                 f"for a policy with memory, got {size}"
+            )
+        sequences = size // rollout_length if recurrent else size
+        if sequences % self.accumulation_steps:
+            raise ValueError(
+                f"PPOConfig.accumulation_steps must divide the {sequences} sequences of a minibatch, "
+                f"got {self.accumulation_steps}"
             )
         return samples // size

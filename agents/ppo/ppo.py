@@ -82,10 +82,12 @@ def minibatch_loss(
     policy: Policy,
     part: Minibatch,
     config: PPOConfig,
-    axis: Axis = None,
     progress: jax.Array | float = 0.0,
 ) -> tuple[jax.Array, LossTerms]:
-    """Computes the loss of a minibatch, and its terms; arguments as of `ppo_update`."""
+    """Computes the loss of a minibatch or part of it, and its terms; advantages are used as they are.
+
+    Arguments are those of `ppo_update`.
+    """
     steps = part.transitions
     output = policy.unroll(params, part.carry, steps.obs, steps.reset, steps.action_mask)
     if output.value_histogram is None:
@@ -97,7 +99,7 @@ def minibatch_loss(
         output.distribution.log_prob(steps.action),
         output.distribution.entropy(),
         value_error,
-        part.old._replace(advantage=standardize(part.old.advantage, axis, part.weight)),
+        part.old,
         clip_eps=config.clip_eps,
         value_coef=config.value_coef,
         entropy_coef=config.entropy_coef_at(progress),
@@ -153,6 +155,38 @@ def take_minibatch(
     return Minibatch(jax.tree.map(rows, transitions), jax.tree.map(rows, old), ())
 
 
+def minibatch_gradient(
+    params: Params, policy: Policy, part: Minibatch, config: PPOConfig, progress: jax.Array | float
+) -> tuple[Params, LossTerms]:
+    """Computes the gradient of the loss of a minibatch and the loss's terms, in `accumulation_steps` parts.
+
+    The loss is a mean over steps, so that the mean over parts of equal size is that of the whole.
+    """
+    gradient = lambda part: jax.grad(minibatch_loss, has_aux=True)(params, policy, part, config, progress)
+    count = config.accumulation_steps
+    if count == 1:
+        return gradient(part)
+    cut = lambda leaf, axis: jnp.moveaxis(
+        leaf.reshape(*leaf.shape[:axis], count, -1, *leaf.shape[axis + 1 :]), axis, 0
+    )
+    split = lambda tree, axis: jax.tree.map(lambda leaf: cut(leaf, axis), tree)
+    parts = Minibatch(
+        transitions=split(part.transitions, 1),
+        old=split(part.old, 1),
+        carry=split(part.carry, 0),
+        weight=split(part.weight, 1),
+    )
+
+    def add(total, part):
+        return jax.tree.map(jnp.add, total, gradient(part)), None
+
+    shapes = jax.eval_shape(gradient, jax.tree.map(lambda leaf: leaf[0], parts))
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    total, _ = jax.lax.scan(add, zeros, parts)
+    mean: tuple[Params, LossTerms] = jax.tree.map(lambda leaf: leaf / count, total)
+    return mean
+
+
 def ppo_update(
     key: jax.Array,
     policy: Policy,
@@ -198,7 +232,6 @@ def ppo_update(
         config.gae_lambda,
     )
     old = OldPolicyTerms(transitions.log_prob, transitions.value, advantage, target)
-    gradient = jax.value_and_grad(minibatch_loss, has_aux=True)
     devices = 1 if axis is None else jax.lax.axis_size(axis)
     count = config.num_minibatches(num_envs * devices, length, policy.recurrent)
 
@@ -207,7 +240,9 @@ def ppo_update(
         part = take_minibatch(index, transitions, old, carry, policy.recurrent)._replace(weight=weight)
         if actions is not None and config.mirror > 0:
             part = part._replace(transitions=mirror_first(part.transitions, config.mirror, actions))
-        (_, terms), grads = gradient(params, policy, part, config, axis, progress)
+        standardized = standardize(part.old.advantage, axis, weight)
+        part = part._replace(old=part.old._replace(advantage=standardized))
+        grads, terms = minibatch_gradient(params, policy, part, config, progress)
         grads = mean_over_devices(grads, axis)
         updates, opt_state = optimizer.update(grads, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), (terms, optax.tree.norm(grads))

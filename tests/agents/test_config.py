@@ -38,8 +38,21 @@ def test_every_choice_is_a_config(group, choice):
 def test_a_choice_on_the_command_line_wins_over_the_hardware():
     config = TrainConfig.preset("gpu", "network=set_mlp", "size=l", "env.frame_skip=4")
     assert config.network.kind == "set_mlp" and config.network.width == 64
-    assert config.ppo.learning_rate == 5e-5 and config.training.num_envs == 2048
+    assert config.ppo.learning_rate == 5e-4 and config.training.num_envs == 8192
     assert config.env.size == "l" and config.env.frame_skip == 4
+
+
+def test_kinetix_recipe_is_a_choice_on_a_gpu():
+    sizes = ("training.num_envs=2048", "training.rollout_length=256", "training.num_rollouts=1")
+    recipe = ("ppo=published", "network=kinetix", "network.dtype=float32")
+    config, own = TrainConfig.preset("gpu", *sizes, *recipe), TrainConfig.preset("gpu")
+    assert config.network.kind == "kinetix" and config.network.dtype == "float32"
+    assert config.ppo.learning_rate == 5e-5 and config.ppo.num_epochs == 8 and config.num_minibatches() == 32
+    # Levels are refreshed after as many steps, and a rollout has as many.
+    assert own.network.dtype == "bfloat16" and own.num_minibatches() * own.ppo.minibatch_size == 2048 * 256
+    assert (
+        own.curriculum.refresh_every * own.training.steps_per_update == 128 * config.training.steps_per_update
+    )
 
 
 def test_the_defaults_are_those_that_the_first_file_names():

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from agents.networks.distributions import MASKED_LOGIT, choice_logits, make_distribution, num_outputs
-from agents.networks.transformer import masked_softmax
 from kinetix_py.actions import ActionAdapter
 from tests.kinetix_py.small_levels import TINY
 
@@ -70,9 +69,3 @@ def test_continuous_policy_by_hand():
     samples = masked.sample(seed=KEY, sample_shape=(4000,))[:, 0]
     assert (samples[:, 1] == 0).all()
     np.testing.assert_allclose([samples[:, 0].mean(), samples[:, 0].std()], [0.5, 1], atol=0.05)
-
-
-def test_masked_softmax_by_hand():
-    scores = jnp.log(jnp.array([[1.0, 3, 9], [1, 2, 3]]))
-    weights = masked_softmax(scores, jnp.array([[True, True, False], [False] * 3]))
-    np.testing.assert_allclose(weights, [[0.25, 0.75, 0], [0, 0, 0]], rtol=1e-6)

@@ -15,7 +15,7 @@ from agents.build import make_trainer
 from agents.config import ConfigError, TrainConfig
 from agents.policy import Policy, PolicyOutput
 from agents.ppo.config import PPOConfig
-from agents.ppo.loss import OldPolicyTerms
+from agents.ppo.loss import OldPolicyTerms, standardize
 from agents.ppo.mirror import mirror_first
 from agents.ppo.ppo import Minibatch, make_optimizer, minibatch_loss, ppo_update
 from agents.ppo.rollout import Transitions
@@ -108,7 +108,7 @@ def test_a_symmetric_policy_learns_the_same_from_mirror_images(rollout):
     """Its ratios begin at 1 on both sides; those of any other policy do not."""
     policy, config = Places(), PPOConfig(mirror=0.5)
     steps = single(rollout)
-    old = OldPolicyTerms(steps.log_prob, steps.value, steps.reward, steps.next_value)
+    old = OldPolicyTerms(steps.log_prob, steps.value, standardize(steps.reward), steps.next_value)
 
     def terms(params, share):
         part = Minibatch(mirror_first(steps, share, ENV.action_adapter), old, ())

@@ -17,6 +17,7 @@ from agents.ppo.ppo import (
     Minibatch,
     learning_rate_schedule,
     make_optimizer,
+    minibatch_gradient,
     minibatch_loss,
     ppo_update,
     shuffled_indices,
@@ -130,6 +131,24 @@ def test_the_weight_of_the_entropy_may_change_over_the_run():
     assert PPOConfig(entropy_coef=0.2).entropy_coef_at(1.0) == 0.2
 
 
+@pytest.mark.parametrize("steps", [2, 3])
+def test_accumulated_gradients_are_those_of_the_whole_minibatch(steps):
+    """Also where the parts of a minibatch differ as much as their order allows."""
+    rows, policy = 6, Linear(2, 3)
+    draw = lambda seed, *shape: jax.random.normal(jax.random.key(seed), shape)
+    old = OldPolicyTerms(draw(0, rows) - 1, draw(1, rows), jnp.sort(draw(2, rows)), draw(3, rows))
+    part = minibatch(draw(4, rows, 2), jnp.arange(rows) % 3, old)
+    allowed = jnp.ones((1, rows, 3), bool)
+    part = part._replace(transitions=dataclasses.replace(part.transitions, action_mask=allowed))
+    params = jax.tree.map(lambda leaf: draw(5, *leaf.shape), policy.init(KEY))
+    whole, cut = (
+        minibatch_gradient(params, policy, part, PPOConfig(accumulation_steps=count), 0.0)
+        for count in (1, steps)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), whole, cut)
+    assert float(whole[1].clipped) > 0 and max(np.abs(leaf).max() for leaf in jax.tree.leaves(whole[0])) > 0.1
+
+
 def test_a_negative_advantage_is_not_clipped_from_above():
     old = OldPolicyTerms(jnp.zeros(1), jnp.zeros(1), jnp.array([-1.0]), jnp.zeros(1))
     weights = {"clip_eps": 0.2, "value_coef": 0.0, "entropy_coef": 0.0}
@@ -149,6 +168,7 @@ def test_standardized_advantages():
         ({"gamma": 1.5}, "gamma must be in 0 .. 1, got 1.5"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
         ({"minibatch_size": 0}, "minibatch_size must be an integer of at least 1, got 0"),
+        ({"accumulation_steps": 0}, "accumulation_steps must be an integer of at least 1, got 0"),
     ],
 )
 def test_wrong_numbers_are_refused(change, match):
@@ -163,6 +183,10 @@ def test_minibatches_must_be_equal():
     with pytest.raises(ValueError, match="multiple of the rollout's length 8 for a policy"):
         config.num_minibatches(10, 8, recurrent=True)
     assert config.num_minibatches(10, 8) == 4
+    with pytest.raises(ValueError, match="must divide the 20 sequences of a minibatch, got 3"):
+        PPOConfig(minibatch_size=20, accumulation_steps=3).num_minibatches(10, 8)
+    with pytest.raises(ValueError, match="must divide the 2 sequences of a minibatch, got 4"):
+        PPOConfig(minibatch_size=16, accumulation_steps=4).num_minibatches(10, 8, recurrent=True)
     with pytest.raises(ValueError, match="anneal_lr"):
         make_optimizer(PPOConfig(anneal_lr=True))
 
