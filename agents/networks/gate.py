@@ -25,8 +25,8 @@ def _parts(gates: jax.Array, hidden: jax.Array, bias: jax.Array) -> tuple[jax.Ar
     return nn.sigmoid(reset), nn.sigmoid(update - bias[None]), jnp.tanh(candidate + hidden)
 
 
-def _stored(value: jax.Array) -> jax.Array:
-    """The value, computed once and rounded to its type, where a compiler would compute it for each reader."""
+def _stored(value: Any) -> Any:
+    """The value or values, computed once and rounded to their type, where a compiler would compute it for each reader."""
     return jax.lax.optimization_barrier(value)
 
 
@@ -71,6 +71,8 @@ def _product(rows: jax.Array, other: jax.Array) -> jax.Array:
 
 def _backward(saved: Residuals, cotangent: jax.Array) -> Residuals:
     both, gates, kept, hidden, joint, candidate, bias = saved
+    # Otherwise a compiler may store the gates in float32 rather than compute them again.
+    gates, hidden = _stored((gates, hidden))
     dtype, width = cotangent.dtype, bias.size
     old, change = both[:, width:].astype(jnp.float32), cotangent.astype(jnp.float32)
     reset, share, new = _parts(gates, hidden, bias)
