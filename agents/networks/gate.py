@@ -26,7 +26,7 @@ def _parts(gates: jax.Array, hidden: jax.Array, bias: jax.Array) -> tuple[jax.Ar
 
 
 def _stored(value: Any) -> Any:
-    """The value or values, computed once and rounded to their type, where a compiler would compute it for each reader."""
+    """Values, computed once and rounded to their type: a compiler might compute them for each reader."""
     return jax.lax.optimization_barrier(value)
 
 
@@ -102,11 +102,11 @@ class _Kernel(nn.Module):
     """Weights of a dense layer, to be multiplied elsewhere."""
 
     shape: tuple[int, int]
-    init: nn.initializers.Initializer
+    kernel_init: nn.initializers.Initializer
 
     @nn.compact
     def __call__(self) -> jax.Array:
-        return self.param("kernel", self.init, self.shape)
+        return self.param("kernel", self.kernel_init, self.shape)
 
 
 class Gate(nn.Module):
