@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from agents.cli.main import main
 from agents.cli.plan import table
 from agents.plan.hlo import parse_module, shape_bytes, tuple_shapes
 from agents.plan.model import OTHER, Rates, part_of, plan_time, short_path
-from agents.plan.targets import GPUS, KNOWN, PLUGINS
+from agents.plan.targets import GPUS, KNOWN
 
 RATES = Rates(bandwidth=1e9, launch=1e-6, latency=0.5e-6)
 LOOP = """HloModule m, entry_computation_layout={(f32[4]{0})->f32[4]{0}}
@@ -300,24 +299,6 @@ def test_descriptions_of_gpus_are_in_the_words_of_xla():
     assert "cuda_compute_capability { major: 9 minor: 0 }" in text
 
 
-def planned(capsys, *arguments):
-    """Report of the command."""
-    main(["plan", *arguments, "--json"])
-    return json.loads(capsys.readouterr().out)
-
-
-def test_the_engine_is_planned_on_a_cpu(compiled_fast, capsys):
-    report = planned(
-        capsys, "part=engine", "steps=3", "target=cpu", "training.num_envs=64", "training.num_devices=1"
-    )
-    assert report["steps"] == 3 * 64 and report["fits"] is None and set(report["parts"]) >= {"engine"}
-    total = sum(cost["seconds"] for cost in report["operations"])
-    assert report["model_steps_per_second"] == pytest.approx(report["steps"] / total, rel=1e-3)
-    # A step reads and writes the state at least; actions are an argument, the states one and the result.
-    states = report["result_bytes"]
-    assert 0 < states < report["argument_bytes"] and report["bytes_per_step"] > 2 * states / 64
-
-
 def test_the_table_tells_parts_by_time_whether_it_fits_and_the_longest_operations():
     cost = lambda **own: {"kernels": 2, "moved": 4000, "seconds": 1e-3, "conditional": 0.0} | own
     report = {
@@ -328,7 +309,7 @@ def test_the_table_tells_parts_by_time_whether_it_fits_and_the_longest_operation
         "devices": 4,
         "compile_seconds": 1.0,
     }
-    report |= {name: 10**9 for name in ("argument_bytes", "temporary_bytes", "result_bytes")}
+    report |= dict.fromkeys(("argument_bytes", "temporary_bytes", "result_bytes"), 10**9)
     report |= {"needed_bytes": 3 * 10**9, "target_bytes": 2 * 10**9, "fits": False}
     report |= {"parts": {"play": cost(), "learn": cost(seconds=5e-3, conditional=7e-3)}}
     report |= {"operations": [cost(part="learn", operation="dot'"), cost(part="play", operation="add")]}
@@ -344,64 +325,3 @@ def test_the_table_tells_parts_by_time_whether_it_fits_and_the_longest_operation
     assert lines[8].startswith("1,234 steps/s by the model max(2.5 us, bytes / 3.35 TB/s + 1 us)")
     assert lines[-2].split() == ["2", "2.00", "1.00", "learn:", "dot'"]
     assert lines[-1] == "loops of unknown length, counted once: 3"
-
-
-def has_plugin(platform):
-    return any(map(importlib.util.find_spec, PLUGINS[platform][0]))
-
-
-TARGETS = [
-    pytest.param("cpu"),
-    pytest.param("h100", marks=pytest.mark.skipif(not has_plugin("cuda"), reason="jax[cuda13] is missing")),
-    pytest.param("v5e:2x2", marks=pytest.mark.skipif(not has_plugin("tpu"), reason="jax[tpu] is missing")),
-]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("target", TARGETS)
-def test_engine_and_training_are_planned(target, capsys):
-    engine = planned(capsys, "part=engine", f"target={target}", "training.num_envs=1024")
-    assert engine["model_steps_per_second"] > 0 and engine["loops_of_unknown_length"] == 0
-    size = ("training.num_envs=64", "training.rollout_length=64", "ppo.minibatch_size=1024")
-    levels = ("curriculum.num_candidates=64", "curriculum.buffer_size=32", "curriculum.attempts=2")
-    training = planned(capsys, f"target={target}", *size, *levels)
-    assert {"levels", "play / env", "play / network", "learn"} <= set(training["parts"])
-    assert training["parts"]["levels"]["conditional"] > 0  # SFL refreshes its buffer in some updates
-    assert training["steps"] == 64 * 64 * 4 // training["devices"]
-    if target != "cpu":
-        assert training["fits"] is True and training["target_bytes"] > 10**10
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not has_plugin("cuda"), reason="jax[cuda13] is missing")
-@pytest.mark.parametrize("name", GPUS)
-def test_every_gpu_is_described_so_that_xla_compiles_for_it(name, capsys):
-    report = planned(capsys, "part=engine", f"target={name}", "training.num_envs=64")
-    assert report["fits"] is True and report["kernels"] > 100
-
-
-# The recipe of Kinetix's sizes with hardware=gpu, in one minibatch.
-RECIPE = (
-    "hardware=gpu",
-    "ppo=published",
-    "network=transformer",
-    "training.num_envs=256",
-    "training.num_rollouts=1",
-)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not has_plugin("cuda"), reason="jax[cuda13] is missing")
-def test_learning_by_the_published_recipe_moves_half_of_what_plain_layers_move(capsys):
-    """Plain layers in float32 move 18.3 MB a step in 8 epochs, plain ones in bfloat16 9.6."""
-    report = planned(capsys, "size=s", "target=h100", *RECIPE)
-    assert report["steps"] == 16_384
-    assert report["parts"]["learn"]["moved"] / report["steps"] < 9e6
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not has_plugin("cuda"), reason="jax[cuda13] is missing")
-@pytest.mark.parametrize(("size", "least"), [("s", 500_000), ("m", 350_000), ("l", 200_000)])
-def test_the_preset_for_a_gpu_is_fast_by_the_model_and_fits(size, least, capsys):
-    report = planned(capsys, f"size={size}", "target=h100", "hardware=gpu")
-    assert report["fits"] is True and report["model_steps_per_second"] >= least
