@@ -93,9 +93,10 @@ def write_policy_file(
         "inherited_levels": list(inherited_levels),
         "config": as_yaml(config),
     }
-    arrays = {jax.tree_util.keystr(at): np.asarray(leaf) for at, leaf in jax.tree.leaves_with_path(params)}
+    arrays: dict[str, Any] = {HEADER: np.array(json.dumps(header))}
+    arrays |= {jax.tree_util.keystr(at): np.asarray(leaf) for at, leaf in jax.tree.leaves_with_path(params)}
     with atomic_path(path, SUFFIX) as part:
-        np.savez_compressed(part, **{HEADER: np.array(json.dumps(header))}, **arrays)
+        np.savez_compressed(part, **arrays)
 
 
 def read_policy_file(path: pathlib.Path) -> PolicyFile:

@@ -155,7 +155,7 @@ class Specialists:
         self.trainer = make_trainer(config, self._curriculum(empty))
         self.identity = {
             "config": RunInfo.of("", config, 0).config_id,
-            "agent": f"{agent.run.name}, {'best ' if agent.is_best else ''}update {agent.step}",
+            "agent": f"{agent.run}, {'best ' if agent.is_best else ''}update {agent.step}",
             "attempts": attempts,
             "evaluation_seed": seed,
         }

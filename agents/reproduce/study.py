@@ -103,7 +103,7 @@ class Study:
         self.name = agent.name
         self.groups = group_levels(paths, config.size, agent.levels)
         self.folder = _default_folder(agent, config.agent) if config.folder is None else config.folder
-        self._run = RunInfo.of(agent.run.name, agent.config, agent.step)
+        self._run = RunInfo.of(agent.run, agent.config, agent.step)
         self._agents = {group.size: load_policy(config.agent, group.size) for group in self.groups}
         self._specialists = {size: self._make_specialists(loaded) for size, loaded in self._agents.items()}
 
@@ -216,9 +216,9 @@ class Study:
 
 def _default_folder(agent: LoadedPolicy, name: str) -> pathlib.Path:
     """Folder of the results of an agent, which is in its run if that is the user's own."""
-    if pathlib.Path(name.removesuffix(BEST)).exists():
-        return agent.run / "reproduce"
-    return pathlib.Path("reproduce") / name
+    if agent.path.is_dir() and pathlib.Path(name.removesuffix(BEST)).exists():
+        return agent.path / "reproduce"
+    return pathlib.Path("reproduce") / pathlib.Path(name).stem
 
 
 def _row(levels: kx.Level, row: int) -> kx.Level:

@@ -217,7 +217,7 @@ def test_a_training_is_read_for_its_own_level_and_evaluation_alone(zero_shot, st
 
 def test_results_are_in_the_run_or_else_beside_the_user(study, finished, monkeypatch):
     agent = study.agent("s")
-    assert study_module._default_folder(agent, f"{finished[1].path}@best") == agent.run / "reproduce"
+    assert study_module._default_folder(agent, f"{finished[1].path}@best") == agent.path / "reproduce"
     assert str(study_module._default_folder(agent, "name-of-an-agent")) == "reproduce/name-of-an-agent"
 
 
