@@ -1,7 +1,6 @@
 """An open-ended space of 2D physics tasks for reinforcement learning, in JAX: make green touch blue."""
 
-import jax2d
-from kinetix_py import engine_check, spaces, wrappers  # noqa: F401  (checks before anything needs the engine)
+from kinetix_py import engine_check, spaces, wrappers  # checks the engine before anything needs it
 from kinetix_py.actions import ActionAdapter
 from kinetix_py.env.environment import Environment, make
 from kinetix_py.env.episodes import EpisodeResults, action_sequence, play_episodes
@@ -39,7 +38,7 @@ from kinetix_py.rendering.video import save_video
 from kinetix_py.roles import BLUE, GREEN, NONE, RED, ROLES
 from kinetix_py.sizes import SIZES, LevelSize
 
-__version__ = jax2d.__version__
+__version__ = engine_check.VERSION
 
 __all__ = [
     "BLUE",

@@ -15,3 +15,5 @@ if not hasattr(jax2d, "SimSpec"):
         "Uninstall it and repair this package: `pip uninstall jax2d`, then "
         "`pip install --force-reinstall --no-deps kinetix-py`; or give each an environment of its own."
     )
+
+VERSION = jax2d.__version__

@@ -21,7 +21,6 @@ CLAIMS = {
     "4_engine_alone": "stuck > 1 and found < 1 and landed < 0.25 and both_costs.min() < search_costs[-1]",
     "5_gymnasium_and_torch": "late > early + 0.3",
 }
-QUICK = "1_first_steps"
 
 
 def test_every_notebook_makes_a_claim():
@@ -38,9 +37,8 @@ def test_what_is_committed_is_its_source_with_clean_outputs(name):
     assert make_notebooks.complaints(committed) == []
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CLAIMS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLAIMS)
 def test_it_runs_and_its_claim_holds(name, monkeypatch):
     if "torch" in name and importlib.util.find_spec("torch") is None:
         pytest.skip("needs torch")

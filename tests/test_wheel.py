@@ -216,6 +216,7 @@ def test_the_command_trains_evaluates_and_compares(everything, run):
     assert "run_0" in out and "run_1" in out and (run.folder / "picture.png").is_file()
 
 
+@pytest.mark.slow
 def test_any_launcher_runs_its_jobs_and_tells_of_those_that_fail(everything, run):
     plugin = run.folder / "plugins" / "hydra_plugins" / "processes.py"
     plugin.parent.mkdir(parents=True)
@@ -228,6 +229,7 @@ def test_any_launcher_runs_its_jobs_and_tells_of_those_that_fail(everything, run
     assert (run.folder / "runs" / "sent_1" / "evaluation.json").is_file()
 
 
+@pytest.mark.slow
 def test_an_interrupt_stops_all_runs_of_a_multirun(everything, run):
     words = [everything / "kinetix", "train", "--multirun", *TINY, "output.name=long", "training.seed=0,1"]
     words += ["training.total_steps=1_000_000"]

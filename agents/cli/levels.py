@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import pathlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from agents.cli.common import CommandError, HelpFormatter
+from agents.cli.common import CommandError, HelpFormatter, add_subcommand
 
 if TYPE_CHECKING:
     import kinetix_py as kx
@@ -31,9 +32,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="kinetix levels", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=HelpFormatter
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = lambda name, help: actions.add_parser(
-        name, help=help, description=f"{help[0].upper()}{help[1:]}.", formatter_class=HelpFormatter
-    )
+    add = functools.partial(add_subcommand, actions)
     listing = add("list", "print the names of levels, one a line")
     listing.add_argument(
         "set", nargs="?", metavar="SET", help="a set of the library, or a folder (default: all)"

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agents.cli.common import CommandError, HelpFormatter, natural, positive, use_compilation_cache
+from agents.cli.common import (
+    CommandError,
+    HelpFormatter,
+    add_subcommand,
+    natural,
+    positive,
+    use_compilation_cache,
+)
 
 if TYPE_CHECKING:
     from agents.reproduce.study import Study
@@ -94,9 +102,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="kinetix reproduce", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=HelpFormatter
     )
     studies = parser.add_subparsers(dest="study", required=True, metavar="STUDY")
-    add = lambda name, help: studies.add_parser(
-        name, help=help, description=f"{help[0].upper()}{help[1:]}.", formatter_class=HelpFormatter
-    )
+    add = functools.partial(add_subcommand, studies)
     zero_shot = add("zero-shot", ZERO_SHOT)
     _add_common(zero_shot)
     zero_shot.add_argument("--no-specialists", action="store_true", help="train nothing, take minutes")

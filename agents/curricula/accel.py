@@ -11,7 +11,6 @@ import kinetix_py as kx
 from agents.curricula.outcome import Outcome, masked_average
 from agents.curricula.protocol import LevelBatch, Metrics
 from agents.curricula.replay import PLR, ReplayState
-from agents.policy import Params, Policy
 from kinetix_py.generator.mutations import DEFAULT_EDITS
 
 
@@ -61,17 +60,16 @@ class ACCEL(PLR):
         self._check("edited_share", self.num_fresh >= 0, "at most 1 - buffer_share")
 
     @property
-    def num_edited(self) -> int:  # type: ignore[override]
+    def num_edited(self) -> int:
         """Environments of an update whose levels are edits."""
         return round(self.edited_share * self.num_envs)
 
     def init(self, key: jax.Array) -> ReplayState:
         """Returns an empty buffer, and no levels to edit."""
-        parents = jax.tree.map(
-            lambda leaf: jnp.zeros((self.num_edited, *leaf.shape[1:]), leaf.dtype),
-            super().init(key).buffer.levels,
-        )
-        return dataclasses.replace(super().init(key), parents=parents, has_parents=jnp.bool_(False))
+        state = super().init(key)
+        empty = lambda leaf: jnp.zeros((self.num_edited, *leaf.shape[1:]), leaf.dtype)
+        parents = jax.tree.map(empty, state.buffer.levels)
+        return dataclasses.replace(state, parents=parents, has_parents=jnp.bool_(False))
 
     def edited(self, key: jax.Array, state: ReplayState, fresh: kx.Level) -> kx.Level:
         """Edits each of the levels that the last update replayed."""
@@ -81,22 +79,15 @@ class ACCEL(PLR):
         has_parents = state.has_parents
         return jax.tree.map(lambda a, b: jnp.where(has_parents, a, b), children, fresh)
 
-    def observe(
-        self,
-        key: jax.Array,
-        policy: Policy,
-        params: Params,
-        state: ReplayState,
-        batch: LevelBatch,
-        outcome: Outcome,
-    ) -> tuple[ReplayState, Metrics]:
-        """Scores all levels, and keeps those that were replayed, to edit them."""
+    def remember(self, state: ReplayState, batch: LevelBatch) -> ReplayState:
+        """Keeps the first levels that were replayed, to edit them in the next update."""
+        first = self.num_envs - self.num_replayed
+        parents = jax.tree.map(lambda leaf: leaf[first : first + self.num_edited], batch.start)
+        return dataclasses.replace(state, parents=parents, has_parents=(batch.source[first:] >= 0).any())
+
+    def own_metrics(self, state: ReplayState, outcome: Outcome) -> Metrics:
+        """Share of the edited levels that were solved at the first attempt."""
         assert state.has_parents is not None
         row = jnp.arange(self.num_envs)
         edited = state.has_parents & (row >= self.num_fresh) & (row < self.num_fresh + self.num_edited)
-        state, metrics = super().observe(key, policy, params, state, batch, outcome)
-        first = self.num_envs - self.num_replayed
-        parents = jax.tree.map(lambda leaf: leaf[first : first + self.num_edited], batch.start)
-        has_parents = (batch.source[first:] >= 0).any()
-        metrics |= {"solve_rate_edited": masked_average(outcome.solved, edited)}
-        return dataclasses.replace(state, parents=parents, has_parents=has_parents), metrics
+        return {"solve_rate_edited": masked_average(outcome.solved, edited)}

@@ -1,4 +1,4 @@
-"""How the levels of an update were played: one row for each environment, computed once for all curricula."""
+"""Outcomes of the levels of an update: one row for each environment, computed once for all curricula."""
 
 from __future__ import annotations
 

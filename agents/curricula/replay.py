@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -72,10 +71,6 @@ class PLR:
     generator: kx.GeneratorParams = dataclasses.field(default_factory=kx.GeneratorParams)
     max_rounds: int = 256
 
-    # Candidates to be attempted, and edits of replayed levels, in an update; of curricula derived from this.
-    num_candidates: ClassVar[int] = 0
-    num_edited: ClassVar[int] = 0
-
     def __post_init__(self) -> None:
         for name in ("num_envs", "buffer_size", "max_rounds"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
@@ -88,6 +83,16 @@ class PLR:
     def _check(self, name: str, fits: bool, bound: str) -> None:
         if not fits:
             raise ValueError(f"{type(self).__name__}.{name} must be {bound}, got {getattr(self, name)!r}")
+
+    @property
+    def num_attempted(self) -> int:
+        """Candidates that an update may attempt; for curricula derived from this."""
+        return 0
+
+    @property
+    def num_edited(self) -> int:
+        """Environments of an update whose levels are edits; for curricula derived from this."""
+        return 0
 
     @property
     def num_replayed(self) -> int:
@@ -107,7 +112,7 @@ class PLR:
     @property
     def num_drawn(self) -> int:
         """Rows of levels that the largest draw needs."""
-        return max(self.num_envs, self.num_fresh + self.num_candidates)
+        return max(self.num_envs, self.num_fresh + self.num_attempted)
 
     def init(self, key: jax.Array) -> ReplayState:
         """Returns an empty buffer."""
@@ -159,6 +164,14 @@ class PLR:
         """Edits of replayed levels `[num_edited]`, or the given fresh ones where there are none."""
         return fresh
 
+    def remember(self, state: ReplayState, batch: LevelBatch) -> ReplayState:
+        """Keeps levels of an update to edit them; keeps none here."""
+        return state
+
+    def own_metrics(self, state: ReplayState, outcome: Outcome) -> Metrics:
+        """Metrics beside those of all replay; `state` is that before `remember`."""
+        return {}
+
     def propose(
         self, key: jax.Array, policy: Policy, params: Params, state: ReplayState
     ) -> tuple[ReplayState, LevelBatch]:
@@ -204,4 +217,5 @@ class PLR:
             "buffer_age": masked_average(now - buffer.last_played, filled).astype(jnp.float32),
             "unfiltered_levels": state.unfiltered,
         }
-        return dataclasses.replace(state, buffer=buffer, num_updates=now), metrics
+        state = dataclasses.replace(state, buffer=buffer, num_updates=now)
+        return self.remember(state, batch), metrics | self.own_metrics(state, outcome)

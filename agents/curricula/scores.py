@@ -14,7 +14,7 @@ from agents.curricula.outcome import Outcome
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class History:
-    """What is remembered of earlier plays of each level; float `[N]`."""
+    """Record of earlier plays of each level; float `[N]`."""
 
     attempts: jax.Array  # first episodes; older ones may have faded to less than 1 each
     solved: jax.Array  # those of them in which the level was solved

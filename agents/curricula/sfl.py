@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import kinetix_py as kx
 from agents.curricula.buffer import checksums, first_equal
 from agents.curricula.outcome import Outcome, masked_average
-from agents.curricula.protocol import LevelBatch, Metrics
+from agents.curricula.protocol import Metrics
 from agents.curricula.replay import PLR, ReplayState
 from agents.curricula.scores import History, expected_learnability
 from agents.evaluation.episodes import attempt_levels
@@ -47,7 +47,7 @@ class SFL(PLR):
     score: str = "learnability"
     prioritization: str = "proportional"
     staleness: float = 0.0
-    num_candidates: int = 512  # type: ignore[misc]
+    num_candidates: int = 512
     attempts: int = 8
     num_steps: int = 256
     episodes_at_once: int = 4096
@@ -59,6 +59,11 @@ class SFL(PLR):
         self._check("attempts", self.attempts >= 2, "at least 2")
         for name in ("num_steps", "episodes_at_once", "refresh_every"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
+
+    @property
+    def num_attempted(self) -> int:
+        """Candidates that an update which refreshes attempts."""
+        return self.num_candidates
 
     @property
     def candidates_at_once(self) -> int:
@@ -120,19 +125,11 @@ class SFL(PLR):
         state = jax.lax.cond(due, refreshed, lambda: state)
         return state, jnp.where(due, self.num_candidates * self.attempts * self.num_steps, 0)
 
-    def observe(
-        self,
-        key: jax.Array,
-        policy: Policy,
-        params: Params,
-        state: ReplayState,
-        batch: LevelBatch,
-        outcome: Outcome,
-    ) -> tuple[ReplayState, Metrics]:
-        """Counts first episodes as attempts, and inserts fresh levels."""
-        state, metrics = super().observe(key, policy, params, state, batch, outcome)
+    def own_metrics(self, state: ReplayState, outcome: Outcome) -> Metrics:
+        """Share of the buffer that was always or never solved, and attempts at its levels."""
         history, filled = state.buffer.history, state.buffer.filled
         one_sided = (history.solved < 0.5) | (history.attempts - history.solved < 0.5)
-        metrics["buffer_unlearnable"] = masked_average(one_sided.astype(jnp.float32), filled)
-        metrics["buffer_attempts"] = masked_average(history.attempts, filled)
-        return state, metrics
+        return {
+            "buffer_unlearnable": masked_average(one_sided.astype(jnp.float32), filled),
+            "buffer_attempts": masked_average(history.attempts, filled),
+        }

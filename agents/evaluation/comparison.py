@@ -50,7 +50,7 @@ class SeedSummary:
 
     @property
     def label(self) -> str:
-        """What the names of the runs have in common, and their number."""
+        """Common beginning of the names of the runs, and their number."""
         names = [member.run.name for member in self.members]
         pairs = zip(min(names), max(names), strict=False)  # what these share, all names share
         shared = "".join(a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -171,7 +171,7 @@ class Evaluation:
 
     @property
     def interval_kind(self) -> IntervalKind:
-        """What `interval` takes as random: `"levels"`, `"attempts"`, or nothing: `"exact"`."""
+        """Source of chance in `interval`: `"levels"`, `"attempts"`, or nothing: `"exact"`."""
         if self.levels.is_random:
             return "levels"
         return "exact" if self.deterministic else "attempts"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import pathlib
 import uuid
@@ -36,7 +37,7 @@ def check_wandb(config: TrainConfig) -> None:
     if not config.output.wandb:
         return
     try:
-        import wandb  # noqa: F401
+        importlib.import_module("wandb")
     except ImportError:
         raise ConfigError("output.wandb is true, but wandb is not installed: pip install wandb") from None
 

@@ -161,8 +161,8 @@ class Trainer:
     @property
     def partition(self) -> TrainState:
         """Splitting of each part of a state: curricula among the devices, all else on each of them."""
-        whole = PartitionSpec()
-        return TrainState(whole, whole, PartitionSpec(DEVICES), whole, whole, whole)  # type: ignore[arg-type]
+        parts: dict[str, Any] = {field.name: PartitionSpec() for field in dataclasses.fields(TrainState)}
+        return TrainState(**parts | {"curriculum": PartitionSpec(DEVICES)})
 
     def place(self, state: TrainState) -> TrainState:
         """Puts a state, such as one read from a checkpoint, where `train_steps` expects it."""

@@ -1,4 +1,4 @@
-"""What the page of the editor can ask for: drawings, files, trials, judgements and random levels."""
+"""Requests of the editor's page: drawings, files, trials, judgements and random levels."""
 
 from __future__ import annotations
 

@@ -59,8 +59,8 @@ def fly(schedules):
 
 
 def cost(free):
-    """What each schedule costs `[batch]`: how far from the target and how fast it ends, how near it comes to
-    the rock and to the room's left edge, and fuel; and the paths."""
+    """Returns the cost of each schedule `[batch]`: how far from the target and how fast it ends, how near it
+    comes to the rock and to the room's left edge, and fuel; and the paths."""
     schedules = jax.nn.sigmoid(free)  # any numbers -> throttles in 0 .. 1
     path, velocity = fly(schedules)
     miss = jnp.sum((path[-1] - TARGET[:, None]) ** 2, axis=0)
@@ -71,7 +71,7 @@ def cost(free):
 
 
 def miss(path):
-    """How far from the target the first of some paths ends [m]."""
+    """Distance from the target at which the first of some paths ends [m]."""
     return float(jnp.linalg.norm(path[-1, :, 0] - TARGET))
 
 

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+
 import jax
 import pytest
 
 import kinetix_py as kx
 from agents.config import read_config
-from agents.io.run_folder import new_run
+from agents.io.run_folder import RunFolder, new_run
 from agents.training.loop import train
 from tests.kinetix_py.small_levels import rocket
 
 
 @pytest.fixture(scope="session")
-def level_file(tmp_path_factory):
+def shared_folder(tmp_path_factory):
+    """A folder of all processes of this test session."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def level_file(shared_folder):
     """A level in which a thruster must be on for most of 20 steps."""
-    path = tmp_path_factory.mktemp("levels") / "rocket.json"
+    path = shared_folder / "rocket.json"
     kx.save_level(rocket(), path)
     return path
 
@@ -64,12 +76,18 @@ def tiny(level_file):
 
 
 @pytest.fixture(scope="session")
-def finished(tiny, tmp_path_factory):
-    """A complete run with memory and normalized observations: its config and folder."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    config = read_config(tiny(tmp_path_factory.mktemp("runs")))
-    folder = new_run(config)
-    assert train(config, folder, quiet=True)
-    jax.config.update("jax_disable_most_optimizations", before)
+def finished(tiny, shared_folder):
+    """A complete run with memory and normalized observations: its config and folder.
+
+    The first process that asks for it trains it, the others wait.
+    """
+    config = read_config(tiny(shared_folder / "runs"))
+    with open(shared_folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = RunFolder(shared_folder / "runs" / "run")
+        if not folder.path.exists():
+            before = jax.config.read("jax_disable_most_optimizations")
+            jax.config.update("jax_disable_most_optimizations", True)
+            assert train(config, new_run(config), quiet=True)
+            jax.config.update("jax_disable_most_optimizations", before)
     return config, folder

@@ -96,7 +96,10 @@ def normalized(network, params, obs):
     return policy, policy.update_statistics(start, obs)
 
 
-@pytest.mark.parametrize("kind, changes", [("set_mlp", BINDINGS), ("set_mlp", {}), ("graph", BINDINGS)])
+@pytest.mark.parametrize(
+    "kind, changes",
+    [pytest.param("set_mlp", BINDINGS, marks=pytest.mark.slow), ("set_mlp", {}), ("graph", BINDINGS)],
+)
 def test_references_roles_and_geometry_are_never_normalized(rollout, kind, changes):
     """Without weights on the tables, only these are left, and normalization must not change them."""
     env, seen = rollout

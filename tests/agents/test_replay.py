@@ -113,6 +113,7 @@ def test_metrics_of_edits_by_hand(updates):
     assert metrics["solve_rate_fresh"] == 0 and metrics["solve_rate_replayed"] == 1
 
 
+@pytest.mark.slow
 def test_two_devices_learn_nothing_from_fresh_levels_and_then_from_replayed(env, curriculum):
     """One program: the first update leaves parameters and optimizer as they were, the second does not."""
     own = dataclasses.replace(curriculum, num_envs=5, buffer_size=3, buffer_share=0.4, edited_share=0.2)

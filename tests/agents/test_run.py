@@ -19,28 +19,24 @@ import numpy as np
 import optax
 import pytest
 
-import agents
-import kinetix_py as kx
 from agents.build import make_trainer
-from agents.cli.main import main
-from agents.config import ConfigError, OutputConfig, TrainConfig, read_config
+from agents.config import ConfigError, read_config
 from agents.evaluation.evaluation import Conditions, RunInfo, read_evaluations
 from agents.evaluation.run import evaluate_run
 from agents.evaluation.seeds import FINAL_SEED
 from agents.io.best import BestCheckpoint, best_update
 from agents.io.checkpoint import CheckpointError, Checkpoints
-from agents.io.metrics import MetricLog, read_metrics
-from agents.io.run_folder import RunFolder, find_checkpoint, new_run, open_checkpoints
+from agents.io.metrics import read_metrics
+from agents.io.run_folder import RunFolder, new_run, open_checkpoints
 from agents.levels import load_level_sets
-from agents.loading import levels_trained_on, load_policy
+from agents.loading import load_policy
 from agents.networks.normalize import NormalizedPolicy
-from agents.play import AgentOfAnySize, PolicyPlayer
 from agents.training import loop
-from agents.training.curves import smooth
 from agents.training.interrupt import graceful_interrupt
-from agents.training.loop import NotFiniteError, initial_params, train, validate_run
+from agents.training.loop import NotFiniteError, initial_params, train
 from agents.training.periodic import PeriodicEvaluation
-from agents.training.report import draw_curves, evaluation_sets
+from agents.training.report import evaluation_sets
+from tests.agents.checkpoints import final_state
 from tests.agents.policies import same_trees
 from tests.kinetix_py.small_levels import rocket
 
@@ -49,13 +45,6 @@ pytestmark = pytest.mark.usefixtures("compiled_fast")
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CACHE = str(ROOT / ".cache" / "jax")
 TIMING = ("seconds", "steps_per_second")
-
-
-def final_state(config, folder, step=None, is_best=False):
-    """The whole state of a checkpoint."""
-    like = jax.eval_shape(make_trainer(config).init, jax.random.key(0))
-    with open_checkpoints(folder, is_best) as checkpoints:
-        return checkpoints.restore(like, step)
 
 
 def asked_from(call):
@@ -227,35 +216,6 @@ def test_an_evaluation_may_play_the_mode_under_another_order_of_contacts(finishe
         evaluate_run(folder.path, num_random=0)
 
 
-def test_levels_of_a_run_that_it_started_from_are_marked_too(finished, tiny, tmp_path):
-    config, folder = finished
-    given = tiny(tmp_path, curriculum__levels=["weak_thrust"]) | {"init_from": str(folder.path)}
-    assert levels_trained_on(read_config(given)) == ["weak_thrust", *config.curriculum.levels]
-    gone = given | {"init_from": str(tmp_path / "gone")}
-    with pytest.warns(UserWarning, match="gone: neither a run folder nor a checkpoint"):
-        assert levels_trained_on(read_config(gone)) == ["weak_thrust"]
-
-
-def test_a_trained_policy_is_loaded_by_any_of_its_paths(finished, tiny, tmp_path):
-    config, folder = finished
-    saved = final_state(config, folder).params
-    for path in (folder.path, folder.checkpoints, folder.checkpoints / "40"):
-        loaded = agents.load_policy(path)
-        assert same_trees(loaded.params, saved) and loaded.config == config
-        assert loaded.step == 40 and loaded.name == "run, update 40" and not loaded.env.auto_reset
-        assert loaded.policy.recurrent
-        tuned = read_config(tiny(tmp_path) | {"init_from": str(path)})
-        validate_run(tuned)
-        assert same_trees(initial_params(tuned), saved)
-    assert load_policy(folder.path, "m").env.size.num_polygons > loaded.env.size.num_polygons
-    other = read_config(tiny(tmp_path, network__width=16) | {"init_from": str(folder.path)})
-    with pytest.raises(ConfigError, match=r"its network\.width is 8, this run's is 16"):
-        validate_run(other)
-    for path in (tmp_path, folder.start, folder.start / "0"):
-        with pytest.raises(ConfigError, match="neither a run folder nor a checkpoint"):
-            load_policy(path)
-
-
 def test_learning_moves_the_network_and_rollouts_the_moments(finished):
     """A run of 40 updates of 8 environments for 20 steps."""
     config, folder = finished
@@ -275,69 +235,6 @@ def test_learning_moves_the_network_and_rollouts_the_moments(finished):
     assert times[0] < mean < times[1] and isinstance(loaded.policy, NormalizedPolicy)
     with open_checkpoints(folder) as checkpoints:
         assert checkpoints.latest == loaded.step == 40
-
-
-def test_a_policy_file_stands_for_its_run(finished, tiny, tmp_path, capsys):
-    config, folder = finished
-    file = tmp_path / "agent.npz"
-    main(["export", f"{folder.path}/checkpoints/40", str(file)])
-    assert str(file) in capsys.readouterr().out
-    of_run, of_file = load_policy(folder.path), load_policy(file, contact_order="kinetix")
-    assert same_trees(of_file.params, of_run.params) and of_file.levels == of_run.levels != ()
-    without_paths = dataclasses.replace(config, output=OutputConfig())
-    assert of_file.trained_config == without_paths and str(tmp_path) not in np.load(file)["header"].item()
-    assert of_file.env.contact_order == "kinetix" and of_file.name == of_run.name == "run, update 40"
-    tuned = read_config(tiny(tmp_path) | {"init_from": str(file)})
-    validate_run(tuned)
-    assert same_trees(initial_params(tuned), of_run.params)
-    assert levels_trained_on(tuned) == [*tuned.curriculum.levels, *config.curriculum.levels]
-    with pytest.raises(SystemExit, match="exists already; --force replaces it"):
-        main(["export", str(folder.path), str(file)])
-    with pytest.raises(SystemExit, match=r"the name of a policy file must end in \.npz"):
-        main(["export", str(folder.path), str(tmp_path / "agent.pickle")])
-
-
-def test_damaged_policy_files_are_refused(finished, tmp_path):
-    file = agents.export_policy(finished[1].path, tmp_path / "agent.npz")
-    whole = file.read_bytes()
-    for content in (b"", b"text", whole[:-100], whole[:100]):
-        file.write_bytes(content)
-        with pytest.raises(CheckpointError, match=r"agent\.npz: not a policy file, or a damaged one"):
-            load_policy(file)
-    file.write_bytes(whole)
-    entries = dict(np.load(file))
-    name = next(name for name in entries if name != "header")
-    for changes, message in (
-        ({name: np.zeros(99)}, "has shape"),
-        ({"['other']": np.zeros(1)}, r"has an unknown \['other'\]"),
-        ({"header": np.array('{"format": 9}')}, "format 9, this version reads 1"),
-    ):
-        np.savez(file, **(entries | changes))
-        with pytest.raises(CheckpointError, match=message):
-            load_policy(file)
-    del entries[name]
-    np.savez(file, **entries)
-    with pytest.raises(CheckpointError, match="lacks"):
-        load_policy(file)
-
-
-def test_checkpoints_that_do_not_fit_are_refused(finished, tiny, tmp_path):
-    _, folder = finished
-    with open_checkpoints(folder) as checkpoints:
-        wide = make_trainer(read_config(tiny(tmp_path, network__head_width=16))).policy.init(
-            jax.random.key(0)
-        )
-        with pytest.raises(CheckpointError, match=r"bias'\] has shape \(8,\), this run needs \(16,\)"):
-            checkpoints.restore_params(wide)
-        deep = make_trainer(read_config(tiny(tmp_path, network__layers=2))).policy.init(jax.random.key(0))
-        with pytest.raises(CheckpointError, match=r"lacks .*it is of a run with another config"):
-            checkpoints.restore_params(deep)
-        with pytest.raises(CheckpointError, match=r"has no checkpoint 5, there are \[30, 40\]"):
-            checkpoints.restore_params(wide, 5)
-    with pytest.raises(CheckpointError, match="no such folder"):
-        Checkpoints(tmp_path / "none")
-    with pytest.raises(ConfigError, match="neither a run folder nor a checkpoint"):
-        find_checkpoint(tmp_path)
 
 
 def test_a_request_in_the_last_call_stops_before_the_evaluation(tiny, tmp_path, monkeypatch):
@@ -422,93 +319,6 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_is_resumed(tiny, tmp_
             train(config, folder, quiet=True)
     assert train(config, folder, resume=True, quiet=True)
     assert [row["update"] for row in read_metrics(folder.metrics)] == [1, 2, 3, 4]
-
-
-class FakeWandb:
-    """A stand-in for the module `wandb` that records what it is told."""
-
-    def __init__(self):
-        self.started, self.rows, self.finished = [], [], 0
-
-    def init(self, **options):
-        self.started.append(options)
-        return self
-
-    def log(self, row, step):
-        self.rows.append((step, row))
-
-    def finish(self):
-        self.finished += 1
-
-
-def test_a_resumed_run_goes_on_with_its_run_in_weights_and_biases(tmp_path, monkeypatch):
-    fake = FakeWandb()
-    monkeypatch.setitem(sys.modules, "wandb", fake)
-    options = {"wandb": True, "wandb_project": "p", "wandb_entity": "e", "wandb_group": "g"}
-    config = read_config({"output": options | {"wandb_tags": ["a", "b"]}, "training": {"seed": 7}})
-    for name, update in (("one", 1), ("one", 2), ("two", 1)):
-        (tmp_path / name).mkdir(exist_ok=True)
-        log = MetricLog(tmp_path / name, config, num_updates=update - 1)
-        log.write({"update": update, "env_steps": 10 * update})
-        log.close()
-    first, again, other = fake.started
-    assert first == again and first["resume"] == "allow" and first["id"] != other["id"]
-    assert (first["name"], first["project"], first["entity"], first["group"]) == ("one", "p", "e", "g")
-    assert first["tags"] == ["a", "b"] and first["config"]["training"]["seed"] == 7
-    assert [step for step, _ in fake.rows] == [10, 20, 10] and fake.finished == 3
-
-
-def test_weights_and_biases_is_missed_before_a_run_folder_is_made(tiny, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "wandb", None)  # as if it were not installed
-    validate_run(read_config(tiny(tmp_path)))
-    with pytest.raises(ConfigError, match="wandb is not installed: pip install wandb"):
-        validate_run(read_config(tiny(tmp_path, output__wandb=True)))
-
-
-def test_metrics_survive_a_cut_line_and_drop_what_comes_again(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    rows = [{"update": i, "env_steps": 10 * i} for i in range(1, 6)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"update": 6, "env')
-    assert read_metrics(path) == rows
-    log = MetricLog(tmp_path, TrainConfig(), num_updates=3)
-    assert log.last == rows[2]
-    log.write({"update": 4, "env_steps": 40})
-    log.close()
-    assert [row["update"] for row in read_metrics(path)] == [1, 2, 3, 4]
-
-
-def test_curves_are_smoothed_over_what_there_is():
-    np.testing.assert_allclose(smooth(np.array([1.0, 3.0, 5.0, 7.0]), 2), [1, 2, 4, 6])
-
-
-def test_nothing_is_drawn_of_a_run_without_rows(tmp_path):
-    draw_curves(RunFolder(tmp_path))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_checkpoint_plays_live(finished):
-    """It is asked for values of bindings, remembers, and has random numbers of its own in every episode."""
-    _, folder = finished
-    player = PolicyPlayer.load(folder.path, "s", seed=1)
-    assert player.name == "run, update 40" and player.frame_skip == 2
-    level = kx.pad_level(rocket(), player.env.size)
-    _, state = player.env.reset_to_level(level, player.env_params)
-    memory, values = player.begin(), []
-    for step in range(6):
-        memory, value = player.act(memory, state, step == 0)
-        values.append(value)
-    assert np.shape(values) == (6, player.env.size.num_bindings)
-    thruster = player.env.size.num_motor_bindings
-    assert np.mean(values, axis=0)[thruster] > 0.5 and set(np.unique(values)) <= {0, 1}
-    assert np.isfinite(player.value)
-    assert not (memory[1] == player.begin()[1]).all()  # the network has a memory
-    keys = [jax.random.key_data(player.begin()[0]) for _ in range(2)]
-    assert not (keys[0] == keys[1]).all()
-    agent = AgentOfAnySize(folder.path)
-    assert agent.name == player.name and agent.player(player.env.size).env.size == player.env.size
-    assert agent.solve_rate(level, 4) > 0.5  # it has learned to fire the thruster
-    with pytest.raises(ValueError, match="agents play levels of the sizes s, m, l"):
-        agent.player(dataclasses.replace(player.env.size, num_joints=9))
 
 
 def flat(config, prefix=""):

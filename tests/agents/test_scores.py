@@ -1,4 +1,4 @@
-"""How levels were played, and scores of it, worked by hand."""
+"""Outcomes of levels and their scores, worked by hand."""
 
 from __future__ import annotations
 

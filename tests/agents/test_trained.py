@@ -22,13 +22,13 @@ def test_there_is_one_for_each_size():
         assert agent.trained_config.init_from is None and agent.trained_config.output.folder == "runs"
 
 
-def test_any_of_them_plays_every_size():
-    for size in kx.SIZES:
-        agent = agents.load_policy("s", size)
-        obs, state = agent.env.reset_to_level(kx.empty_level(kx.SIZES[size]), agent.env_params)
-        obs, mask = jax.tree.map(lambda leaf: leaf[None], (obs, agent.env.action_mask(state)))
-        output = agent.policy.step(agent.params, agent.policy.initial_carry(1), obs, jnp.zeros(1, bool), mask)
-        assert output.value.shape == (1,) and bool(jnp.isfinite(output.value).all())
+@pytest.mark.parametrize("size", ["m", *(pytest.param(size, marks=pytest.mark.slow) for size in "sl")])
+def test_any_of_them_plays_every_size(size):
+    agent = agents.load_policy("s", size)
+    obs, state = agent.env.reset_to_level(kx.empty_level(kx.SIZES[size]), agent.env_params)
+    obs, mask = jax.tree.map(lambda leaf: leaf[None], (obs, agent.env.action_mask(state)))
+    output = agent.policy.step(agent.params, agent.policy.initial_carry(1), obs, jnp.zeros(1, bool), mask)
+    assert output.value.shape == (1,) and bool(jnp.isfinite(output.value).all())
 
 
 @pytest.mark.slow

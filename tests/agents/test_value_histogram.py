@@ -46,7 +46,7 @@ def test_value_and_loss_by_hand():
 
 
 def test_the_expectation_of_a_target_is_the_target():
-    """Where the normal distribution is not cut off; bins are 0.08 wide."""
+    """Targets whose normal distribution is not cut off; bins are 0.08 wide."""
     target = jnp.linspace(-1.7, 1.7, 101)
     histogram = flat(51, 2.0, 101)
     probs = histogram.target_probs(target)
