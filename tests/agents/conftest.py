@@ -27,7 +27,8 @@ def shared_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def level_file(shared_folder):
     """A level in which a thruster must be on for most of 20 steps."""
-    path = shared_folder / "rocket.json"
+    path = shared_folder / "levels" / "rocket.json"
+    path.parent.mkdir(exist_ok=True)
     kx.save_level(rocket(), path)
     return path
 

@@ -98,7 +98,11 @@ def normalized(network, params, obs):
 
 @pytest.mark.parametrize(
     "kind, changes",
-    [pytest.param("set_mlp", BINDINGS, marks=pytest.mark.slow), ("set_mlp", {}), ("graph", BINDINGS)],
+    [
+        pytest.param("set_mlp", BINDINGS, marks=pytest.mark.slow),
+        pytest.param("set_mlp", {}, marks=pytest.mark.slow),
+        ("graph", BINDINGS),
+    ],
 )
 def test_references_roles_and_geometry_are_never_normalized(rollout, kind, changes):
     """Without weights on the tables, only these are left, and normalization must not change them."""

@@ -267,6 +267,7 @@ def study(finished, levels, tmp_path_factory):
     return Study(config, progress=False)
 
 
+@pytest.mark.slow
 def test_fine_tuning_begins_from_the_agent(study):
     (rocket_level,) = run_fine_tuning(study, threshold=1.01, seeds=2, least=1).levels
     tuned, new = (rocket_level.curves(start)[:, 0].mean() for start in (FINE_TUNED, TABULA_RASA))
