@@ -1,4 +1,4 @@
-"""`kinetix benchmark`: times one part of the project and prints one JSON line."""
+"""`kinetix benchmark`: times one part of the project, or compares trainings."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from agents.cli import benchmark_learning
 from agents.cli.common import HelpFormatter, positive
 
-DESCRIPTION = "Times one part of the project on this machine and prints a report, one JSON line."
+DESCRIPTION = """Times one part of the project on this machine and prints a report, one JSON line;
+or compares trainings that differ in one thing, and writes a report."""
 EXAMPLES = """examples:
   kinetix benchmark engine --size l --num-envs 256
   kinetix benchmark env --size m --num-envs 256 --observation pixels
   kinetix benchmark generator --size s --num-envs 1024 --filtered
-  kinetix benchmark train --size s --num-envs 512 --steps 128 hardware=cpu"""
+  kinetix benchmark train --size s --num-envs 512 --steps 128 hardware=cpu
+  kinetix benchmark curricula --out studies/curricula --seeds 5"""
 OBSERVATIONS = ("entity", "flat", "flat_padded", "pixels", "blind")
 
 
@@ -66,7 +69,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for each in (engine, env, generator, pixels):
         _devices(each)
     train.set_defaults(devices=1)
+    benchmark_learning.add_parts(parts)
     options = parser.parse_args(arguments)
+    if options.part in benchmark_learning.PARTS:
+        return options
     if options.num_envs % options.devices:
         parser.error(f"--num-envs {options.num_envs} is not a multiple of --devices {options.devices}")
     return options
@@ -130,5 +136,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints the report."""
-    print(json.dumps(measure(parse(arguments))))
+    """Prints the report, or where it is."""
+    options = parse(arguments)
+    if options.part in benchmark_learning.PARTS:
+        benchmark_learning.main(options)
+    else:
+        print(json.dumps(measure(options)))

@@ -53,7 +53,7 @@ def report_run(
       config: config of the run.
       folder: its folder, to which everything is written.
       params, start: parameters of the agent at the end and at the start.
-      progress: show a progress bar.
+      progress: show a progress bar, and print the solve rates.
 
     Returns:
       the evaluations.
@@ -75,7 +75,8 @@ def report_run(
         run=RunInfo.of(name, config, config.training.num_updates),
         progress=progress,
     )
-    print(solve_rate_table(evaluations))
+    if progress:
+        print(solve_rate_table(evaluations))
     write_evaluations(folder.path / FILE, evaluations)
     plot_solve_rates(evaluations, folder.path / "evaluation.png", folder.path.name)
     if config.output.num_animations:

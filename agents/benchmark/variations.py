@@ -1,0 +1,272 @@
+"""Variations of one training config, each trained with several seeds and judged on the same levels."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from agents.config import ConfigError, TrainConfig, as_yaml
+from agents.evaluation.comparison import SeedSummary
+from agents.evaluation.evaluation import FILE, Evaluation, read_evaluations
+from agents.evaluation.intervals import seed_difference_interval
+from agents.evaluation.run import AGENT
+from agents.io.metrics import read_metrics
+from agents.io.run_folder import RunFolder, new_run
+from agents.presets import compose_config
+
+Rows = list[dict[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variation:
+    """A change to a config.
+
+    Attributes:
+      name: name, of letters, digits, `-` and `.`; those of run folders begin with it.
+      overrides: choices and fields, as for `kinetix train`; none for the config itself.
+
+    Raises:
+      ConfigError: another character in the name.
+    """
+
+    name: str
+    overrides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name or not all(letter.isalnum() or letter in "-._" for letter in self.name):
+            raise ConfigError(
+                f"a variation's name is of letters, digits, '-', '_' and '.', got {self.name!r}"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Variation:
+        """Reads `NAME` or `NAME:OVERRIDE,OVERRIDE...`, such as `mirror:ppo.mirror=0.5`.
+
+        Raises:
+          ConfigError: as the class.
+        """
+        name, _, overrides = text.partition(":")
+        return cls(name, tuple(each for each in overrides.split(",") if each))
+
+
+@dataclasses.dataclass(frozen=True)
+class VariationStudy:
+    """Trainings of several variations.
+
+    Attributes:
+      folder: folder of results; each training has a run folder `runs/NAME_SEED` in it.
+      variations: what is compared; the first is what the others are compared with.
+      seeds: number of training seeds of each: 0, 1, ...; at least 2.
+      overrides: changes to the config that all share.
+
+    Raises:
+      ConfigError: fewer than two seeds, two variations of one name, or a config that cannot be run.
+    """
+
+    folder: pathlib.Path
+    variations: tuple[Variation, ...]
+    seeds: int = 3
+    overrides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.seeds < 2:
+            raise ConfigError(f"a study needs at least 2 seeds, got {self.seeds}")
+        names = [variation.name for variation in self.variations]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"two variations are called {name!r}")
+        for variation in self.variations:
+            if not self.config(variation, 0).evaluation.num_levels:
+                raise ConfigError("evaluation.num_levels must be at least 1, got 0")
+
+    def config(self, variation: Variation, seed: int) -> TrainConfig:
+        """Makes the config of one training.
+
+        Raises:
+          ConfigError: it cannot be run.
+        """
+        own = (f"training.seed={seed}", f"output.folder={self.folder / 'runs'}")
+        name = f"output.name={variation.name}_{seed}"
+        shared = ("output.num_animations=0", "output.keep_checkpoints=1")
+        return compose_config(*shared, *self.overrides, *variation.overrides, *own, name)
+
+    def run(self, variation: Variation, seed: int, train: Callable[..., bool]) -> Training | None:
+        """Trains once, or reads what a former call left; a training that was stopped goes on.
+
+        Args:
+          variation, seed: what to train.
+          train: `agents.training.loop.train`.
+
+        Returns:
+          the training; None if it was asked to stop.
+
+        Raises:
+          ConfigError: the folder holds a run of this name with another config.
+        """
+        config = self.config(variation, seed)
+        folder = RunFolder(self.folder / "runs" / f"{variation.name}_{seed}")
+        if folder.path.exists():
+            if as_yaml(folder.config()) != as_yaml(config):
+                raise ConfigError(f"{folder.path}: is a run with another config; choose another --out")
+        else:
+            new_run(config)
+        if not (folder.path / FILE).exists() and not train(config, folder, resume=True, quiet=True):
+            return None
+        evaluations = read_evaluations(folder.path / FILE)
+        return Training(seed, tuple(evaluations), read_metrics(folder.metrics))
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """A complete training.
+
+    Attributes:
+      seed: its seed.
+      evaluations: of the agent and of the baselines, on unseen random levels first.
+      metrics: rows of the run's metrics.
+    """
+
+    seed: int
+    evaluations: tuple[Evaluation, ...]
+    metrics: Rows
+
+    @property
+    def agent(self) -> dict[str, Evaluation]:
+        """Evaluations of the agent at the end, by the names of the sets."""
+        return {each.level_set: each for each in self.evaluations if each.policy == AGENT}
+
+    @property
+    def policy_steps(self) -> float:
+        """Steps that the policy took, attempts at candidates included."""
+        return self.metrics[-1]["policy_steps"]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the training, without compilation and the evaluation at the end."""
+        return self.metrics[-1]["seconds"]
+
+
+@dataclasses.dataclass(frozen=True)
+class VariationResult:
+    """All trainings of a variation.
+
+    Attributes:
+      variation: the variation.
+      trainings: a training for each seed.
+    """
+
+    variation: Variation
+    trainings: tuple[Training, ...]
+
+    @property
+    def level_sets(self) -> list[str]:
+        """Names of the sets that its agents were evaluated on."""
+        return list(self.trainings[0].agent)
+
+    def summary(self, level_set: str) -> SeedSummary:
+        """Summarizes the evaluations on a set over the seeds."""
+        return SeedSummary(tuple(training.agent[level_set] for training in self.trainings))
+
+    def mean(self, name: str) -> float:
+        """Mean over the seeds of a property of a training, such as `"seconds"`."""
+        return float(np.mean([getattr(training, name) for training in self.trainings]))
+
+    def curve(self, metric: str, over: str = "policy_steps") -> tuple[np.ndarray, np.ndarray]:
+        """Reads a metric in the course of all trainings.
+
+        Args:
+          metric: name of the metric.
+          over: name of the metric that it is a function of; its mean over the seeds is returned.
+
+        Returns:
+          float `[N]` and float `[S, N]`, at the rows that have the metric.
+        """
+        rows = [[row for row in training.metrics if metric in row] for training in self.trainings]
+        read = lambda name: np.array([[row[name] for row in of_seed] for of_seed in rows], float)
+        return read(over).mean(0), read(metric)
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """Difference of a variation from the first one, on a set of levels.
+
+    Attributes:
+      value: difference of the means over seeds.
+      low, high: Welch's 95 % interval over training seeds.
+      improvement: probability of improvement.
+    """
+
+    value: float
+    low: float
+    high: float
+    improvement: float
+
+    @property
+    def verdict(self) -> str:
+        """What the interval allows to say."""
+        if self.low > 0:
+            return "better"
+        return "worse" if self.high < 0 else "not told apart"
+
+
+def probability_of_improvement(first: np.ndarray, second: np.ndarray) -> float:
+    """Computes how often a run of the first kind is better than one of the second; a tie counts half.
+
+    Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice" (2021), section
+    4.3, with the solve rate on a set of levels as the only task.
+
+    Args:
+      first, second: float `[S]` and `[S']`, one result for each run.
+    """
+    pairs = np.asarray(first)[:, None] - np.asarray(second)[None]
+    return float((pairs > 0).mean() + 0.5 * (pairs == 0).mean())
+
+
+def effect(result: VariationResult, baseline: VariationResult, level_set: str) -> Effect:
+    """Compares a variation with the first one on a set of levels."""
+    first, second = result.summary(level_set).rates, baseline.summary(level_set).rates
+    low, high = seed_difference_interval(first, second)
+    value = float(first.mean() - second.mean())
+    return Effect(value, low, high, probability_of_improvement(first, second))
+
+
+def run_study(
+    study: VariationStudy, train: Callable[..., bool], progress: Callable[[str], Any] = print
+) -> list[VariationResult]:
+    """Runs a study, or as much of it as is not in its folder yet: seed by seed, so that all stay comparable.
+
+    Args:
+      study: the study.
+      train: `agents.training.loop.train`.
+      progress: function that is called with a line after each training.
+
+    Returns:
+      results of the variations of which at least two seeds are complete, on the seeds that all of them have.
+
+    Raises:
+      ConfigError: the folder holds other runs.
+    """
+    found: dict[str, list[Training]] = {variation.name: [] for variation in study.variations}
+    total, done = study.seeds * len(study.variations), 0
+    for seed in range(study.seeds):
+        for variation in study.variations:
+            training = study.run(variation, seed, train)
+            if training is None:
+                return _results(study, found)
+            found[variation.name].append(training)
+            done += 1
+            rates = (f"{name} {each.solve_rate:.3f}" for name, each in training.agent.items())
+            progress(f"{done} of {total}: {variation.name}, seed {seed}: {', '.join(rates)}")
+    return _results(study, found)
+
+
+def _results(study: VariationStudy, found: dict[str, list[Training]]) -> list[VariationResult]:
+    """Results on the seeds that all variations have."""
+    common = min(map(len, found.values()))
+    if common < 2:
+        return []
+    return [VariationResult(each, tuple(found[each.name][:common])) for each in study.variations]

@@ -1,0 +1,171 @@
+"""Report on variations of a training config: tables in Markdown, curves, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from agents.benchmark.variations import VariationResult, effect
+from agents.io.figures import COLORS, LINE_STYLES, make_figure
+from agents.reproduce.tasks import family_of
+from kinetix_py.atomic import atomic_write
+
+# Panels of the curves: titles and metrics.
+PANELS = {
+    "unseen random levels": "eval/solve_rate",
+    "levels trained on, first attempts": "solve_rate",
+    "fresh levels in training": "solve_rate_fresh",
+    "replayed levels in training": "solve_rate_replayed",
+    "learnability of the buffer": "buffer_learnability",
+    "length of an episode [steps]": "episode_length",
+}
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Formats a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def rates_table(results: Sequence[VariationResult], level_set: str) -> str:
+    """Solve rates on a set of levels, and differences from the first variation: a line for each variation."""
+    rows = []
+    for result in results:
+        summary = result.summary(level_set)
+        row = [
+            result.variation.name,
+            f"{summary.solve_rate:.3f}",
+            " ".join(f"{rate:.3f}" for rate in summary.rates),
+            f"{summary.worst_rate:.3f}",
+        ]
+        if result is results[0]:
+            row += ["", "", ""]
+        else:
+            found = effect(result, results[0], level_set)
+            row += [f"{found.value:+.3f} ({found.low:+.3f} .. {found.high:+.3f})"]
+            row += [f"{found.improvement:.2f}", found.verdict]
+        rows.append([*row, f"{result.mean('policy_steps') / 1e6:.2f}", f"{result.mean('seconds') / 60:.1f}"])
+    header = ["variation", "mean", "each seed", "worst tenth", f"minus {results[0].variation.name} (95 %)"]
+    header += ["P(better)", "verdict", "policy steps (M)", "minutes"]
+    return markdown_table(header, rows)
+
+
+def family_table(results: Sequence[VariationResult], level_set: str) -> str:
+    """Mean solve rates by family of levels of the library: a line for each variation."""
+    names = results[0].summary(level_set).levels.level_names
+    families = np.array([family_of(name) for name in names])
+    columns = list(dict.fromkeys(families))
+    header = ["variation", *(f"{name} ({(families == name).sum()})" for name in columns)]
+    rows = []
+    for result in results:
+        rates = np.mean([member.level_rates for member in result.summary(level_set).members], axis=0)
+        rows.append([result.variation.name, *(f"{rates[families == name].mean():.2f}" for name in columns)])
+    return markdown_table(header, rows)
+
+
+def chance_line(result: VariationResult, level_set: str) -> str:
+    """Tells what the baselines solve of a set."""
+    rates = [
+        f"{each.policy} {each.solve_rate:.3f}"
+        for each in result.trainings[0].evaluations
+        if each.baseline and each.level_set == level_set
+    ]
+    return f"Baselines: {', '.join(rates)}."
+
+
+def report_text(title: str, command: str, results: Sequence[VariationResult]) -> str:
+    """Writes the report in Markdown."""
+    seeds = len(results[0].trainings)
+    parts = [f"# {title}", f"```bash\n{command}\n```"]
+    for level_set in results[0].level_sets:
+        summary = results[0].summary(level_set)
+        member = summary.members[0]
+        parts += [
+            f"## `{level_set}`",
+            f"{member.num_levels} levels, {member.attempts} attempts at each by the agent of each of {seeds} "
+            f"seeds. {chance_line(results[0], level_set)}",
+            rates_table(results, level_set),
+        ]
+        if level_set.startswith("library/"):
+            parts += ["By family (number of levels), means over seeds:", family_table(results, level_set)]
+    changes = []
+    for variation in (result.variation for result in results):
+        fields = " ".join(f"`{text}`" for text in variation.overrides)
+        changes.append(f"- {variation.name}: {fields or 'no change'}")
+    parts += [
+        "The interval of a difference is Welch's over training seeds. *Better* and *worse* say that it is on "
+        "one side of 0; of many variations, one in forty would be called better by chance alone. "
+        "*P(better)* is the probability that a run of the variation solves more than one of the first "
+        "(Agarwal et al., 2021). *Policy steps* include attempts at candidates; *minutes* are those of "
+        "training, without compilation.",
+        "\n".join(changes),
+        "![curves](curves.png)",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def as_dict(results: Sequence[VariationResult]) -> dict[str, Any]:
+    """Converts the results to JSON's types."""
+
+    def of_set(result: VariationResult, level_set: str) -> dict[str, Any]:
+        summary, found = result.summary(level_set), effect(result, results[0], level_set)
+        return {
+            "rates": summary.rates.tolist(),
+            "mean": summary.solve_rate,
+            "interval": list(summary.interval),
+            "worst_tenth": summary.worst_rate,
+            "difference": [found.value, found.low, found.high],
+            "probability_of_improvement": found.improvement,
+            "verdict": found.verdict,
+        }
+
+    return {
+        result.variation.name: {
+            "overrides": list(result.variation.overrides),
+            "policy_steps": result.mean("policy_steps"),
+            "seconds": result.mean("seconds"),
+            "level_sets": {name: of_set(result, name) for name in result.level_sets},
+        }
+        for result in results
+    }
+
+
+def plot_variations(results: Sequence[VariationResult], path: pathlib.Path) -> None:
+    """Draws means over seeds of metrics over policy steps, with the range of the seeds for solve rates."""
+    known = {name for result in results for row in result.trainings[0].metrics for name in row}
+    panels = {title: metric for title, metric in PANELS.items() if metric in known}
+    columns = -(-len(panels) // 2)
+    figure = make_figure(4.6 * columns, 7.5)
+    for axis, (title, metric) in zip(
+        figure.subplots(2, columns, squeeze=False).flat, panels.items(), strict=False
+    ):
+        for place, result in enumerate(results):
+            steps, values = result.curve(metric)
+            if not len(steps):
+                continue
+            style = {
+                "color": COLORS[place % len(COLORS)],
+                "linestyle": LINE_STYLES[place // len(COLORS) % len(LINE_STYLES)],
+            }
+            label = result.variation.name if axis is figure.axes[0] else None
+            axis.plot(steps, values.mean(0), label=label, linewidth=1.8, **style)
+            if metric.startswith("eval/"):
+                axis.fill_between(steps, values.min(0), values.max(0), color=style["color"], alpha=0.12)
+        axis.set(title=title, xlabel="policy steps")
+        axis.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=6, fontsize=9)
+    figure.savefig(path, dpi=110)
+
+
+def write_report(
+    folder: pathlib.Path, title: str, command: str, results: Sequence[VariationResult]
+) -> pathlib.Path:
+    """Writes `report.md`, `report.json` and `curves.png`; returns the path of the first."""
+    atomic_write(folder / "report.json", json.dumps(as_dict(results), indent=1) + "\n")
+    plot_variations(results, folder / "curves.png")
+    atomic_write(folder / "report.md", report_text(title, command, results))
+    return folder / "report.md"

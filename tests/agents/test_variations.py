@@ -1,0 +1,113 @@
+"""Studies of variations of a training: what they compute, and the commands' path on a tiny run."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from agents.benchmark.variations import Effect, Variation, VariationStudy, probability_of_improvement
+from agents.benchmark.variations_report import markdown_table
+from agents.cli.benchmark_learning import random_level_curricula
+from agents.cli.main import main
+from agents.config import ConfigError
+
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
+
+def test_probability_of_improvement_counts_pairs_and_halves_ties():
+    assert probability_of_improvement(np.array([0.5, 0.7]), np.array([0.4, 0.7])) == (1 + 0 + 1 + 0.5) / 4
+    assert probability_of_improvement(np.array([0.2]), np.array([0.3, 0.4])) == 0
+
+
+def test_a_verdict_needs_the_interval_on_one_side_of_zero():
+    assert Effect(0.1, 0.01, 0.2, 1.0).verdict == "better"
+    assert Effect(-0.1, -0.2, -0.01, 0.0).verdict == "worse"
+    assert Effect(0.1, -0.01, 0.2, 0.9).verdict == "not told apart"
+
+
+def test_variations_are_read_from_the_command_line():
+    assert Variation.parse("base") == Variation("base")
+    both = Variation.parse("a.b-c:network=graph,ppo.mirror=0.5")
+    assert both == Variation("a.b-c", ("network=graph", "ppo.mirror=0.5"))
+    with pytest.raises(ConfigError, match=r"a variation's name is of letters.*'size=m'"):
+        Variation.parse("size=m")
+
+
+def test_a_study_refuses_what_cannot_be_compared(tmp_path):
+    base = Variation("base")
+    with pytest.raises(ConfigError, match="at least 2 seeds, got 1"):
+        VariationStudy(tmp_path, (base,), seeds=1)
+    with pytest.raises(ConfigError, match="two variations are called 'base'"):
+        VariationStudy(tmp_path, (base, base))
+    with pytest.raises(ConfigError, match=r"evaluation\.num_levels must be at least 1, got 0"):
+        VariationStudy(tmp_path, (base,), overrides=("evaluation.num_levels=0",))
+    with pytest.raises(ConfigError, match="mirro"):  # before anything is trained
+        VariationStudy(tmp_path, (base, Variation("typo", ("ppo.mirro=0.5",))))
+
+
+def test_all_curricula_on_random_levels_are_compared_with_domain_randomization():
+    names = random_level_curricula()
+    assert names[0] == "domain_randomization" and len(names) == len(set(names))
+    assert {"sfl", "plr", "accel"} <= set(names) and "levels" not in names
+
+
+def test_tables_are_markdown():
+    assert markdown_table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+@pytest.fixture(scope="module")
+def tiny_fields(level_file):
+    """Fields of a run that takes a second; its dense reward is no part of its program."""
+    return [
+        "env.observation_type=blind",
+        "env.action_type=discrete",
+        "env.max_timesteps=20",
+        "env.frame_skip=2",
+        "network=mlp",
+        "network.width=8",
+        "network.layers=1",
+        "network.head_width=8",
+        "ppo.minibatch_size=80",
+        "curriculum=levels",
+        f"curriculum.levels=[{level_file}]",
+        "training.total_steps=640",
+        "training.num_envs=8",
+        "training.rollout_length=20",
+        "training.num_rollouts=1",
+        "training.num_devices=1",
+        "evaluation.num_levels=4",
+        "evaluation.attempts=2",
+        "evaluation.every=2",
+        "evaluation.every_levels=4",
+        "evaluation.every_attempts=2",
+    ]
+
+
+@pytest.mark.slow
+def test_the_command_trains_compares_and_goes_on(tmp_path, tiny_fields, capsys):
+    arguments = ["benchmark", "learning", *tiny_fields, "--out", str(tmp_path), "--seeds", "2"]
+    arguments += ["--try", "base", "sparse:env.dense_reward_scale=0.0"]
+    main(arguments)
+    printed = capsys.readouterr().out
+    assert "4 of 4: sparse, seed 1" in printed
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert list(report) == ["base", "sparse"] and report["base"]["policy_steps"] == 640
+    (name,) = [each for each in report["base"]["level_sets"] if each.startswith("random/")]
+    base, sparse = (report[each]["level_sets"][name] for each in ("base", "sparse"))
+    assert base["difference"][0] == 0 and base["probability_of_improvement"] == 0.5
+    assert sparse["difference"][0] == pytest.approx(np.mean(sparse["rates"]) - np.mean(base["rates"]))
+    text = (tmp_path / "report.md").read_text()
+    assert "- sparse: `env.dense_reward_scale=0.0`" in text and "| base |" in text
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+
+    # A training that is complete is read, not run again; the stopped one would go on.
+    before = (tmp_path / "runs" / "base_0" / "metrics.jsonl").stat().st_mtime_ns
+    (tmp_path / "runs" / "sparse_1" / "evaluation.json").unlink()
+    main(arguments)
+    assert (tmp_path / "runs" / "base_0" / "metrics.jsonl").stat().st_mtime_ns == before
+    assert json.loads((tmp_path / "report.json").read_text()) == report
+
+    with pytest.raises(SystemExit, match="base_0: is a run with another config"):
+        main([*arguments[:2], "ppo.clip_eps=0.1", *arguments[2:]])
