@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import kinetix_py as kx
-from agents import UniformPolicy, evaluate
+from agents import UniformPolicy, evaluate, load_policy
 from agents.curricula.scores import learnability
 
 env = kx.make("s")
@@ -107,4 +107,34 @@ never = np.flatnonzero(rate == 0)[:8]
 kx.render_svg(jax.tree.map(lambda leaf: leaf[never], levels), width=170)
 
 # %% [markdown]
-# Sampling for learnability (SFL) trains on the top of this list: `python scripts/train.py curriculum=sfl`.
+# ## What a trained agent makes of them
+#
+# `load_policy("s")` is an agent that comes with the package, trained on other random levels. It acts every
+# fourth frame. These are levels that it solves at least seven times out of eight, and chance never:
+
+# %%
+agent = load_policy("s")
+trained = evaluate(
+    jax.random.key(2), agent.policy, agent.params, agent.env, levels, agent.env_params, attempts=ATTEMPTS
+).level_rates
+print(
+    f"solve rate: {trained.mean():.3f}, of levels that chance never solves: {trained[rate == 0].mean():.3f}"
+)
+learned = np.flatnonzero((rate == 0) & (trained >= 7 / 8))[:8]
+kx.render_svg(jax.tree.map(lambda leaf: leaf[learned], levels), width=170)
+
+# %% [markdown]
+# What there is to learn has changed: for the agent, `p (1 - p)` is large where it was 0 for chance.
+
+# %%
+figure, axis = plt.subplots(figsize=(4.5, 3))
+for name, rates in (("chance", rate), ("agent", trained)):
+    axis.plot(np.sort(rates)[::-1], label=name)
+axis.set(title="solve rates, sorted", xlabel="levels", ylim=(0, 1.02))
+axis.legend()
+figure.tight_layout()
+score = np.asarray(learnability(trained))
+print(f"levels with something to learn for the agent: {(score > 0).mean():.1%}")
+
+# %% [markdown]
+# Sampling for learnability (SFL) trains on the levels with the highest score: `kinetix train curriculum=sfl`.
