@@ -14,7 +14,10 @@ import numpy as np
 import kinetix_py as kx
 from agents.evaluation.episodes import attempt_levels
 from agents.loading import LoadedPolicy, load_policy
+from agents.networks.config import ATTENTION_KINDS
 from agents.policy import Carry, Params, Policy
+from agents.relevance import body_relevance
+from kinetix_py.play.game import Relevance
 
 
 @functools.partial(jax.jit, static_argnames=("policy", "env"))
@@ -58,12 +61,14 @@ class PolicyPlayer:
       seed: seed of the actions; every episode has random numbers of its own.
       episodes: number of episodes so far.
       value: return that the policy expected at its last action; None before the first.
+      relevance: weight of each body in its last action; None before the first.
     """
 
     loaded: LoadedPolicy
     seed: int = 0
     episodes: int = 0
     value: float | None = None
+    relevance: Relevance | None = None
 
     @classmethod
     def load(cls, path: str | pathlib.Path, size: str | None = None, seed: int = 0) -> PolicyPlayer:
@@ -90,6 +95,10 @@ class PolicyPlayer:
         """Physics frames that each action lasts."""
         return self.env.frame_skip
 
+    @property
+    def _relevance_kind(self) -> str:
+        return "attention" if self.loaded.config.network.kind in ATTENTION_KINDS else "leave-one-out"
+
     def begin(self) -> tuple[jax.Array, Carry]:
         """Makes the memory before an episode: a random key, and the policy's empty memory."""
         self.episodes += 1
@@ -110,10 +119,12 @@ class PolicyPlayer:
         key, carry = memory
         key, action_key = jax.random.split(key)
         policy, params = self.loaded.policy, self.loaded.params
+        weights = body_relevance(policy, params, carry, self.env, self.env_params, state, first)
         carry, values, value = choose_action(
             action_key, policy, params, carry, self.env, self.env_params, state, first
         )
         self.value = float(value)
+        self.relevance = Relevance(self._relevance_kind, np.asarray(weights))
         return (key, carry), np.asarray(values)
 
 

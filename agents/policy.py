@@ -85,6 +85,15 @@ class Policy(Protocol):
         histogram = None if output.value_histogram is None else output.value_histogram[0]
         return PolicyOutput(output.carry, output.distribution[0], output.value[0], histogram)
 
+    def attention(self, params: Params, carry: Carry, obs: Any, reset: jax.Array) -> jax.Array | None:
+        """Attention among bodies in one step, arguments as of `step`; None of a policy without attention.
+
+        Returns:
+          float32 `[B, N, N]`, the weight by which each body (second axis) attends to each (last axis), a mean
+          over layers and heads; rows add up to at most 1, as tokens that are no bodies may have a share.
+        """
+        return None
+
     def update_statistics(self, params: Params, obs: Any) -> Params:
         """Adds a rollout's observations, leading axes `[T, B]`, to running statistics in the parameters."""
         return params

@@ -54,6 +54,11 @@ def _forward(qkv: jax.Array, mask: jax.Array) -> tuple[jax.Array, tuple[jax.Arra
     return attended.astype(qkv.dtype).reshape(*qkv.shape[:2], -1), (qkv, scores)
 
 
+def attention_weights(qkv: jax.Array, mask: jax.Array) -> jax.Array:
+    """Weights by which `attend` adds up values: float32 `[B, H, N, N]` (query, key); arguments as there."""
+    return jnp.moveaxis(jnp.stack(_weights(_forward(qkv, mask)[1][1]), axis=2), 3, 1)
+
+
 @jax.custom_vjp
 def attend(qkv: jax.Array, mask: jax.Array) -> jax.Array:
     """Multi-head attention by scaled products (Vaswani et al., "Attention is all you need", 2017).

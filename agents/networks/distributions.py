@@ -120,6 +120,10 @@ class MaskedNormal(distrax.Distribution):
         """Mean `[..., n]`."""
         return self._masked(self._mean)
 
+    def stddev(self) -> jax.Array:
+        """Standard deviation `[..., n]` of components that are not masked."""
+        return jnp.exp(self._log_std)
+
     def mode(self) -> jax.Array:
         """Most likely value `[..., n]`: the mean."""
         return self.mean()

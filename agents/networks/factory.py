@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from agents.networks.binding_actor import BindingActor
-from agents.networks.config import DTYPES, ENTITY_KINDS, NetworkConfig
+from agents.networks.config import ATTENTION_KINDS, DTYPES, ENTITY_KINDS, NetworkConfig
 from agents.networks.distributions import make_distribution, num_outputs
 from agents.networks.entity_layers import EntityEmbedding
 from agents.networks.graph import BindingActorCritic, GraphNet
@@ -156,6 +156,18 @@ class Network(Policy):
                 )
         output: Any = self.module.apply(params, carry, obs, reset, action_mask, features)
         return output
+
+    def attention(
+        self, params: Params, carry: Carry, obs: Any, reset: jax.Array, features: Any = None
+    ) -> jax.Array | None:
+        """Attention among bodies, as `Policy.attention` says; `features` as of `unroll`, here `[B]`."""
+        if self.config.kind not in ATTENTION_KINDS:
+            return None
+        obs, reset, features = jax.tree.map(lambda leaf: leaf[None], (obs, reset, features))
+        _, seen = self.module.apply(params, carry, obs, reset, None, features, mutable=["intermediates"])
+        layers = jnp.stack(jax.tree.leaves(seen["intermediates"]))  # [layers, B, heads, tokens, tokens]
+        bodies = slice(None, -1) if self.config.kind == "transformer" else slice(1, None)
+        return layers.mean(axis=(0, 2))[:, bodies, bodies]  # without the summary token
 
 
 def _fits(kind: str, example: Any) -> bool:

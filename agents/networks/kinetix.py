@@ -135,7 +135,8 @@ class KinetixLayer(nn.Module):
             dtype=dtype,
             name="attention",
         )
-        attended = attention(norm("attention_norm")(tokens), mask=mask)
+        seen = self.is_mutable_collection("intermediates")  # somebody looks at the weights
+        attended = attention(norm("attention_norm")(tokens), mask=mask, sow_weights=seen)
         tokens = gate("attention_gate")(tokens, attended)
         tokens = gate("dense_gate")(tokens, layer("dense")(norm("dense_norm")(tokens)))
         bodies = tokens[:, 1:]

@@ -128,13 +128,23 @@ class NormalizedPolicy(Policy):
         action_mask: jax.Array | None = None,
     ) -> PolicyOutput:
         """Applies the network to normalized observations."""
+        features = self._features(params, obs)
+        return self.network.unroll(params.network, carry, obs, reset, action_mask, features)
+
+    def attention(
+        self, params: NormalizedParams, carry: Carry, obs: Any, reset: jax.Array
+    ) -> jax.Array | None:
+        """Attention of the network, which reads normalized observations."""
+        return self.network.attention(params.network, carry, obs, reset, self._features(params, obs))
+
+    def _features(self, params: NormalizedParams, obs: Any) -> Any:
+        """Normalizes observations."""
         moments = jax.lax.stop_gradient(params.moments)
         tables = [
             normalize(moment, table, used)
             for moment, (table, used) in zip(moments, _tables(obs), strict=True)
         ]
-        features = _with_tables(obs, tables)
-        return self.network.unroll(params.network, carry, obs, reset, action_mask, features)
+        return _with_tables(obs, tables)
 
     def update_statistics(self, params: NormalizedParams, obs: Any) -> NormalizedParams:
         """Adds the observations of a rollout to the moments."""

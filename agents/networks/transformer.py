@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from agents.networks.attention import attend
+from agents.networks.attention import attend, attention_weights
 from agents.networks.config import DTYPES, NUM_MASKS, NetworkConfig
 from agents.networks.entity_layers import (
     Entities,
@@ -62,6 +62,8 @@ class MaskedAttention(nn.Module):
         # No biases: one on the keys would add the same to all scores of a row.
         qkv = dense(3 * size, self.dtype, 1.0, bias=False, name="qkv")(x)
         wide = jnp.repeat(jnp.moveaxis(mask, 1, -1), self.heads // NUM_MASKS, axis=-1)
+        if self.is_mutable_collection("intermediates"):  # somebody looks at them
+            self.sow("intermediates", "attention_weights", attention_weights(qkv, wide))
         attended = attend(qkv, wide)
         return dense(self.width, self.dtype, name="out")(attended)
 

@@ -86,6 +86,7 @@ function drawHere() {
   const center = [2.5, 2.5], on = onlyBody() && bodyOf(doc, onlyBody());
   if (tool === "polygon" && polygon) closePolygon();
   else if (tool === "box" && !lacks("polygons")) addBody({ shape: "box", size: [0.5, 0.5], position: center });
+  else if (tool === "wall" && !lacks("polygons")) addBody({ shape: "box", size: [1, 0.2], position: center, static: true });
   else if (tool === "circle" && !lacks("circles")) addBody({ shape: "circle", radius: 0.25, position: center });
   else if (tool === "polygon" && !lacks("polygons")) { polygon = [[2.2, 2.3], [2.5, 2.8], [2.8, 2.3]]; closePolygon(); }
   else if (tool === "thruster" && on && !lacks("thrusters")) addThruster(on, on.position, Math.PI / 2);
@@ -114,7 +115,8 @@ const GROUPS = [
     ["topolygon", "Box to polygon", "Shift+B", () => oneBody() && bodyOf(doc, onlyBody()).shape === "box", toPolygon], ["addcorner", "One corner more", "Insert", () => oneBody() && bodyOf(doc, onlyBody()).shape === "polygon", addCorner], ["removecorner", "One corner less", "Shift+Delete", () => oneBody() && bodyOf(doc, onlyBody()).shape === "polygon", removeCorner]]],
   ["Align", [["align-left", "Left", "Ctrl+ArrowLeft", someBodies, () => align(0, -1)], ["align-right", "Right", "Ctrl+ArrowRight", someBodies, () => align(0, 1)], ["align-top", "Top", "Ctrl+ArrowUp", someBodies, () => align(1, 1)], ["align-bottom", "Bottom", "Ctrl+ArrowDown", someBodies, () => align(1, -1)],
     ["align-middle", "Middle, left to right", "Ctrl+Shift+ArrowLeft", someBodies, () => align(0, 0)], ["align-center", "Middle, up and down", "Ctrl+Shift+ArrowUp", someBodies, () => align(1, 0)]]],
-  ["View", [["snap", "Snap to grid", "G", null, () => setting("snap")], ["together", "Joined shapes move together", "L", null, () => setting("together")], ["help", "Keys", "?", null, () => showHelp()]]],
+  ["View", [["snap", "Snap to grid", "G", null, () => setting("snap")], ["together", "Joined shapes move together", "L", null, () => setting("together")],
+    ["several", "Choose several: clicks add and take away", "A", null, () => setting("several")], ["help", "Keys", "?", null, () => showHelp()]]],
   ["Try", [["try", "Try it", "Space", null, () => beginTrial()], ["agent", "An agent tries it", "Shift+A", () => agents.length, () => beginTrial($("agent").value)], ["watch", "Watch the solution", "Shift+W", () => doc && doc.solution, () => beginTrial(null, true)],
     ["mutate", "A few random edits", "E", null, () => randomEdits()], ["random", "A random level", "R", null, () => randomLevel()], ["judge", "Judge it", "Shift+J", null, () => judge()]]],
 ];
@@ -179,7 +181,7 @@ function buildMenus() {
 function refresh() {
   for (const button of document.querySelectorAll("[data-command]")) button.disabled = !COMMANDS[button.dataset.command].can();
   if (!doc) return;
-  for (const [id, on] of [["snap", settings.snap], ["together", settings.together]]) for (const button of document.querySelectorAll(`[data-command="${id}"]`)) button.setAttribute("aria-pressed", on);
+  for (const [id, on] of [["snap", settings.snap], ["together", settings.together], ["several", settings.several]]) for (const button of document.querySelectorAll(`[data-command="${id}"]`)) button.setAttribute("aria-pressed", on);
   $("name").textContent = file.name + (isUnsaved() ? " • not saved" : "");
   document.title = `${file.name} - Kinetix editor`;
   showPanel();

@@ -2,7 +2,7 @@
 let doc = null, text = "", shown = null;  // shown: the level on the screen, which is `doc` but in the middle of a drag
 let chosen = none(), tool = "select", mode = "edit", clipboard = null, problems = [];
 const versions = { past: [], future: [] };  // texts, with what was chosen
-const settings = { grid: 0.1, snap: true, together: true };
+const settings = { grid: 0.1, snap: true, together: true, several: false };
 const file = { name: "", saved: "", isNew: true, changed: false, format: "native" };  // saved: text of the version in the file
 
 function none() { return { bodies: [], joints: [], thrusters: [] }; }

@@ -2,7 +2,7 @@
 let gesture = null, polygon = null;  // polygon: corners so far
 const TOOLS = {
   select: ["Select", "V", "click or drag to choose, drag to move, handles to resize and turn"],
-  box: ["Box", "B", "drag from corner to corner"], circle: ["Circle", "C", "drag from the center outward"],
+  box: ["Box", "B", "drag from corner to corner"], wall: ["Wall", "N", "drag from corner to corner: a box that never moves"], circle: ["Circle", "C", "drag from the center outward"],
   polygon: ["Polygon", "P", "click 3 or more corners; Enter or the first corner closes it"],
   revolute: ["Revolute", "J", "click where two shapes overlap, or drag from one to the other"],
   weld: ["Weld", "W", "click where two shapes overlap, or drag from one to the other"],
@@ -110,7 +110,7 @@ function startHandle(handle) {
   });
 }
 function startMarquee(start, event) {
-  const before = event.shiftKey ? clone(chosen) : none();
+  const before = event.shiftKey || settings.several ? clone(chosen) : none();
   return { move(point) { marquee = [start, point]; showOverlay(); },
     end() {
       const box = marquee;
@@ -137,15 +137,15 @@ function addBody(body) {
   setTool("select");
   edit((draft) => { compact(draft); draft.bodies.push({ id, ...body }); }, { ...none(), bodies: [id] });
 }
-function startBox(start, event) {
+function startBox(start, event, fixed = {}) {
   if (lacks("polygons")) return null;
   const from = snapPoint(start, doc.bodies, snapping(event)).point;
-  let body = { shape: "box", size: [0.5, 0.5], position: from };
+  let body = { shape: "box", size: [0.5, 0.5], position: from, ...fixed };
   return { move(point, now_) {
       const snap = snapPoint(point, doc.bodies, snapping(now_)), to = snap.point, size = [Math.abs(to[0] - from[0]), Math.abs(to[1] - from[1])];
       if (now_.shiftKey) size[0] = size[1] = Math.max(...size);
       if (Math.max(...size) < 0.03) return;
-      body = { shape: "box", size: roundPoint(size.map((x) => Math.max(x, MIN_SIZE))), position: roundPoint([from[0] + Math.sign(to[0] - from[0] || 1) * Math.max(size[0], MIN_SIZE) / 2, from[1] + Math.sign(to[1] - from[1] || 1) * Math.max(size[1], MIN_SIZE) / 2]) };
+      body = { shape: "box", size: roundPoint(size.map((x) => Math.max(x, MIN_SIZE))), position: roundPoint([from[0] + Math.sign(to[0] - from[0] || 1) * Math.max(size[0], MIN_SIZE) / 2, from[1] + Math.sign(to[1] - from[1] || 1) * Math.max(size[1], MIN_SIZE) / 2]), ...fixed };
       guides = snap.guides;
       ghost = { good: true, path: shapePath(body), label: to, words: `${body.size[0].toFixed(2)} m x ${body.size[1].toFixed(2)} m` };
       showOverlay();
@@ -240,13 +240,13 @@ function addThruster(body, point, angle) {
   }, { ...none(), thrusters: [index] });
 }
 
-const STARTS = { box: startBox, circle: startCircle, polygon: clickPolygon, revolute: (p, e) => startJoint(false, p, e), weld: (p, e) => startJoint(true, p, e), thruster: startThruster };
+const STARTS = { box: startBox, wall: (p, e) => startBox(p, e, { static: true }), circle: startCircle, polygon: clickPolygon, revolute: (p, e) => startJoint(false, p, e), weld: (p, e) => startJoint(true, p, e), thruster: startThruster };
 function startSelect(point, event) {
   const handle = handles().findLast((one) => distance(one.point, point) < reach(event.pointerType === "touch" ? 18 : 9));
   if (handle) return startHandle(handle);
   const thing = thingAt(point);
   if (!thing) return startMarquee(point, event);
-  if (event.shiftKey) { toggle(thing); return null; }
+  if (event.shiftKey || settings.several) { toggle(thing); return null; }
   if (!has(thing)) choose_(thing);
   return startMove(point);
 }

@@ -99,6 +99,11 @@ def _of_role(level: Any, role: int) -> list[int]:
     return np.flatnonzero(level.sim.active & (level.labels.role == role)).tolist()
 
 
+def _collide(level: Any, a: int, b: int) -> bool:
+    modes = {int(level.sim.collision_mode[body]) for body in (a, b)}
+    return 2 in modes or modes == {1}
+
+
 def _goal(level: Any) -> Iterator[Problem]:
     green, blue = _of_role(level, GREEN), _of_role(level, BLUE)
     for name, found in (("green", green), ("blue", blue)):
@@ -106,6 +111,9 @@ def _goal(level: Any) -> Iterator[Problem]:
             yield Problem(f"no {name}", f"There is no {name} shape, so the level cannot be solved.")
     if green and blue and not (level.sim.inverse_mass[[*green, *blue]] > 0).any():
         text = "Neither green nor blue can move, so they never come to touch."
+        yield Problem("goal cannot be reached", text, bodies=(*green, *blue))
+    elif green and blue and not any(_collide(level, a, b) for a in green for b in blue):
+        text = "Green and blue pass through each other (collides), and that does not count as a touch."
         yield Problem("goal cannot be reached", text, bodies=(*green, *blue))
     joints = level.sim.joints
     driven = joints.active & joints.motor_on & ~joints.weld & ~level.labels.motor_auto
@@ -124,13 +132,12 @@ def _places(level: Any, outlines: dict[int, Outline]) -> Iterator[Problem]:
 
 
 def _overlaps(level: Any, outlines: dict[int, Outline]) -> Iterator[Problem]:
-    role, mode = level.labels.role, level.sim.collision_mode
+    role = level.labels.role
     component = _components(level)
     for a, b in np.unique(np.sort(contact_pairs(level.size.sim_spec()), axis=1), axis=0).tolist():
         if a not in outlines or b not in outlines or (a < level.size.num_walls and b < level.size.num_walls):
             continue
-        collide = mode[a] == 2 or mode[b] == 2 or (mode[a] == 1 and mode[b] == 1)
-        if not collide:
+        if not _collide(level, a, b):
             continue
         depth = overlap(outlines[a], outlines[b])
         roles = {int(role[a]), int(role[b])}

@@ -39,7 +39,7 @@ function setMode(name) {
   if (name === "trial") $("overlay").innerHTML = "";
   refresh();
 }
-const TRIAL_KEYS = { " ": endTrial, Escape: endTrial, r: () => tell("restart"), k: () => tell(now && now.phase === "running" ? "pause" : "resume"), ".": () => tell("step"), p: () => handOver() };
+const TRIAL_KEYS = { " ": endTrial, Escape: endTrial, r: () => tell("restart"), k: () => tell(now && now.phase === "running" ? "pause" : "resume"), ".": () => tell("step"), p: () => handOver(), v: () => switchRings() };
 function handOver() {
   if (level && level.player && now) tell(now.watching ? "play" : "watch");
 }

@@ -46,7 +46,7 @@ class Trial:
 class SolutionPlayer:
     """Plays multi-discrete actions `[steps][bindings]` in their order, as a `Player`."""
 
-    name, frame_skip, value = "the solution", FRAME_SKIP, None
+    name, frame_skip, value, relevance = "the solution", FRAME_SKIP, None, None
 
     def __init__(self, actions: Sequence[Sequence[int]], size: LevelSize):
         adapter = ActionAdapter("multi_discrete", size)

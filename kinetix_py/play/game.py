@@ -33,6 +33,20 @@ PULL_DAMPING = 0.9  # factor on its turning, each frame
 OUTCOMES = ("", "solved", "failed", "time", "diverged")
 
 
+@dataclasses.dataclass(frozen=True)
+class Relevance:
+    """Weight of each body in a player's last action.
+
+    Attributes:
+      kind: `"attention"`, shares of the attention of green and blue bodies; or `"leave-one-out"`, how far the
+        probabilities of the player's actions move if it does not see the body (total variation).
+      weights: float `[N]` in 0 .. 1.
+    """
+
+    kind: str
+    weights: np.ndarray
+
+
 class Player(Protocol):
     """An agent that plays instead of a person.
 
@@ -40,6 +54,7 @@ class Player(Protocol):
       name: name that the page shows.
       frame_skip: physics frames that each of its actions lasts.
       value: its estimate of the return at its last action; None if it makes none.
+      relevance: weight of each body in its last action; None if it does not tell.
     """
 
     name: str
@@ -47,6 +62,9 @@ class Player(Protocol):
 
     @property
     def value(self) -> float | None: ...
+
+    @property
+    def relevance(self) -> Relevance | None: ...
 
     def begin(self) -> Any:
         """Returns its memory before an episode."""
@@ -229,6 +247,16 @@ class Game:
     def value(self) -> float | None:
         """Return that the player expects; None if the keys play, or it does not say."""
         return self.player.value if self.player is not None and self.watching else None
+
+    @property
+    def relevance(self) -> Relevance | None:
+        """Weight of each body for the player; None if the keys play, or it does not say."""
+        return self.player.relevance if self.player is not None and self.watching else None
+
+    @property
+    def action(self) -> np.ndarray | None:
+        """Last action of the player, float `[num_bindings]`; None if the keys play."""
+        return self._values if self.watching else None
 
     def tick(self, held: Collection[str], drag: Drag | None = None) -> None:
         """Plays one frame; does nothing after the end of the episode.

@@ -180,4 +180,7 @@ def frame_message(game: Game) -> dict[str, Any]:
         "distance": float(rounded(view.distance)),
         "watching": game.watching,
         "value": None if game.value is None else float(rounded(game.value)),
+        "action": None if game.action is None else rounded(game.action),
+        "relevance": None if game.relevance is None else rounded(game.relevance.weights[bodies]),
+        "relevance_kind": None if game.relevance is None else game.relevance.kind,
     }

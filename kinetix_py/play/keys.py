@@ -86,6 +86,7 @@ def key_hints(size: LevelSize, used: Collection[int]) -> list[dict[str, Any]]:
                 "kind": kind,
                 "color": hex_color(colors[index % len(colors)]),
                 "keys": [{"code": key.code, "label": key.label, "value": key.value} for key in keys],
+                "binding": binding,
                 "used": binding in used,
             }
         )

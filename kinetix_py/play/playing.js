@@ -64,6 +64,8 @@ function hintRow(hint) {
     const [sign, words] = hint.kind === "motor" ? TURNS[key.value] : ["", "on"];
     const button = element("button", "", `${key.label} ${sign}`.trim());
     button.dataset.code = key.code;
+    button.dataset.binding = hint.binding;
+    button.dataset.value = key.value;
     button.title = button.ariaLabel = `${key.label}: ${hint.name} ${words}`;
     button.tabIndex = -1;
     button.addEventListener("pointerdown", (event) => {
@@ -76,6 +78,33 @@ function hintRow(hint) {
   }
   if (!hint.keys.length) row.append(element("span", "", "no key"));
   return row;
+}
+
+// What an agent does is shown on the keys that would do it, and beside them in words.
+function showDecision(frame) {
+  for (const key of document.querySelectorAll("[data-binding]")) {
+    const v = frame.action ? frame.action[key.dataset.binding] * key.dataset.value : 0;
+    key.classList.toggle("chosen-by-agent", v > 0);
+  }
+  const acts = frame.action ? level.hints.filter((hint) => hint.used && frame.action[hint.binding]).map((hint) => {
+    const v = frame.action[hint.binding], share = Math.abs(v) < 1 ? ` ${Math.round(100 * Math.abs(v))} %` : "";
+    return `${hint.name}${hint.kind === "motor" ? ` ${TURNS[Math.sign(v)][0]}` : ""}${share}`;
+  }) : [];
+  put("action", frame.action ? acts.join(", ") || "nothing" : "yours");
+  put("value", frame.value === null ? "none" : frame.value.toFixed(3));
+  const rings = frame.relevance && (!$("rings") || $("rings").checked);
+  ringBodies($("room").firstElementChild, frame.bodies, rings ? frame.relevance : []);
+  if ($("relevance")) $("relevance").hidden = !frame.relevance;
+  put("relevance-kind", RELEVANCE[frame.relevance_kind] || "");
+}
+const RELEVANCE = {
+  attention: "Share, in percent, of the attention that green and blue pay to each shape: a mean over the network's layers and heads.",
+  "leave-one-out": "How far the probabilities of the agent's actions move, in percent, when it does not see a shape. Its network has no attention to show.",
+};
+
+function switchRings() {
+  $("rings").checked = !$("rings").checked;
+  if (now) showDecision(now);
 }
 
 // showLevel.more and showFrame.more are what a page does with them beside.
@@ -108,7 +137,7 @@ function showFrame(frame) {
   put("time", `${frame.time.toFixed(2)}${level.limit ? ` of ${level.limit.toFixed(2)}` : ""} s`);
   $("bar").firstElementChild.style.width = `${level.limit ? Math.min(100, 100 * frame.time / level.limit) : 0}%`;
   put("distance", `${frame.distance.toFixed(2)} m`);
-  put("value", frame.value === null ? "none" : frame.value.toFixed(3));
+  showDecision(frame);
   if (frame.rate) put("rate", `${frame.rate.toFixed(1)} frames/s`);
   put("cost", `${(1000 * frame.cost).toFixed(1)} ms`);
   put("who", frame.watching ? `${level.player} plays` : "You play");

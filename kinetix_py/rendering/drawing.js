@@ -27,6 +27,23 @@ function markContacts(parts, points) {
     `<path d="M0,-6L6,0L0,6L-6,0Z" transform="translate(${spot(point)})"/>`).join("");
 }
 
+// Rings about bodies: the weight of each in 0 .. 1 as the width of its ring, and in percent. Those whose center
+// is outside of the room, such as walls, have it at the edge.
+function ringBodies(picture, places, weights) {
+  let rings = picture.querySelector(".rings");
+  if (!rings) {
+    rings = document.createElementNS("http://www.w3.org/2000/svg", "g");
+    rings.setAttribute("class", "rings");
+    picture.append(rings);
+  }
+  const inside = (x) => Math.min(Math.max(x, 0.2), 4.8);
+  rings.innerHTML = weights.map((weight, i) => {
+    if (weight < 0.005) return "";
+    const x = short(inside(places[i][0]) * UNITS), y = short(ROOM - inside(places[i][1]) * UNITS);
+    return `<circle cx="${x}" cy="${y}" r="${short(9 + 9 * weight)}" stroke-width="${short(1.5 + 7 * weight)}"/><text x="${x}" y="${y}" dy="4">${Math.round(100 * weight)}</text>`;
+  }).join("");
+}
+
 // control(k) is what joint k does in -1 .. 1, or, from k = joints on, a thruster in 0 .. 1.
 function showControls(parts, joints, control) {
   for (const arrow of parts.turns) {

@@ -15,12 +15,18 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(folder):
-    """The editor's page in a browser."""
+def editor_server(folder):
+    """The server of the editor's page."""
     server = start_server(folder)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def page(editor_server):
+    """The editor's page in a browser."""
     with webdriver.browser(Page) as window:
         window.resize(1300, 900)
-        window.open(server.address)
+        window.open(editor_server.address)
         window.wait("doc && start_")
         yield window
-    server.stop()

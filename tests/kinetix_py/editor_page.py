@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
 
 from kinetix_py.edit.folder import Folder
 from kinetix_py.edit.judge import Judging
 from kinetix_py.edit.server import EditServer
 from kinetix_py.edit.trial import Trials
 from kinetix_py.edit.workshop import Workshop
+from kinetix_py.play.game import Relevance
 from kinetix_py.play.session import Session
+from kinetix_py.sizes import SIZES
 from tests import webdriver
+from tests.kinetix_py.playing import Firing
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 class Page(webdriver.Browser):
@@ -26,6 +38,14 @@ class Page(webdriver.Browser):
     def sweep(self, *points, **options):
         """Drags through places in the room, on the way through one between the first two."""
         self.drag(*(self.at(*point) for point in points), **options)
+
+    def press(self, selector, kind="touch", moves=0):
+        """Puts a finger on the middle of an element, for about 20 ms a move."""
+        box = self.evaluate(
+            f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])"
+            f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
+        )
+        self.drag(box, *[box] * moves, kind=kind)
 
     def wait(self, expression, seconds=90.0):
         return super().wait(expression, seconds)
@@ -56,11 +76,24 @@ class Page(webdriver.Browser):
 
 
 def start_server(folder, levels=(), port=0):
+    """A server with one agent, which fires and pretends to look at some bodies more than at others."""
     session = Session()
-    workshop = Workshop(Folder(folder, levels), Trials(session), Judging(rounds=3))
+    weights = np.linspace(0, 0.9, SIZES["s"].num_bodies)
+    trials = Trials(session, {"firing": lambda size: Firing(size, Relevance("leave-one-out", weights))})
+    workshop = Workshop(Folder(folder, levels), trials, Judging(rounds=3), ("firing",))
     server = EditServer(session, workshop, port)
     server.run_in_background()
     return server
+
+
+def serve(folder, port, *arguments):
+    """The command itself, as a process that can be killed, and its address."""
+    command = [sys.executable, "-m", "agents.cli.main", "edit", *arguments]
+    command += ["--folder", str(folder), "--port", str(port)]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=folder)
+    address = re.search(r"http://\S+", process.stdout.readline()).group()
+    return process, address
 
 
 def fill(page):

@@ -201,15 +201,15 @@ def test_every_command_works_by_its_key_and_is_undone(page):
     page.chord("]")
     page.chord("[")
     assert page.evaluate("chosen.bodies.length") == 1
-    for tool in ("select", "box", "circle", "polygon", "revolute", "weld", "thruster"):
+    for tool in ("select", "box", "wall", "circle", "polygon", "revolute", "weld", "thruster"):
         page.chord(keys[tool])
         assert page.evaluate("tool") == tool
     page.tap("v")
-    for name, state in (("snap", "settings.snap"), ("together", "settings.together")):
+    for name, usual in (("snap", True), ("together", True), ("several", False)):
         page.chord(keys[name])
-        assert page.evaluate(state) is False
+        assert page.evaluate(f"settings.{name}") is not usual
         page.chord(keys[name])
-    for tool, count in (("b", 5), ("c", 6), ("p", 7)):  # by the keyboard alone
+    for tool, count in (("b", 5), ("c", 6), ("p", 7), ("n", 8)):  # by the keyboard alone
         page.tap(tool)
         page.chord("Enter")
         assert len(page.level["bodies"]) == count
@@ -246,8 +246,68 @@ def test_every_command_works_by_its_key_and_is_undone(page):
         "role-green",
     }
     later = {"try", "agent", "watch", "mutate", "random", "judge"}
-    tools = {"select", "box", "circle", "polygon", "revolute", "weld", "thruster"}
-    assert names == {*CHANGES, *ONE_BODY, *dialogs, *others, *later, *tools, "snap", "together"}
+    tools = {"select", "box", "wall", "circle", "polygon", "revolute", "weld", "thruster"}
+    assert names == {*CHANGES, *ONE_BODY, *dialogs, *others, *later, *tools, "snap", "together", "several"}
+
+
+def test_moves_snap_to_centers_and_edges(page):
+    page.begin()
+    page.evaluate(
+        """edit((d) => { d.bodies = [{id: "a", shape: "box", size: [0.41, 0.3], position: [1.234, 1.03]},
+          {id: "b", shape: "circle", radius: 0.15, position: [3, 2]}]; })"""
+    )
+    page.sweep((3, 2), (2, 2.2), (1.25, 2.31))
+    assert page.level["bodies"][1]["position"] == [1.234, 2.3]  # its center; the grid up and down
+    page.sweep((1.234, 2.3), (2, 2.2), (1.6, 2.1), (1.234 + 0.205 + 0.15 + 0.02, 1.04))
+    # Its left edge at the right edge of the other, the two centers at one height.
+    np.testing.assert_allclose(page.level["bodies"][1]["position"], (1.234 + 0.205 + 0.15, 1.03), atol=1e-5)
+
+
+def test_several_are_chosen_copied_and_deleted_with_their_joints(page):
+    fill(page)
+    page.evaluate("choose_({})")
+    page.sweep((1.7, 1.05))
+    assert page.evaluate("chosen.bodies") == ["a"]
+    with page.holding(webdriver.KEYS["Shift"]):
+        page.sweep((3, 2.05))
+    assert page.evaluate("chosen.bodies") == ["a", "b"]
+    page.sweep((2.4, 0.5), (2.6, 1), (3.6, 2.6))  # a frame around b and its thruster
+    assert page.evaluate("[chosen.bodies, chosen.thrusters]") == [["b"], [0]]
+    page.chord("Ctrl+A")
+    page.chord("Ctrl+D")
+    level = page.level
+    assert len(level["bodies"]) == 6 and len(level["joints"]) == 2 and len(level["thrusters"]) == 2
+    ids = [body["id"] for body in level["bodies"]]
+    assert {level["joints"][1][end] for end in "ab"} <= set(ids[3:]) and level["thrusters"][1]["body"] in ids[
+        3:
+    ]
+    kx.level_from_json(page.source)
+    page.evaluate("choose_({bodies: ['c']})")
+    page.chord("Delete")
+    assert [joint["a"] for joint in page.level["joints"]] == [level["joints"][1]["a"]]
+
+
+def test_fingers_draw_choose_and_move(page):
+    page.begin()
+    page.press("[data-tool=circle]")
+    page.sweep((1, 1), (1.2, 1), (1.3, 1), kind="touch")
+    page.press("[data-tool=wall]")
+    page.sweep((2, 1), (2.5, 1.1), (3, 1.2), kind="touch")
+    circle, wall = page.level["bodies"]
+    assert circle["radius"] == 0.3 and wall["static"] and wall["size"] == [1, 0.2]
+    page.sweep((1, 1), (1.3, 1.5), (1.5, 2), kind="touch")
+    assert page.level["bodies"][0]["position"] == [1.5, 2]
+    beside = 0.05  # a finger need not hit a handle exactly
+    page.sweep((1.8 + beside, 2), (1.9, 2), (2, 2), kind="touch")
+    assert page.level["bodies"][0]["radius"] == 0.5
+    page.press("#under [data-command=several]")
+    page.sweep((2.5, 1.1), kind="touch")
+    assert page.evaluate("chosen.bodies") == ["circle 1", "box 1"]
+    page.sweep((1.5, 2), kind="touch")
+    assert page.evaluate("chosen.bodies") == ["box 1"]
+    page.press("#under [data-command=several]")
+    page.press("[data-command=undo]")
+    assert page.level["bodies"][0]["radius"] == 0.3
 
 
 def test_joints_hold_where_they_are(page):

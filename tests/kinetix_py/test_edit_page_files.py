@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import pathlib
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import jax
@@ -18,9 +14,8 @@ import pytest
 import kinetix_py as kx
 from kinetix_py.edit.folder import DRAFTS
 from tests import webdriver
-from tests.kinetix_py.editor_page import fill
+from tests.kinetix_py.editor_page import fill, serve
 
-ROOT = pathlib.Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
     webdriver.CHROMIUM is None or webdriver.DRIVER is None, reason="needs Chromium and chromedriver"
 )
@@ -74,33 +69,6 @@ def test_a_link_holds_the_level(page):
     page.wait("doc && start_")
 
 
-def test_trying_moves_a_copy(page):
-    page.begin()
-    page.evaluate(
-        """edit((d) => { d.gravity = [0, 0];
-        d.bodies = [{id: "ball", shape: "circle", radius: 0.3, position: [2.5, 2], role: "green"}];
-        d.thrusters = [{body: "ball", direction: 1.5707, power: 0.1}]; })"""
-    )
-    page.settle()
-    source, picture = page.source, page.evaluate("document.querySelector('#room').innerHTML")
-    place = lambda axis: page.evaluate(f"now.bodies[level.bodies.indexOf(5)][{axis}]")
-    page.tap(" ")
-    page.wait("mode === 'trial' && level && level.trial === trial && now && now.time > 0.1", 60)
-    assert (place(0), place(1)) == (2.5, 2)
-    page.sweep((2.5, 2), (2.8, 2.2), (3.2, 2.4), (3.4, 2.5), (3.5, 2.5), (3.5, 2.5))
-    page.wait("now.bodies[level.bodies.indexOf(5)][0] > 2.6")
-    page.tap("r")
-    with page.holding("1"):
-        page.wait("now.bodies[level.bodies.indexOf(5)][1] > 2.1")
-    page.tap("k")
-    page.wait("now.phase === 'paused'")
-    page.tap(" ")
-    page.wait("mode === 'edit'")
-    page.settle()
-    assert page.source == source
-    assert page.evaluate("document.querySelector('#room').innerHTML") == picture
-
-
 def test_problems_are_named_and_marked(page):
     page.begin()
     page.settle()
@@ -142,15 +110,6 @@ def test_the_page_fits_every_width(page, tmp_path):
                 page.evaluate("document.querySelectorAll('details.menu')[5].open = false")
     finally:
         page.emulate(None, None)
-
-
-def serve(folder, port):
-    """The command itself, as a process that can be killed."""
-    command = [sys.executable, "-m", "agents.cli.main", "edit", "--folder", str(folder), "--port", str(port)]
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=folder)
-    address = re.search(r"http://\S+", process.stdout.readline()).group()
-    return process, address
 
 
 def test_a_crash_loses_nothing(page, tmp_path):

@@ -21,6 +21,7 @@ from kinetix_py.play.levels import NamedLevel, in_turn, random_levels, read_leve
 from kinetix_py.play.server import PlayServer
 from kinetix_py.play.session import PendingInput, Session, read_input
 from tests import webdriver
+from tests.kinetix_py.playing import Firing
 from tests.kinetix_py.small_levels import TINY, batch, rocket
 
 BROWSER = pytest.mark.skipif(
@@ -43,24 +44,6 @@ def arm():
     return kx.from_scene(scene.build(), TINY, role=role)
 
 
-class Firing:
-    """A player that fires the first thruster in every other of its steps; keeps what it was told."""
-
-    name, frame_skip, value = "a test's player", 2, 0.25
-
-    def __init__(self):
-        self.told = []
-
-    def begin(self):
-        return 0
-
-    def act(self, memory, state, first):
-        self.told.append((memory, int(state.step_count), first))
-        values = np.zeros(TINY.num_bindings, np.float32)
-        values[TINY.num_motor_bindings] = memory % 2 == 0
-        return memory + 1, values
-
-
 def start_game(*levels, player=None, **options):
     named = [NamedLevel(level.__name__, level()) for level in levels]
     return Game(TINY, in_turn(named), kx.EnvParams(max_timesteps=LIMIT), player, **options)
@@ -71,7 +54,7 @@ def address():
     """A game of two levels, played live."""
     session = Session()
     server = PlayServer(session, 0)
-    loop = GameLoop(start_game(arm, rocket, player=Firing()), session)
+    loop = GameLoop(start_game(arm, rocket, player=Firing(TINY)), session)
     threads = [threading.Thread(target=run) for run in (loop.run, server.serve_forever)]
     for thread in threads:
         thread.start()
@@ -295,7 +278,7 @@ def test_only_the_own_page_is_answered():
 
 
 def test_a_pilot_acts_in_its_own_steps_and_hands_over():
-    player = Firing()
+    player = Firing(TINY)
     game = start_game(rocket, player=player, watching=True)
     assert game.used == [TINY.num_motor_bindings] and game.frame_seconds == pytest.approx(1 / 60)
     player.told.clear()
