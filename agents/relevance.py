@@ -1,4 +1,4 @@
-"""Relevance of each body to a policy's choice: its attention, or what changes when it does not see the body."""
+"""Relevance of each body to a policy's choice: its attention, or the effect of leaving the body out."""
 
 from __future__ import annotations
 

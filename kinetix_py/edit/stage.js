@@ -43,7 +43,10 @@ function handles() {
     return list;
   }
   if (body.shape === "polygon") body.vertices.forEach((p, index) => list.push({ kind: "corner", id, index, point: local(p) }));
+  // Handles in the middle of a short side would cover those at its ends.
+  const isShort = [box[2] - box[0], box[3] - box[1]].map((side) => side * UNITS < 30 * px());
   for (const sx of [-1, 0, 1]) for (const sy of [-1, 0, 1]) {
+    if (body.shape === "box" && (!sx && isShort[0] || !sy && isShort[1])) continue;
     if (!sx && !sy || body.shape === "polygon" && sx && sy) continue;
     const own = [sx < 0 ? box[0] : sx ? box[2] : (box[0] + box[2]) / 2, sy < 0 ? box[1] : sy ? box[3] : (box[1] + box[3]) / 2];
     const fixed = [sx < 0 ? box[2] : sx ? box[0] : own[0], sy < 0 ? box[3] : sy ? box[1] : own[1]];

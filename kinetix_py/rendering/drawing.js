@@ -36,11 +36,12 @@ function ringBodies(picture, places, weights) {
     rings.setAttribute("class", "rings");
     picture.append(rings);
   }
-  const inside = (x) => Math.min(Math.max(x, 0.2), 4.8);
+  const inside = (x) => Math.min(Math.max(x, 0.25), 4.7);
   rings.innerHTML = weights.map((weight, i) => {
     if (weight < 0.005) return "";
     const x = short(inside(places[i][0]) * UNITS), y = short(ROOM - inside(places[i][1]) * UNITS);
-    return `<circle cx="${x}" cy="${y}" r="${short(9 + 9 * weight)}" stroke-width="${short(1.5 + 7 * weight)}"/><text x="${x}" y="${y}" dy="4">${Math.round(100 * weight)}</text>`;
+    const radius = 15 + 5 * weight;
+    return `<circle cx="${x}" cy="${y}" r="${short(radius)}" stroke-width="${short(1.5 + 6 * weight)}"/><text x="${short(+x + 0.8 * radius)}" y="${short(+y - 0.8 * radius)}">${Math.round(100 * weight)}</text>`;
   }).join("");
 }
 

@@ -8,6 +8,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import urllib.error
 
 import numpy as np
 
@@ -67,6 +68,21 @@ class Page(webdriver.Browser):
         name = "setDeviceMetricsOverride" if width else "clearDeviceMetricsOverride"
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False} if width else {}
         self._call("POST", "/goog/cdp/execute", {"cmd": f"Emulation.{name}", "params": metrics})
+
+    def crash(self):
+        """Kills the process that shows the page, and goes on in a new tab."""
+        tab = self._call("POST", "/window/new", {"type": "tab"})
+        try:
+            self.open("chrome://crash")
+        except urllib.error.HTTPError as error:
+            assert b"tab crashed" in error.read()
+        else:
+            raise AssertionError("the page lives")
+        self._call("POST", "/window", {"handle": tab["handle"]})
+
+    def enter_frame(self, index):
+        """Goes on in a frame of the page; None leaves it."""
+        self._call("POST", "/frame", {"id": index})
 
     def begin(self, size="s"):
         """Begins a new level."""

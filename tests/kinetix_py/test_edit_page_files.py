@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
 import signal
+import threading
 import time
 
 import jax
@@ -15,6 +17,7 @@ import kinetix_py as kx
 from kinetix_py.edit.folder import DRAFTS
 from tests import webdriver
 from tests.kinetix_py.editor_page import fill, serve
+from tests.kinetix_py.small_levels import rocket
 
 pytestmark = pytest.mark.skipif(
     webdriver.CHROMIUM is None or webdriver.DRIVER is None, reason="needs Chromium and chromedriver"
@@ -112,6 +115,42 @@ def test_the_page_fits_every_width(page, tmp_path):
         page.emulate(None, None)
 
 
+def test_a_notebook_shows_the_page_in_a_frame(page, tmp_path):
+    back = page.evaluate("location.origin + '/'")
+    editor = rocket().edit(height=500, folder=tmp_path)
+    cell = f"<!doctype html><p>a cell</p>{editor._repr_html_()}".encode()
+
+    class Notebook(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(cell)))
+            self.end_headers()
+            self.wfile.write(cell)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Notebook) as notebook:
+        threading.Thread(target=notebook.serve_forever, daemon=True).start()
+        try:
+            page.open(f"http://localhost:{notebook.server_port}/")
+            assert page.evaluate("document.querySelector('iframe').clientHeight") == 500
+            page.enter_frame(0)
+            page.wait("doc && start_ && doc.bodies.length === 2")
+            page.evaluate("choose_({bodies: [doc.bodies[0].id]})")
+            page.chord("ArrowRight")
+            page.settle()
+            moved = np.asarray(editor.level.sim.position - rocket().sim.position)
+            assert moved[:, 0].max() == pytest.approx(0.1, abs=1e-6) and (moved[:, 1] == 0).all()
+        finally:
+            page.enter_frame(None)
+            page.open(back)
+            notebook.shutdown()
+            editor.close()
+            page.wait("doc && start_")
+
+
 def test_a_crash_loses_nothing(page, tmp_path):
     process, address = serve(tmp_path, 0)
     port = int(address.rstrip("/").rsplit(":", 1)[1])
@@ -131,7 +170,7 @@ def test_a_crash_loses_nothing(page, tmp_path):
         page.tap("b")  # the server is gone: the browser keeps this
         page.sweep((2, 1), (2.2, 1.3), (2.5, 1.4))
         assert len(page.level["bodies"]) == 2
-        page.open("about:blank")  # and now the page is gone, too
+        page.crash()  # and now the page is gone, too
         process, address = serve(tmp_path, port)
         page.open(address)
         page.wait("doc && start_")

@@ -150,14 +150,15 @@ def test_judging_tells_how_far_it_is_and_can_be_cancelled(page, editor_server, m
     floating_ball(page)
     source = page.source
     page.chord("Shift+J")
-    page.wait("!cancel.hidden && judging.innerText.includes('searching') && progress.value === 0.5")
+    page.evaluate("(window.judged = document.querySelector('#judging'), 0)")
+    page.wait("!cancel.hidden && judged.innerText.includes('searching') && progress.value === 0.5")
     assert page.text("#verdicts") == "✓ doing nothing: does not solve it"
     page.evaluate("document.querySelector('#cancel').click()")
-    page.wait("judging.innerText === 'cancelled' && cancel.hidden && progress.hidden")
+    page.wait("judged.innerText === 'cancelled' && cancel.hidden && progress.hidden")
     assert page.source == source
     judging.go_on.set()
     page.chord("Shift+J")
-    page.wait("judging.innerText === 'the solution is kept in the level'")
+    page.wait("judged.innerText === 'the solution is kept in the level'")
     assert page.level["solution"] == [[1, 1, 1, 1, 1, 0]] * 3
     page.evaluate("(label.value = 'easy', label.onchange())")
     assert page.level["difficulty"] == {"label": "easy", "noop_solves": False}
@@ -202,7 +203,7 @@ def test_a_shipped_agent_plays_and_judges(page, tmp_path):
         page.chord("Shift+J")
         page.wait("!progress.hidden && progress.value > 0", 120)
         page.wait("verdicts.innerText.includes('of 64 episodes')", 300)
-        page.wait("!judging.innerText || cancel.hidden", 300)
+        page.wait("document.querySelector('#cancel').hidden", 300)
     finally:
         process.terminate()
         process.wait(20)
