@@ -138,11 +138,13 @@ def test_a_notebook_shows_the_page_in_a_frame(page, tmp_path):
             assert page.evaluate("document.querySelector('iframe').clientHeight") == 500
             page.enter_frame(0)
             page.wait("doc && start_ && doc.bodies.length === 2")
-            page.evaluate("choose_({bodies: [doc.bodies[0].id]})")
-            page.chord("ArrowRight")
+            page.evaluate("choose_({bodies: ['circle 0']})")
+            # The driver's pointer and keys do not reach a frame of another origin.
+            event = "new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true})"
+            page.evaluate(f"document.body.dispatchEvent({event})")
             page.settle()
             moved = np.asarray(editor.level.sim.position - rocket().sim.position)
-            assert moved[:, 0].max() == pytest.approx(0.1, abs=1e-6) and (moved[:, 1] == 0).all()
+            assert moved.max() == pytest.approx(0.1, abs=1e-6) and (moved != 0).sum() == 1
         finally:
             page.enter_frame(None)
             page.open(back)
