@@ -186,7 +186,7 @@ def test_a_crash_loses_nothing(page, tmp_path):
         assert not list(tmp_path.glob("**/*.part"))
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(60)
         process.stdout.close()
         page.open(back)
         page.wait("doc && start_")
