@@ -16,21 +16,26 @@ INSTALL = -m pip install --disable-pip-version-check -qq
 TEST = -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
-.PHONY: train test test-all test-oldest test-newest lint example docs notebooks
+.PHONY: train test test-all test-oldest test-newest suite lint types example docs notebooks
 
 train: $(VENV)/agents
 	$(VENV)/bin/kinetix train hardware=cpu 'evaluation.levels=[library/s]' \
 		output.name=make_train_$(shell date +%Y-%m-%d_%H-%M-%S)
 
 test: lint
-	$(RUN) $(TEST)
+	$(MAKE) --jobs=2 types suite # at the same time, for two cores
 
-test-all: lint
+test-all: lint types
 	$(RUN) $(TEST) -m ''
+
+suite: $(VENV)/installed
+	$(RUN) $(TEST)
 
 lint: $(VENV)/installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+types: $(VENV)/installed
 	$(RUN) -m mypy
 
 test-oldest: .venv-oldest/installed

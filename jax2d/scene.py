@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jax2d.fields import host_zeros
@@ -292,7 +291,7 @@ class Scene:
     def build(self) -> SimState:
         """Returns the scene as a state of JAX arrays, checked once more as a whole."""
         validate(self._state, self.spec)
-        to_device = lambda value, leaf: jnp.asarray(value, leaf.dtype)
+        to_device = lambda value, leaf: jax.device_put(np.asarray(value, leaf.dtype))  # compiles nothing
         return jax.tree.map(to_device, self._state, SimState.shapes(self.spec))
 
     def _free_slot(self, kind: str, first: int, end: int) -> int:

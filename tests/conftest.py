@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 
@@ -10,11 +11,19 @@ import pytest
 
 TESTS = pathlib.Path(__file__).parent
 ROOT = TESTS.parent
+# Of this process, and of the programs that tests start: each of them finds on disk what another compiled,
+# and no operation of a program remembers the lines of Python that it came from.
+CACHE = {
+    "jax_compilation_cache_dir": str(ROOT / ".cache" / "jax"),
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_traceback_in_locations_limit": 0,
+}
 
 jax.config.update("jax_num_cpu_devices", 2)  # for tests of several devices; others use the first
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+for name, value in CACHE.items():
+    jax.config.update(name, value)
+    os.environ[name.upper()] = str(value)
 
 
 def pytest_configure(config):
@@ -35,6 +44,13 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """Puts the files that start programs first: at the end, one worker would wait long for the other."""
     items.sort(key=lambda item: item.path.parent != TESTS)
+
+
+def pytest_collection_finish():
+    """Spares the garbage collector the modules that are imported, and most of its visits while JAX traces."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 @pytest.fixture(scope="module")

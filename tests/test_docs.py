@@ -34,8 +34,6 @@ def run(*arguments, cwd=ROOT):
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 
 def test_the_pages_build_without_a_warning(tmp_path):

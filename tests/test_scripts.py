@@ -68,9 +68,8 @@ def refused(capsys, *arguments):
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """Undoes what commands set for later tests, and puts the cache inside the checkout."""
+    """Undoes what commands set for later tests."""
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 
 
 @pytest.mark.parametrize("words", [(), ("--help",)])

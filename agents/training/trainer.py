@@ -165,9 +165,14 @@ class Trainer:
         return TrainState(**parts | {"curriculum": PartitionSpec(DEVICES)})
 
     def place(self, state: TrainState) -> TrainState:
-        """Puts a state, such as one read from a checkpoint, where `train_steps` expects it."""
-        if self.num_devices == 1 or isinstance(jax.tree.leaves(state)[0], jax.core.Tracer):
+        """Puts a state, such as one read from a checkpoint, where `train_steps` expects it.
+
+        A new state and one that is read are then alike for JAX, and share a compiled program.
+        """
+        if isinstance(jax.tree.leaves(state)[0], jax.core.Tracer):
             return state
+        if self.num_devices == 1:
+            return jax.device_put(state, jax.devices()[0])
         put = lambda part, spec: jax.device_put(part, NamedSharding(self.mesh, spec))
         specs = self.partition
         return TrainState(**{name: put(part, getattr(specs, name)) for name, part in vars(state).items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -125,19 +126,22 @@ def from_scene(
       ValueError: arrays that are not of this size.
     """
     size = as_size(size)
-    pick = lambda value, count, dtype: jnp.asarray(np.zeros(count) if value is None else value, dtype)
+    # Not by jnp.asarray, which compiles a program for each shape.
+    given = lambda value, count: np.zeros(count) if value is None else value
+    pick = lambda value, count, dtype: jax.device_put(np.asarray(given(value, count), dtype))
     labels = LevelLabels(
-        role=pick(role, size.num_bodies, jnp.int32),
+        role=pick(role, size.num_bodies, np.int32),
         density=densities(sim),
-        motor_binding=pick(motor_binding, size.num_joints, jnp.int32),
+        motor_binding=pick(motor_binding, size.num_joints, np.int32),
         motor_auto=pick(motor_auto, size.num_joints, bool),
-        thruster_binding=pick(thruster_binding, size.num_thrusters, jnp.int32),
+        thruster_binding=pick(thruster_binding, size.num_thrusters, np.int32),
     )
     level = Level(sim=sim, labels=labels, size=size)
     check_arrays(level)
     return level
 
 
+@jax.jit
 def densities(sim: jax2d.SimState) -> jax.Array:
     """Returns the mass over the area of every body, 1 for static ones: float `[N]` kg/m^2."""
     index = jnp.arange(sim.vertices.shape[-2])
@@ -204,7 +208,13 @@ def pad_level(level: Level, size: str | LevelSize) -> Level:
         return level
     check_fits(level, size)
     check_arrays(level)
-    sizes, free = dimensions(size.sim_spec()), size.num_polygons
+    return _padded(level, size)
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def _padded(level: Level, size: LevelSize) -> Level:
+    """The level in a size that is known to hold it."""
+    own, sizes, free = level.size, dimensions(size.sim_spec()), size.num_polygons
 
     def field(value: jax.Array, spec: jax2d.FieldSpec, fill: float = 0) -> jax.Array:
         shape = spec.shape(sizes)

@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jax2d
@@ -101,20 +100,20 @@ def to_level(arrays: LevelArrays, size: LevelSize, file: str) -> Level:
     Raises:
       LevelError: a level that `validate_level` refuses, with the file's name.
     """
-    inside = lambda table: {k: jnp.asarray(v) for k, v in table.items() if k not in LABEL_FIELDS}
+    inside = lambda table: {k: v for k, v in table.items() if k not in LABEL_FIELDS}
     sim = jax2d.SimState(
         **inside(arrays.bodies),
-        **{name: jnp.asarray(getattr(arrays, name)) for name in SHARED_COLUMNS},
+        **{name: getattr(arrays, name) for name in SHARED_COLUMNS},
         joints=jax2d.Joints(**inside(arrays.joints)),
         thrusters=jax2d.Thrusters(**inside(arrays.thrusters)),
-        contact_impulse=jnp.asarray(np.zeros((jax2d.num_contacts(size.sim_spec()), 2), np.float32)),
-        joint_impulse=jnp.asarray(np.zeros((size.num_joints, 3), np.float32)),
+        contact_impulse=np.zeros((jax2d.num_contacts(size.sim_spec()), 2), np.float32),
+        joint_impulse=np.zeros((size.num_joints, 3), np.float32),
     )
     tables = arrays.bodies | arrays.joints | arrays.thrusters
-    labels = LevelLabels(**{name: jnp.asarray(tables[name]) for name in LABEL_FIELDS})
+    labels = LevelLabels(**{name: tables[name] for name in LABEL_FIELDS})
     level = Level(sim=sim, labels=labels, size=size)
     check_level(level, file)
-    return level
+    return jax.device_put(level)
 
 
 def check_level(level: Level, file: str) -> None:

@@ -43,6 +43,7 @@ def machine(size=SIZES["m"]):
     return kx.from_scene(scene.build(), size, role=role, motor_binding=[0, 2], thruster_binding=[1, 0])
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def moving(env, level):
     """A state of a level whose bodies move, turn and touch, each by where it is in the level."""
     _, state = env.reset_to_level(level)
@@ -55,6 +56,12 @@ def moving(env, level):
         angular_velocity=jnp.where(active, y - 1, 0),
     )
     return dataclasses.replace(state, sim=sim, touching_slots=jnp.ones_like(state.touching_slots))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def observed(env, state):
+    """The observation of a state, by one program rather than by one for each operation."""
+    return env.observe(state)
 
 
 def as_batch(tree):
@@ -78,6 +85,7 @@ def generic(network, seed=0):
     return jax.tree.map(draw, jax.eval_shape(network.init, KEY))
 
 
+@jax.jit
 def permuted(obs, key):
     """The same scene with bodies, joints and thrusters in another order."""
     counts = len(obs.shapes), len(obs.joints), len(obs.thrusters)

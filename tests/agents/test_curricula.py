@@ -95,7 +95,7 @@ def test_unfiltered_levels_are_counted_among_those_wanted(env, monkeypatch):
     assert all(game[0] is env and game[1] is PARAMS for game in games) and len(games) == 3
 
 
-@pytest.mark.parametrize("kind", [SFL, DomainRandomization])
+@pytest.mark.parametrize("kind", [pytest.param(SFL, marks=pytest.mark.slow), DomainRandomization])
 def test_random_levels_are_proposed_in_the_shapes_of_a_rollout(env, kind):
     curriculum = sfl(env) if kind is SFL else DomainRandomization(env, PARAMS, 6)
     policy = Coin()

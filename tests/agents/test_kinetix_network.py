@@ -16,7 +16,7 @@ from agents.networks.factory import make_network
 from agents.networks.kinetix import kinetix_tables, open_attention
 from agents.networks.kinetix_params import from_kinetix
 from agents.presets import compose_config
-from tests.agents.small_networks import KEY, generic, machine, moving, play, small
+from tests.agents.small_networks import KEY, generic, machine, moving, observed, play, small
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -70,10 +70,11 @@ def test_its_features_are_those_of_kinetix():
     state = dataclasses.replace(
         state, sim=dataclasses.replace(state.sim, joints=joints, num_vertices=vertices)
     )
-    obs = jax.tree.map(lambda leaf: leaf[None], env.observe(state))
-    polygons, circles, joints, thrusters = (np.asarray(table[0]) for table in kinetix_tables(obs, obs))
+    obs = jax.tree.map(lambda leaf: leaf[None], observed(env, state))
+    tables = jax.jit(kinetix_tables)(obs, obs)
+    polygons, circles, joints, thrusters = (np.asarray(table[0]) for table in tables)
     assert (polygons.shape[1], circles.shape[1], joints.shape[1], thrusters.shape[1]) == (27, 19, 22, 8)
-    sim = state.sim
+    sim = jax.device_get(state.sim)
     np.testing.assert_allclose(polygons[4, :4], [*sim.position[4], *sim.velocity[4]])
     np.testing.assert_array_equal(polygons[4, 8:12], [0, 1, 0, 0])  # green
     np.testing.assert_allclose(polygons[4, 16:25], [0, *np.ravel(sim.vertices[4, :3]), -1, -1])
@@ -113,7 +114,7 @@ def test_it_has_no_action_masks():
     env = kx.make("m")
     network = make_network(small("kinetix"), env)
     state = moving(env, machine())
-    obs, mask = env.observe(state), env.action_mask(state)
+    obs, mask = observed(env, state), env.action_mask(state)
     probs, _ = play(network, generic(network), obs, mask)
     assert not mask[1, 1:].any() and (probs[0, 0, 1] > 0).all()  # no motor listens to binding 1
 

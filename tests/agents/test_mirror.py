@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import distrax
 import jax
@@ -53,7 +54,12 @@ SYMMETRIC = {"actor": jnp.array([[0.5, 0.0], [-0.5, 0.0]]), "critic": jnp.array(
 @pytest.fixture(scope="module")
 def rollout():
     """Transitions `[STEPS, COUNT]` of a car in random places, under random turns of its motor."""
-    _, state = ENV.reset_to_level(car())
+    return jax.jit(random_transitions)(car())
+
+
+def random_transitions(level):
+    """Transitions of that fixture: of the body in slot 4 of a level in random places."""
+    _, state = ENV.reset_to_level(level)
     wide = lambda value: jnp.broadcast_to(value, (STEPS, COUNT, *jnp.shape(value)))
     obs = jax.tree.map(wide, ENV.observe(state))
     keys = jax.random.split(jax.random.key(0), 5)
@@ -79,6 +85,7 @@ def rollout():
     )
 
 
+@jax.jit
 def mirrored(steps):
     """Every step in its mirror image."""
     obs, action = kx.mirror_observation(steps.obs), ENV.action_adapter.mirror(steps.action)
@@ -92,7 +99,9 @@ def single(steps):
 
 def test_the_first_steps_are_mirrored_and_nothing_else(rollout):
     steps = single(rollout)
-    found, image = mirror_first(steps, 0.3, ENV.action_adapter), mirrored(steps)
+    mirror = jax.jit(lambda steps: mirror_first(steps, 0.3, ENV.action_adapter))
+    found, image = jax.device_get(mirror(steps)), jax.device_get(mirrored(steps))
+    steps = jax.device_get(steps)
     x = lambda steps: np.asarray(steps.obs.shapes[0, :, 4, 0])
     np.testing.assert_allclose(x(found)[:2], 5 - x(steps)[:2], rtol=1e-6)  # 0.3 of 8 steps are 2
     np.testing.assert_array_equal(found.action[0, :2], 1 - steps.action[0, :2])
@@ -110,6 +119,7 @@ def test_a_symmetric_policy_learns_the_same_from_mirror_images(rollout):
     steps = single(rollout)
     old = OldPolicyTerms(steps.log_prob, steps.value, standardize(steps.reward), steps.next_value)
 
+    @functools.partial(jax.jit, static_argnums=1)
     def terms(params, share):
         part = Minibatch(mirror_first(steps, share, ENV.action_adapter), old, ())
         return minibatch_loss(params, policy, part, config)[1]

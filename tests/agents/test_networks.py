@@ -25,6 +25,7 @@ from tests.agents.small_networks import (
     generic,
     machine,
     moving,
+    observed,
     permuted,
     play,
     random_like,
@@ -66,7 +67,7 @@ set_networks = pytest.mark.parametrize(
 @set_networks
 def test_the_order_of_entities_has_no_meaning(kind, changes):
     env = kx.make("m")
-    obs = env.observe(moving(env, machine()))
+    obs = observed(env, moving(env, machine()))
     assert obs.joint_mask.all() and obs.thruster_mask.all() and obs.attention[3].any()
     network = make_network(small(kind, **changes), env)
     params = generic(network)
@@ -88,7 +89,7 @@ def test_empty_slots_have_no_meaning(kind, changes):
         found = []
         for network in networks:
             state = moving(network.env, level(SIZES["s"]))
-            found.append(play(network, params, network.env.observe(state), network.env.action_mask(state)))
+            found.append(play(network, params, observed(network.env, state), network.env.action_mask(state)))
         for probs, value in found[1:]:
             np.testing.assert_allclose(probs, found[0][0], atol=TOLERANCE)
             np.testing.assert_allclose(value, found[0][1], atol=TOLERANCE)
@@ -109,17 +110,18 @@ def test_exchanging_bindings_exchanges_their_part_of_the_policy(action):
     network = make_network(small("set_mlp", **BINDINGS), env)
     params = generic(network)
 
+    @jax.jit
     def numbers(state):
         obs = as_batch(env.observe(state))
         policy = network.unroll(params, (), obs, jnp.ones((1, 1), bool)).distribution
-        return np.asarray(policy.mean() if action == "continuous" else policy.probs)[0, 0]
+        return (policy.mean() if action == "continuous" else policy.probs)[0, 0]
 
     order = {
         "continuous": [2, 1, 0, 3, 5, 4],
         "multi_discrete": [2, 1, 0, 3, 5, 4],
         "discrete": [4, 5, 2, 3, 0, 1, 6, 7, 8, 10, 9],
     }[action]
-    mine, theirs = numbers(state), numbers(other)
+    mine, theirs = map(np.asarray, (numbers(state), numbers(other)))
     np.testing.assert_allclose(theirs, mine[order], atol=TOLERANCE)
     assert np.abs(theirs - mine).max() > 100 * TOLERANCE
 
@@ -130,7 +132,7 @@ def graph():
     env = kx.make("m")
     network = make_network(small("graph", **BINDINGS), env)
     params = generic(network)
-    return env, lambda state: play(network, params, env.observe(state))
+    return env, lambda state: play(network, params, observed(env, state))
 
 
 def test_exchanging_bindings_exchanges_their_part_of_a_graph_networks_policy(graph):
@@ -208,7 +210,9 @@ def test_gather_and_its_gradients_are_those_of_a_product_of_matrices():
     product = lambda reference, bodies: jnp.einsum("brn,bnw->brw", reference, bodies)
     for ours, theirs in zip(
         *(
-            jax.value_and_grad(lambda *both, f=f: (f(*both) ** 2 * weight).sum(), (0, 1))(reference, bodies)
+            jax.jit(jax.value_and_grad(lambda *both, f=f: (f(*both) ** 2 * weight).sum(), (0, 1)))(
+                reference, bodies
+            )
             for f in (gather, product)
         ),
         strict=True,
@@ -295,7 +299,7 @@ def test_networks_that_cannot_read_an_observation_are_refused(observation):
 @pytest.mark.parametrize("kind, recurrent", [("transformer", True), ("set_mlp", False)])
 def test_bfloat16_is_close_and_keeps_float32_at_both_ends(kind, recurrent):
     env = kx.make("m")
-    obs = env.observe(moving(env, machine()))
+    obs = observed(env, moving(env, machine()))
     full = make_network(small(kind, recurrent=recurrent), env)
     half = make_network(small(kind, recurrent=recurrent, dtype="bfloat16"), env)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(jax.eval_shape(half.init, KEY)))
@@ -325,7 +329,7 @@ def test_memory_is_forgotten_at_resets_and_goes_step_by_step():
         np.testing.assert_allclose(one.distribution.probs, whole.distribution.probs[t], atol=1e-6)
     np.testing.assert_allclose(carry, whole.carry, atol=1e-6)
     # An environment that began at step 3 is where one is that knows nothing before it.
-    fresh = network.unroll(params, network.initial_carry(count), obs[3:], jnp.zeros((3, count), bool))
+    fresh = unroll(params, network.initial_carry(count), obs[3:], jnp.zeros((3, count), bool))
     np.testing.assert_allclose(fresh.value[:, 1], values[3:, 1], atol=1e-6)
     assert np.abs(fresh.value[:, 0] - values[3:, 0]).min() > 1e-6
     forgotten = unroll(params, old, obs, reset.at[0].set(False)).value

@@ -32,6 +32,11 @@ pytestmark = pytest.mark.usefixtures("compiled_fast")
 KEY = jax.random.key(0)
 
 
+# Policy and config are static: each pair of them is one program.
+loss_of_minibatch = jax.jit(minibatch_loss, static_argnums=(1, 3))
+gradient_of_minibatch = jax.jit(minibatch_gradient, static_argnums=(1, 3))
+
+
 def column(*values):
     return jnp.array(values, jnp.float32)[:, None]
 
@@ -102,7 +107,7 @@ def test_clipping_of_values_can_be_turned_off():
     part = minibatch(jnp.ones((1, 1)), jnp.zeros(1, int), old)
     params = {"actor": jnp.zeros((1, 2)), "critic": jnp.full((1, 1), 1.5)}
     for clip, error in ((True, 0.8), (False, 0.5)):
-        _, terms = minibatch_loss(params, Linear(1, 2), part, PPOConfig(value_clip=clip))
+        _, terms = loss_of_minibatch(params, Linear(1, 2), part, PPOConfig(value_clip=clip))
         assert terms.value == pytest.approx(error**2 / 2)
 
 
@@ -113,9 +118,9 @@ def test_a_critic_that_classifies_learns_by_cross_entropy():
     old = OldPolicyTerms(jnp.full(1, -jnp.log(2.0)), jnp.ones(1), jnp.zeros(1), jnp.full(1, 1.3))
     part = minibatch(jnp.ones((1, 1)), jnp.zeros(1, int), old)
     config = PPOConfig(value_coef=0.5, entropy_coef=0.0)
-    total, terms = minibatch_loss(params, policy, part, config)
+    total, terms = loss_of_minibatch(params, policy, part, config)
     assert terms.value == pytest.approx(np.log(5)) and total == pytest.approx(0.5 * np.log(5))
-    step = policy.step(params, (), jnp.ones((1, 1)), jnp.ones(1, bool), jnp.ones((1, 1), bool))
+    step = jax.jit(policy.step)(params, (), jnp.ones((1, 1)), jnp.ones(1, bool), jnp.ones((1, 1), bool))
     assert step.value_histogram.logits.shape == (1, 5) and abs(float(step.value[0])) < 1e-6
 
 
@@ -126,7 +131,7 @@ def test_the_weight_of_the_entropy_may_change_over_the_run():
     part = minibatch(jnp.ones((1, 1)), jnp.zeros(1, int), old)
     params = {"actor": jnp.zeros((1, 2)), "critic": jnp.zeros((1, 1))}
     for progress, weight in ((0.0, 0.2), (0.25, 0.15), (1.0, 0.0)):
-        total, _ = minibatch_loss(params, Linear(1, 2), part, config, progress=progress)
+        total, _ = loss_of_minibatch(params, Linear(1, 2), part, config, progress=progress)
         assert total == pytest.approx(-weight * np.log(2), abs=1e-6)
     assert PPOConfig(entropy_coef=0.2).entropy_coef_at(1.0) == 0.2
 
@@ -142,7 +147,7 @@ def test_accumulated_gradients_are_those_of_the_whole_minibatch(steps):
     part = part._replace(transitions=dataclasses.replace(part.transitions, action_mask=allowed))
     params = jax.tree.map(lambda leaf: draw(5, *leaf.shape), policy.init(KEY))
     whole, cut = (
-        minibatch_gradient(params, policy, part, PPOConfig(accumulation_steps=count), 0.0)
+        gradient_of_minibatch(params, policy, part, PPOConfig(accumulation_steps=count), 0.0)
         for count in (1, steps)
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), whole, cut)
@@ -223,7 +228,8 @@ def clocked():
     size = dataclasses.replace(TINY, num_thruster_bindings=0)
     env = kx.make(size, observation_type="blind", action_type="discrete", auto_reset=True)
     params, policy = kx.EnvParams(max_timesteps=4), Clock()
-    runner = start_runner(env, batch(falling(env.size, gravity=0.0), 2), params, policy)
+    levels = batch(falling(env.size, gravity=0.0), 2)
+    runner = jax.jit(lambda levels: start_runner(env, levels, params, policy))(levels)
     play = jax.jit(lambda key, runner: rollout(key, policy, (), runner, env, params, 4))
     first = play(KEY, runner)
     return first, play(KEY, first[0])

@@ -27,7 +27,7 @@ PARAMS = kx.EnvParams(max_timesteps=20)
 @pytest.fixture(scope="module")
 def trainer():
     env = kx.make(TINY, observation_type="blind", action_type="discrete", auto_reset=True)
-    config = PPOConfig(learning_rate=0.1, gamma=0.9, minibatch_size=80)
+    config = PPOConfig(learning_rate=0.1, gamma=0.9, minibatch_size=160)
     levels = FixedLevels(kx.stack_levels([rocket()]), 8)
     return Trainer(env, Thrust(), levels, make_optimizer(config), config, 8, 20)
 
@@ -87,12 +87,12 @@ def test_wrong_trainers_are_refused(trainer):
         Trainer(plain, Thrust(), *rest, 8, 20)
     with pytest.raises(ValueError, match="minibatch_size must divide the 9 steps"):
         Trainer(trainer.env, Thrust(), *rest, 3, 3)
-    with pytest.raises(ValueError, match="multiple of the rollout's length 32 for a policy with memory"):
-        Trainer(trainer.env, Clock(), *rest, 5, 32)  # the policy knows that it has a memory
+    with pytest.raises(ValueError, match="multiple of the rollout's length 48 for a policy with memory"):
+        Trainer(trainer.env, Clock(), *rest, 10, 48)  # the policy knows that it has a memory
     with pytest.raises(ValueError, match=r"num_devices must be in 1 \.\. 2, the devices that JAX has, got 3"):
         Trainer(trainer.env, Thrust(), *rest, 8, 20, num_devices=3)
     with pytest.raises(ValueError, match="a num_envs of 5 cannot be split among 2 devices"):
-        Trainer(trainer.env, Thrust(), *rest, 5, 16, num_devices=2)
+        Trainer(trainer.env, Thrust(), *rest, 5, 32, num_devices=2)
     with pytest.raises(ValueError, match="at most the time limit of 20 steps long, got 40"):
         long = Trainer(trainer.env, Thrust(), *rest, 8, 40)
         long.train_steps(long.init(jax.random.key(0)), PARAMS, 1)
@@ -130,8 +130,12 @@ def test_the_average_of_parameters_by_hand_and_in_checkpoints(trainer, tmp_path)
     with contextlib.closing(Checkpoints(tmp_path, create=True)) as checkpoints:
         checkpoints.save(state)
         like = jax.eval_shape(averaged.init, jax.random.key(0))
-        assert same_trees(checkpoints.restore(like), state)
+        restored = checkpoints.restore(like)
+        assert same_trees(restored, state)
         assert same_trees(checkpoints.restore_params(like.params), state.average)
+    programs = Trainer._train_steps._cache_size()
+    averaged.train_steps(averaged.place(restored), PARAMS, 1)
+    assert Trainer._train_steps._cache_size() == programs  # that of the run itself
     with pytest.raises(ValueError, match=r"ema_decay must be in 0 \.\. 1, got 1\.5"):
         PPOConfig(ema_decay=1.5)
 
@@ -147,12 +151,11 @@ def test_episodes_go_on_from_rollout_to_rollout(trainer):
 def test_two_devices_learn_as_one(trainer):
     """Environments that all do the same, and minibatches of whole rollouts, half of them on each device."""
     certain = jnp.float32(30.0)
-    whole = dataclasses.replace(trainer, ppo=dataclasses.replace(trainer.ppo, minibatch_size=160))
     split = dataclasses.replace(
-        whole, curriculum=dataclasses.replace(trainer.curriculum, num_envs=4), num_devices=2
+        trainer, curriculum=dataclasses.replace(trainer.curriculum, num_envs=4), num_devices=2
     )
-    run = lambda trainer: trainer.train_steps(trainer.init(jax.random.key(0), certain), PARAMS, 2)
-    (one, metrics), (two, others) = run(whole), run(split)
+    run = lambda trainer: trainer.train_steps(trainer.init(jax.random.key(0), certain), PARAMS, 4)
+    (one, metrics), (two, others) = run(trainer), run(split)
     np.testing.assert_allclose(two.params, one.params, rtol=1e-5)
     for name, value in metrics.items():
         np.testing.assert_allclose(others[name], value, rtol=1e-4, atol=1e-5, err_msg=name)

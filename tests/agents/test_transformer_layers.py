@@ -49,7 +49,7 @@ def test_attention_and_its_gradients_are_those_of_products_of_matrices():
 def test_a_token_that_may_attend_to_none_receives_nothing_and_stays_finite():
     qkv = 100 * draw(np.random.default_rng(1), 1, 2, 3 * FEATURES)
     mask = jnp.array([[True, True], [False, False]])[None, :, :, None]
-    value, gradient = jax.value_and_grad(lambda x: attend(x, mask)[0, 1].sum())(qkv)
+    value, gradient = jax.jit(jax.value_and_grad(lambda x: attend(x, mask)[0, 1].sum()))(qkv)
     assert value == 0 and (gradient == 0).all()
 
 
@@ -57,8 +57,9 @@ def test_attention_by_hand():
     """Two tokens, one head of one feature: products log 1 and log 3 of the query 1 and the keys."""
     qkv = jnp.array([[[1.0, 0.0, 8.0], [1.0, np.log(3.0), 4.0]]])
     every = jnp.ones((1, 2, 2, 1), bool)
-    np.testing.assert_allclose(attend(qkv, every)[0, :, 0], [5.0, 5.0], rtol=1e-6)
-    np.testing.assert_allclose(attend(qkv, every.at[0, 1, 1].set(False))[0, :, 0], [5.0, 8.0], rtol=1e-6)
+    compiled = jax.jit(attend)
+    np.testing.assert_allclose(compiled(qkv, every)[0, :, 0], [5.0, 5.0], rtol=1e-6)
+    np.testing.assert_allclose(compiled(qkv, every.at[0, 1, 1].set(False))[0, :, 0], [5.0, 8.0], rtol=1e-6)
 
 
 def plain_gate(x, layer, update, stream, candidate, bias):
@@ -87,12 +88,13 @@ def test_products_in_bfloat16_keep_float32_weights_and_are_close(which):
     rng, half = np.random.default_rng(3), jnp.bfloat16
     if which == "attention":
         qkv, mask = draw(rng, BATCH, TOKENS, 3 * HEADS * FEATURES), jnp.ones((1, TOKENS, TOKENS, HEADS), bool)
-        near, exact = attend(qkv.astype(half), mask), plain_attention(qkv, mask)
+        near, exact = jax.jit(attend)(qkv.astype(half), mask), jax.jit(plain_attention)(qkv, mask)
     else:
         shapes = (7, WIDTH), (7, WIDTH), (2 * WIDTH, 3 * WIDTH), (WIDTH, WIDTH), (WIDTH,)
         x, y, *weights = (draw(rng, *shape) for shape in shapes)
-        near, exact = gated_update(x.astype(half), y.astype(half), *weights), gated_update(x, y, *weights)
+        update = jax.jit(gated_update)
+        near, exact = update(x.astype(half), y.astype(half), *weights), update(x, y, *weights)
         loss = lambda kernel: gated_update(x.astype(half), y.astype(half), kernel, *weights[1:]).sum()
-        assert jax.grad(loss)(weights[0]).dtype == jnp.float32
+        assert jax.eval_shape(jax.grad(loss), weights[0]).dtype == jnp.float32
     assert near.dtype == half
     np.testing.assert_allclose(near.astype(jnp.float32), exact, atol=0.05)

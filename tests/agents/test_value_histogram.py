@@ -76,11 +76,11 @@ def test_a_network_with_a_histogram_gives_it_with_the_value():
     config = NetworkConfig("mlp", 8, 1, head_width=8, head_layers=1, critic="hl_gauss", value_limit=3.0)
     network = make_network(config, env)
     params, reset = network.init(KEY), jnp.ones((2, 3), bool)
-    output = network.unroll(params, (), jnp.ones((2, 3, 1)), reset)
+    output = jax.jit(network.unroll)(params, (), jnp.ones((2, 3, 1)), reset)
     assert output.value_histogram.logits.shape == (2, 3, 51) and output.value_histogram.limit == 3
     np.testing.assert_array_equal(output.value, output.value_histogram.mean())
     assert np.abs(output.value).max() < 1
-    step = network.step(params, (), jnp.ones((3, 1)), reset[0])
+    step = jax.jit(network.step)(params, (), jnp.ones((3, 1)), reset[0])
     assert step.value_histogram.logits.shape == (3, 51)
     np.testing.assert_allclose(step.value, output.value[0], atol=1e-6)
 
