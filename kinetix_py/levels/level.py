@@ -253,7 +253,11 @@ def stack_levels(levels: Sequence[Level], size: str | LevelSize | None = None) -
     if not levels:
         raise ValueError("stack_levels needs at least one level, got none")
     size = largest([level.size for level in levels]) if size is None else as_size(size)
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(pad_level(level, size) for level in levels))
+    padded = [pad_level(level, size) for level in levels]
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(padded)):
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *padded)
+    # On the host, where nothing is compiled for each number of levels.
+    return jax.device_put(jax.tree.map(lambda *leaves: np.stack(leaves), *padded))
 
 
 def validate_level(level: Level) -> None:

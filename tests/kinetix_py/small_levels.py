@@ -58,6 +58,7 @@ def relabeled(scene, **labels):
     return dataclasses.replace(scene, labels=dataclasses.replace(scene.labels, **labels))
 
 
+@functools.partial(jax.jit, static_argnames="count")
 def batch(level, count=3):
     """Copies of a level."""
     return jax.tree.map(lambda value: jnp.broadcast_to(value, (count, *jnp.shape(value))), level)
