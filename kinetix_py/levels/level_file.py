@@ -100,20 +100,21 @@ def to_level(arrays: LevelArrays, size: LevelSize, file: str) -> Level:
     Raises:
       LevelError: a level that `validate_level` refuses, with the file's name.
     """
-    inside = lambda table: {k: v for k, v in table.items() if k not in LABEL_FIELDS}
+    put = jax.device_put  # unlike jnp.asarray, it compiles nothing
+    inside = lambda table: {k: put(v) for k, v in table.items() if k not in LABEL_FIELDS}
     sim = jax2d.SimState(
         **inside(arrays.bodies),
-        **{name: getattr(arrays, name) for name in SHARED_COLUMNS},
+        **{name: put(getattr(arrays, name)) for name in SHARED_COLUMNS},
         joints=jax2d.Joints(**inside(arrays.joints)),
         thrusters=jax2d.Thrusters(**inside(arrays.thrusters)),
-        contact_impulse=np.zeros((jax2d.num_contacts(size.sim_spec()), 2), np.float32),
-        joint_impulse=np.zeros((size.num_joints, 3), np.float32),
+        contact_impulse=put(np.zeros((jax2d.num_contacts(size.sim_spec()), 2), np.float32)),
+        joint_impulse=put(np.zeros((size.num_joints, 3), np.float32)),
     )
     tables = arrays.bodies | arrays.joints | arrays.thrusters
-    labels = LevelLabels(**{name: tables[name] for name in LABEL_FIELDS})
+    labels = LevelLabels(**{name: put(tables[name]) for name in LABEL_FIELDS})
     level = Level(sim=sim, labels=labels, size=size)
     check_level(level, file)
-    return jax.device_put(level)
+    return level
 
 
 def check_level(level: Level, file: str) -> None:
