@@ -9,6 +9,8 @@ from typing import Any
 import jax
 
 import kinetix_py as kx
+from agents.bc.cloner import Cloner
+from agents.bc.data import open_experience, read_segments
 from agents.config import ConfigError, TrainConfig
 from agents.curricula import ACCEL, PLR, SFL, Curriculum, DomainRandomization, FixedLevels, minimal_levels
 from agents.levels import read_levels, training_files
@@ -117,6 +119,31 @@ def make_trainer(config: TrainConfig, curriculum: Curriculum | None = None) -> T
             num_devices=training.num_devices,
             total_updates=training.num_updates,
             dense_reward_scale_final=config.env.dense_reward_scale_final,
+        )
+    except ValueError as error:
+        raise ConfigError(f"config: {error}") from None
+
+
+def make_cloner(config: TrainConfig) -> Cloner:
+    """Makes the program that clones recorded episodes, as a config with algorithm `"bc"` describes.
+
+    Raises:
+      ConfigError: episodes that cannot be read or are of another environment, or numbers that do not fit.
+    """
+    training = config.training
+    if training.num_devices != 1:
+        raise ConfigError(f"config: algorithm 'bc' needs training.num_devices=1, got {training.num_devices}")
+    policy, data = make_policy(config), open_experience(config)
+    num_gradients = training.num_updates * training.steps_per_update // config.ppo.minibatch_size
+    try:
+        return Cloner(
+            env=config.env.make(),
+            policy=policy,
+            optimizer=make_optimizer(config.ppo, num_gradients),
+            ppo=config.ppo,
+            num_segments=training.num_envs,
+            steps_per_update=training.steps_per_update,
+            data=read_segments(data),
         )
     except ValueError as error:
         raise ConfigError(f"config: {error}") from None

@@ -14,6 +14,7 @@ from agents.evaluation.seeds import SEED
 from agents.networks.config import NetworkConfig
 from agents.ppo.config import PPOConfig
 
+ALGORITHMS = ("ppo", "bc")
 CURRICULA = ("sfl", "plr", "accel", "domain_randomization", "levels")
 REPLAYING = ("sfl", "plr", "accel")  # kinds with a buffer of levels
 
@@ -243,6 +244,11 @@ class TrainConfig:
     """A whole training run.
 
     Attributes:
+      algorithm: `"ppo"`, which plays levels of the curriculum; or `"bc"`, behavior cloning, which learns from
+        recorded episodes (`kinetix record`). The latter has one device, uses the learning rates, `gamma`,
+        `value_coef`, `ema_decay` and `minibatch_size` of `ppo`, replays `training.num_envs` segments for each
+        update, and plays no levels of a curriculum.
+      data: folder of recorded episodes, for `"bc"`.
       init_from: policy whose parameters the run starts from, named as for `agents.load_policy`; null starts
         anew.
 
@@ -257,9 +263,18 @@ class TrainConfig:
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
     output: OutputConfig = dataclasses.field(default_factory=OutputConfig)
+    algorithm: str = "ppo"
+    data: str | None = None
     init_from: str | None = None
 
     def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm must be one of {ALGORITHMS}, got {self.algorithm!r}")
+        if (self.data is not None) != (self.algorithm == "bc"):
+            raise ValueError(
+                f"data must name recorded episodes for algorithm 'bc' and for no other, got {self.data!r} "
+                f"with {self.algorithm!r}"
+            )
         if self.training.rollout_length > self.env.max_timesteps:
             raise ValueError(
                 f"TrainingConfig.rollout_length must be at most EnvConfig.max_timesteps "

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 import kinetix_py as kx
+from agents.bc.data import trained_levels
 from agents.build import make_policy
 from agents.config import ConfigError, TrainConfig
 from agents.io.policy_file import SUFFIX, read_policy_file, write_policy_file
@@ -156,6 +157,8 @@ def levels_trained_on(config: TrainConfig) -> list[str]:
       which a warning tells.
     """
     paths = list(config.curriculum.levels)
+    if config.data is not None:
+        paths += trained_levels(config.data)
     if config.init_from is None:
         return paths
     try:

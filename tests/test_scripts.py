@@ -88,7 +88,7 @@ def test_help_imports_nothing_heavy():
 
 @pytest.mark.parametrize(
     "name",
-    ["evaluate", "compare", "reproduce", "play", "edit", "solve", "levels", "plan", "benchmark"],
+    ["evaluate", "compare", "reproduce", "record", "play", "edit", "solve", "levels", "plan", "benchmark"],
 )
 def test_every_subcommand_explains_itself_with_examples(name, capsys):
     with pytest.raises(SystemExit) as stopped:

@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "measure how often a trained agent solves levels",
     "compare": "put the evaluations of several runs beside each other",
     "reproduce": "test what the Kinetix paper claims about general agents",
+    "record": "record episodes of a trained agent as data",
     "export": "write a trained policy to one file",
     "play": "play levels in a browser, or watch an agent play them",
     "edit": "draw levels in a browser, try and judge them",

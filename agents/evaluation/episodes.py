@@ -46,7 +46,7 @@ def play_levels(
         distribution = output.distribution
         return output.carry, distribution.mode() if mode else distribution.sample(seed=key)
 
-    return kx.play_episodes(
+    results = kx.play_episodes(
         key,
         env,
         levels,
@@ -56,6 +56,7 @@ def play_levels(
         max_steps=max_steps,
         keep_states=keep_states,
     )
+    return results._replace(carry=())
 
 
 def attempt_levels(

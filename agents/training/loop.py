@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from agents.build import make_policy, make_trainer
+from agents.bc.cloner import Cloner
+from agents.build import make_cloner, make_policy, make_trainer
 from agents.config import ConfigError, TrainConfig
 from agents.evaluation.evaluation import FILE
 from agents.io.checkpoint import Checkpoints
@@ -33,6 +34,11 @@ from agents.training.trainer import Trainer, TrainState
 
 class NotFiniteError(RuntimeError):
     """The loss or the parameters are NaN or infinite."""
+
+
+def make_learner(config: TrainConfig) -> Trainer | Cloner:
+    """Makes the program of a run, by its algorithm; errors as of `make_trainer` and `make_cloner`."""
+    return make_cloner(config) if config.algorithm == "bc" else make_trainer(config)
 
 
 def check_same_network(config: TrainConfig, other: TrainConfig) -> None:
@@ -70,17 +76,17 @@ def validate_run(config: TrainConfig) -> None:
     """Checks all that can be known to be wrong before a run folder is made.
 
     Raises:
-      ConfigError: as `make_trainer`, level files of the evaluation that cannot be read, or Weights & Biases
+      ConfigError: as `make_learner`, level files of the evaluation that cannot be read, or Weights & Biases
         was asked for and is not installed.
     """
     check_wandb(config)
-    make_trainer(config)
+    make_learner(config)
     load_level_sets(config.evaluation.levels, config.env.make().size)
     if config.init_from is not None:
         check_same_network(config, trained_config(config.init_from))
 
 
-def starting_state(config: TrainConfig, trainer: Trainer, folder: RunFolder) -> TrainState:
+def starting_state(config: TrainConfig, trainer: Trainer | Cloner, folder: RunFolder) -> TrainState:
     """Makes the state of a run before its first update and keeps it in its folder, or reads it from there.
 
     What is kept stays the same where the run of `init_from` goes on or is deleted.
@@ -116,7 +122,7 @@ def train(config: TrainConfig, folder: RunFolder, resume: bool = False, quiet: b
       CheckpointError: a checkpoint does not fit the config.
       NotFiniteError: the loss or the parameters are not finite any more; earlier checkpoints remain.
     """
-    trainer = make_trainer(config)
+    trainer = make_learner(config)
     state = starting_state(config, trainer, folder)
     checkpoints = Checkpoints(folder.checkpoints, keep=config.output.keep_checkpoints, create=True)
     if resume and checkpoints.steps:
@@ -142,7 +148,7 @@ def train(config: TrainConfig, folder: RunFolder, resume: bool = False, quiet: b
 
 def _train_calls(
     config: TrainConfig,
-    trainer: Trainer,
+    trainer: Trainer | Cloner,
     state: TrainState,
     checkpoints: Checkpoints,
     log: MetricLog,

@@ -25,6 +25,7 @@ class EpisodeResults(NamedTuple):
     closest: jax.Array  # float [B]   least green-blue distance on the way [m]
     final: jax.Array  # float [B]     green-blue distance at the end [m]
     states: EnvState | None = None  # [max_steps + 1, B], unchanged once an episode has ended
+    carry: Carry = ()  # memory of `act` after the last step that was played
 
     @property
     def solved(self) -> jax.Array:
@@ -117,13 +118,14 @@ def play_episodes(
     if keep_states:
         progress, rest = jax.lax.scan(advance_and_keep, progress, keys)
         join = lambda first, later: jnp.concatenate([first[None], later])
-        return progress.results._replace(states=jax.tree.map(join, start, rest))
+        states = jax.tree.map(join, start, rest)
+        return progress.results._replace(states=states, carry=progress.carry)
 
     most = max_steps if limit is None else jnp.minimum(limit, max_steps)
     more = lambda carried: (carried[0] < most) & carried[1].running.any()
     one_step = lambda carried: (carried[0] + 1, advance(carried[1], keys[carried[0]]))
     _, progress = jax.lax.while_loop(more, one_step, (jnp.int32(0), progress))
-    return progress.results
+    return progress.results._replace(carry=progress.carry)
 
 
 def action_sequence(actions: jax.Array) -> ActFn:

@@ -32,9 +32,10 @@ def play_sequences(
     """
     actions = actions.astype(jnp.int32)
     act = action_sequence(actions)
-    return play_episodes(
+    results = play_episodes(
         jax.random.key(0), env, levels, act, jnp.int32(0), max_steps=actions.shape[1], limit=limit
     )
+    return results._replace(carry=())
 
 
 def perturbed(level: Level, count: int = NUM_PERTURBED, seed: int = 0) -> Level:

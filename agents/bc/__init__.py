@@ -1,0 +1,1 @@
+"""Behavior cloning: learning from recorded episodes."""

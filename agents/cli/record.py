@@ -1,0 +1,93 @@
+"""`kinetix record`: episodes of an agent as data."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from collections.abc import Sequence
+
+from agents.cli.common import CommandError, HelpFormatter, natural, positive, use_compilation_cache
+
+DESCRIPTION = """Records episodes of an agent as levels, actions and key frames, from which observations of
+any kind are computed again. Run again after a kill, it goes on where it stopped."""
+EXAMPLES = """examples:
+  kinetix record --agent s --random 4096 --out data/s
+  kinetix record --agent runs/NAME@best --levels library/m my_levels/ --attempts 16 --out data/mine"""
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="kinetix record", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=HelpFormatter
+    )
+    parser.add_argument(
+        "--agent", required=True, help="a shipped agent, a policy file, a run, or a checkpoint in it"
+    )
+    parser.add_argument(
+        "--levels", nargs="+", metavar="LEVEL", default=[], help="level files, folders, names of the library"
+    )
+    parser.add_argument("--random", type=positive, metavar="N", help="so many random levels instead")
+    parser.add_argument("--size", choices=("s", "m", "l"), help="size of the levels (default: the agent's)")
+    parser.add_argument(
+        "--attempts", type=positive, default=4, metavar="N", help="episodes of each level (default 4)"
+    )
+    parser.add_argument("--mode", action="store_true", help="the most likely actions, not sampled ones")
+    parser.add_argument(
+        "--seed", type=natural, default=0, metavar="K", help="seed of random levels and actions (default 0)"
+    )
+    parser.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR", help="folder of the files")
+    parser.add_argument(
+        "--export", type=pathlib.Path, metavar="FILE", help="also write all transitions, NAME.npz"
+    )
+    options = parser.parse_args(arguments)
+    if bool(options.levels) == bool(options.random):
+        parser.error("give either --levels or --random")
+    return options
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Records, and prints how much."""
+    options = parse(arguments)
+    use_compilation_cache()
+    from agents.config import ConfigError
+    from agents.io.checkpoint import CheckpointError
+    from kinetix_py.experience.shard import ShardError
+
+    try:
+        _record(options)
+    except (ConfigError, CheckpointError, ShardError, OSError) as error:
+        raise CommandError(str(error)) from None
+
+
+def _record(options: argparse.Namespace) -> None:
+    import jax
+
+    from agents.levels import (
+        distinct_files,
+        level_files,
+        make_level_set,
+        random_level_set,
+        read_levels,
+        unique_names,
+    )
+    from agents.loading import load_policy
+    from agents.record import Recording, record
+    from kinetix_py.experience import Experience, export_npz
+
+    loaded = load_policy(options.agent, options.size)
+    if options.random:
+        key = jax.random.key(options.seed)
+        levels = random_level_set(key, options.random, loaded.config.env.size, options.seed)
+    else:
+        files = distinct_files(level_files(options.levels))
+        levels = make_level_set("given", read_levels(files, loaded.env.size), unique_names(files))
+    recording = Recording(
+        loaded, levels, options.attempts, options.seed, options.mode, paths=tuple(options.levels)
+    )
+    shards = record(recording, options.out, lambda line: print(line, flush=True))
+    steps = sum(int(shard.length.sum()) for shard in shards)
+    size = sum(path.stat().st_size for path in options.out.glob("shard_*.npz"))
+    print(f"{options.out}: {steps} steps, {size / 1e6:.1f} MB, {size / steps:.2f} bytes a step")
+    if options.export:
+        export_npz(Experience(options.out), options.export)
+        print(f"{options.export}: {options.export.stat().st_size / 1e6:.1f} MB")
