@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,15 +17,24 @@ from agents.config import ConfigError
 from agents.levels import LevelSet
 from agents.loading import LoadedPolicy
 from agents.policy import Params, Policy
-from kinetix_py.experience.recorder import KEY_EVERY, make_shard, shard_path
+from kinetix_py.experience.recorder import KEY_EVERY, Told, make_shard, shard_path
+from kinetix_py.experience.replay import FRAME_FIELDS, Frame, frame_of
 from kinetix_py.experience.shard import Shard, ShardError, make_header, read_shard, write_shard
 
 EPISODES_AT_ONCE = 1024
 EPISODES_PER_SHARD = 4096
 
 
-@functools.partial(jax.jit, static_argnames=("policy", "env", "max_steps", "mode"))
-def play_for_actions(
+class PlayedEpisodes(NamedTuple):
+    """Episodes of a batch of levels, with all that a file of them needs."""
+
+    results: kx.EpisodeResults  # [B]
+    actions: jax.Array  # [B, max_steps, ...], of which those of an episode's length count
+    frames: Frame  # key frames [slots, B, ...]
+
+
+@functools.partial(jax.jit, static_argnames=("policy", "env", "max_steps", "mode", "key_every"))
+def play_for_record(
     key: jax.Array,
     policy: Policy,
     params: Params,
@@ -34,27 +43,35 @@ def play_for_actions(
     env_params: kx.EnvParams,
     *,
     max_steps: int,
+    key_every: int,
     mode: bool = False,
-) -> tuple[kx.EpisodeResults, jax.Array]:
-    """Plays one episode of every level and keeps its actions; arguments as of `play_levels`.
+) -> PlayedEpisodes:
+    """Plays one episode of every level; keeps actions, and the state after every `key_every` steps.
 
-    Returns:
-      results `[B]`, and actions `[B, max_steps, ...]`, of which those of an episode's length count.
+    Other arguments are those of `agents.evaluation.episodes.play_levels`.
     """
     action_mask, batch = jax.vmap(env.action_mask), levels.batch_shape[0]
 
     def act(key, carry, obs, state, first):
-        memory, kept, step = carry
+        memory, kept, frames, step = carry
         output = policy.step(params, memory, obs, first, action_mask(state))
         action = output.distribution.mode() if mode else output.distribution.sample(seed=key)
         kept = jax.lax.dynamic_update_index_in_dim(kept, action.astype(kept.dtype), step, 1)
-        return (output.carry, kept, step + 1), action
+        # Until the next multiple, each of these states is overwritten by a later one.
+        slot = jnp.maximum(-(-step // key_every) - 1, 0)
+        put = lambda table, now: jax.lax.dynamic_update_index_in_dim(table, now, slot, 0)
+        frames = jax.tree.map(put, frames, frame_of(state))
+        return (output.carry, kept, frames, step + 1), action
 
     noop = env.noop_action
     kept = jnp.broadcast_to(noop[None, None], (batch, max_steps, *noop.shape))
-    carry = (policy.initial_carry(batch), kept, jnp.int32(0))
+    start = jax.eval_shape(lambda: frame_of(jax.vmap(env.reset_to_level, (0, None))(levels, env_params)[1]))
+    slots = -(-max_steps // key_every)
+    frames = jax.tree.map(lambda leaf: jnp.zeros((slots, *leaf.shape), leaf.dtype), start)
+    carry = (policy.initial_carry(batch), kept, frames, jnp.int32(0))
     results = kx.play_episodes(key, env, levels, act, carry, env_params, max_steps=max_steps)
-    return results._replace(carry=()), results.carry[1]
+    _, actions, frames, _ = results.carry
+    return PlayedEpisodes(results._replace(carry=()), actions, frames)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,41 +122,43 @@ class Recording:
         return -(-len(self.levels) // self.levels_per_shard)
 
     def play(self, number: int) -> Shard:
-        """Plays the episodes of a file: the same ones whenever it is asked for.
-
-        Raises:
-          RuntimeError: an episode that is played again by its actions ends otherwise.
-        """
+        """Plays the episodes of a file: the same ones whenever it is asked for."""
         first = number * self.levels_per_shard
         rows = np.arange(first, min(first + self.levels_per_shard, len(self.levels)))
         levels = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], self.levels.levels)
         index = np.repeat(np.arange(len(rows)), self.attempts)
-        loaded, key = self.loaded, jax.random.fold_in(jax.random.key(self.seed), number)
-        found = []
-        for part, start in enumerate(range(0, len(index), EPISODES_AT_ONCE)):
-            chosen = np.resize(index[start : start + EPISODES_AT_ONCE], EPISODES_AT_ONCE)  # one shape
-            results, actions = jax.device_get(
-                play_for_actions(
-                    jax.random.fold_in(key, part),
-                    loaded.policy,
-                    loaded.params,
-                    loaded.env,
-                    jax.tree.map(lambda leaf, chosen=chosen: leaf[chosen], levels),
-                    loaded.env_params,
-                    max_steps=int(loaded.env_params.max_timesteps),
-                    mode=self.mode,
-                )
-            )
-            count = len(index[start : start + EPISODES_AT_ONCE])
-            found.append((actions[:count], results.length[:count], results.outcome[:count]))
-        actions, length, outcome = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        shard = make_shard(self.header, levels, index, actions, length)
-        differ = int((shard.outcome != outcome).sum())
-        if differ:
-            raise RuntimeError(
-                f"{differ} of {len(outcome)} episodes end otherwise when they are played again"
-            )
-        return shard
+        key = jax.random.fold_in(jax.random.key(self.seed), number)
+        found = [
+            self._play(jax.random.fold_in(key, part), levels, index[start : start + EPISODES_AT_ONCE])
+            for part, start in enumerate(range(0, len(index), EPISODES_AT_ONCE))
+        ]
+        join = lambda values, axis=0: np.concatenate(list(values), axis=axis)
+        told = Told(
+            outcome=join(one.results.outcome for one in found),
+            distance=join(one.results.final for one in found),
+            frames={name: join((one.frames[name] for one in found), 1) for name in FRAME_FIELDS},
+        )
+        actions, length = join(one.actions for one in found), join(one.results.length for one in found)
+        return make_shard(self.header, levels, index, actions, length, told)
+
+    def _play(self, key: jax.Array, levels: kx.Level, index: np.ndarray) -> PlayedEpisodes:
+        """Plays an episode of each of some levels, always as many at once."""
+        loaded, chosen = self.loaded, np.resize(index, EPISODES_AT_ONCE)
+        played = play_for_record(
+            key,
+            loaded.policy,
+            loaded.params,
+            loaded.env,
+            jax.tree.map(lambda leaf: leaf[chosen], levels),
+            loaded.env_params,
+            max_steps=int(loaded.env_params.max_timesteps),
+            key_every=self.key_every,
+            mode=self.mode,
+        )
+        results, actions, frames = jax.device_get(played)
+        count = len(index)
+        results = jax.tree.map(lambda leaf: leaf[:count], results)
+        return PlayedEpisodes(results, actions[:count], {k: v[:, :count] for k, v in frames.items()})
 
 
 def record(

@@ -86,7 +86,8 @@ def read_segments(data: Experience) -> Segments:
     if np.issubdtype(actions.dtype, np.integer):
         actions = actions.astype(np.uint8 if actions.max(initial=0) < 256 else np.int32)
     levels, level_index = data.levels()
-    return Segments(levels, level_index, frames, first_step, actions, length)
+    arrays: tuple[Any, ...] = (levels, level_index, frames, first_step, actions, length)  # numpy's, for now
+    return Segments(*arrays)
 
 
 def draw_steps(key: jax.Array, valid: jax.Array, count: int) -> jax.Array:

@@ -31,11 +31,13 @@ class Drift:
       segments: replays that were compared.
       exact: those among them that met every bit of the positions and rotations.
       worst: greatest difference of a position [m] or rotation [rad] of a body in use.
+      wrong_ends: replays in which green touches blue or red where it did not, or the other way round.
     """
 
     segments: int = 0
     exact: int = 0
     worst: float = 0.0
+    wrong_ends: int = 0
 
     def add(self, apart: np.ndarray) -> None:
         """Adds the greatest difference of each of some replays, `[B]`."""
@@ -117,6 +119,7 @@ class Experience:
             rows.append(np.stack([np.full(len(episode), number), episode, segment, start, frame], axis=1))
         self._rows = np.concatenate(rows)
         self._episodes_before = np.cumsum([0, *(len(shard.length) for shard in self._shards)])
+        self._lengths = np.concatenate([shard.length for shard in self._shards])
         self._levels = jax.tree.map(
             lambda *leaves: np.concatenate(leaves), *(shard.levels for shard in self._shards)
         )
@@ -168,7 +171,8 @@ class Experience:
 
         Returns:
           arrays on the device, with leading axes `[B, T]`: `observation` (a pytree; before each step),
-          `action`, `reward`, `terminated`, `truncated`, `solved`, `valid`; and with the leading axis `[B]`:
+          `action`, `reward`, `terminated`, `truncated`, `solved`, `failed` (the ends as they were recorded),
+          `valid`; and with the leading axis `[B]`:
           `last_observation` (after the last step), `action_mask`, `episode` and `first_step`.
 
         Raises:
@@ -187,6 +191,7 @@ class Experience:
         self._compare(rows, played)
         steps = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1)[:count], played.steps._asdict())
         steps["observation"] = steps.pop("obs")
+        steps |= self._ends(rows, steps)
         return steps | {
             "action": actions[:count],
             "last_observation": jax.tree.map(lambda leaf: leaf[:count], played.last_obs),
@@ -194,6 +199,23 @@ class Experience:
             "episode": self._episodes_before[rows[:, 0]] + rows[:, 1],
             "first_step": first_step[:count],
         }
+
+    def _ends(self, rows: np.ndarray, steps: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Returns the flags of episodes' last steps as recorded, and counts replays that end otherwise."""
+        number = self._episodes_before[rows[:, 0]] + rows[:, 1]
+        outcome, length = self.outcomes[number], self._lengths[number]
+        place = rows[:, 2, None] * self.key_every + np.arange(self.key_every)[None]
+        last = (place == length[:, None] - 1) & np.asarray(steps["valid"])
+        flags = {
+            "solved": last & (outcome == 1)[:, None],
+            "failed": last & (outcome == -1)[:, None],
+            "truncated": last & ((outcome == 0) & (length >= int(self.params.max_timesteps)))[:, None],
+        }
+        wrong = np.zeros(len(rows), bool)
+        for name in ("solved", "failed"):
+            wrong |= (np.asarray(steps[name]) != flags[name]).any(axis=1)
+        self.drift.wrong_ends += int(wrong.sum())
+        return flags | {"terminated": flags["solved"] | flags["failed"]}
 
     def levels(self) -> tuple[Level, np.ndarray]:
         """Returns the levels of all files `[L]`, and the level of each segment, int32 `[len(self)]`."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import pathlib
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from kinetix_py.env.environment import Environment
 from kinetix_py.env.types import EnvParams
-from kinetix_py.experience.replay import FRAME_FIELDS, frame_of, play_segments
+from kinetix_py.experience.replay import FRAME_FIELDS, Frame, frame_of, play_segments
 from kinetix_py.experience.shard import Shard, header_env, make_header, write_shard
 from kinetix_py.levels.level import Level
 
-KEY_EVERY = 128  # environment steps
+KEY_EVERY = 64  # environment steps
 BATCH = 256  # episodes that are played at once
 NAME = re.compile(r"shard_(\d{5,})\.npz")
 
@@ -36,10 +36,23 @@ def _take(tree: Any, index: np.ndarray) -> Any:
     return jax.tree.map(lambda leaf: np.asarray(leaf)[index], tree)
 
 
+class Told(NamedTuple):
+    """What a loop tells of episodes that it has played, in place of a replay."""
+
+    outcome: np.ndarray  # int [E], 1 solved, -1 failed, 0 neither
+    distance: np.ndarray  # float [E], green-blue distance after the last step [m]
+    frames: Frame  # key frames [slots, E, ...], those after key_every, 2 key_every, ... steps
+
+
 def make_shard(
-    header: dict[str, Any], levels: Level, level_index: np.ndarray, actions: np.ndarray, length: np.ndarray
+    header: dict[str, Any],
+    levels: Level,
+    level_index: np.ndarray,
+    actions: np.ndarray,
+    length: np.ndarray,
+    told: Told | None = None,
 ) -> Shard:
-    """Plays episodes again for their outcomes and key frames.
+    """Puts episodes into the form of a file.
 
     Args:
       header: description, as of `make_header`.
@@ -47,12 +60,13 @@ def make_shard(
       level_index: int `[E]`, level of each episode.
       actions: `[E, T, ...]`, actions of each episode, of which the first `length` count.
       length: int `[E]`, environment steps of each episode, 1 .. T.
+      told: outcomes and key frames of the loop that has played them; None plays them again.
 
     Raises:
-      ValueError: an episode whose length is out of its bounds, that ends before its last action, or arrays
-        that do not fit.
+      ValueError: an episode whose length is out of its bounds, that ends before its last action when it is
+        played again, or arrays that do not fit.
     """
-    env, params = header_env(header)
+    env, _ = header_env(header)
     levels, actions, length = jax.device_get(levels), np.asarray(actions), np.asarray(length, np.int32)
     level_index = np.asarray(level_index, np.int32)
     count, shape = len(length), env.action_space.shape
@@ -63,30 +77,38 @@ def make_shard(
         )
     if count and not (length.min() >= 1 and length.max() <= actions.shape[1]):
         raise ValueError(f"length must be in 1 .. {actions.shape[1]}, got {length.min()} .. {length.max()}")
+    if told is None:
+        told = replayed(header, levels, level_index, actions, length)
+    kept = np.concatenate([actions[i, : length[i]] for i in range(count)])
+    # Key frames of one episode after another, without those of its end.
     every = int(header["key_every"])
-    actions = np.pad(actions, [(0, 0), (0, -actions.shape[1] % every), *[(0, 0)] * len(shape)])
-    parts = [
-        _play(
-            env,
-            params,
-            levels,
-            level_index[i : i + BATCH],
-            actions[i : i + BATCH],
-            length[i : i + BATCH],
-            every,
-        )
-        for i in range(0, count, BATCH)
-    ]
-    outcome, distance, ended = (
-        np.concatenate([part[name] for part in parts]) for name in ("outcome", "distance", "ended")
+    index = [(k, i) for i in range(count) for k in range(-(-int(length[i]) // every) - 1)]
+    slots, episodes = np.array(index, int).reshape(-1, 2).T
+    frames = {name: np.asarray(told.frames[name])[slots, episodes] for name in FRAME_FIELDS}
+    return Shard(
+        header, levels, level_index, length, np.asarray(told.outcome), np.asarray(told.distance), kept, frames
     )
+
+
+def replayed(
+    header: dict[str, Any], levels: Level, level_index: np.ndarray, actions: np.ndarray, length: np.ndarray
+) -> Told:
+    """Plays episodes again for their outcomes and key frames; arguments and errors as of `make_shard`."""
+    env, params = header_env(header)
+    every, shape = int(header["key_every"]), env.action_space.shape
+    actions = np.pad(actions, [(0, 0), (0, -actions.shape[1] % every), *[(0, 0)] * len(shape)])
+    parts = []
+    for start in range(0, len(length), BATCH):
+        rows = slice(start, start + BATCH)
+        parts.append(_play(env, params, levels, level_index[rows], actions[rows], length[rows], every))
+    ended = np.concatenate([part[1] for part in parts])
     early = np.flatnonzero((ended > 0) & (ended < length))
     if len(early):
         first = early[0]
         raise ValueError(f"episode {first} ends after {ended[first]} of its {length[first]} actions")
-    kept = np.concatenate([actions[i, : length[i]] for i in range(count)])
-    frames = {name: np.concatenate([part["frames"][name] for part in parts]) for name in FRAME_FIELDS}
-    return Shard(header, levels, level_index, length, outcome, distance, kept, frames)
+    outcome, distance = (np.concatenate([part[0][i] for part in parts]) for i in (0, 1))
+    join = lambda name: np.concatenate([part[0].frames[name] for part in parts], axis=1)
+    return Told(outcome, distance, {name: join(name) for name in FRAME_FIELDS})
 
 
 def _play(
@@ -97,38 +119,23 @@ def _play(
     actions: np.ndarray,
     length: np.ndarray,
     every: int,
-) -> dict[str, Any]:
-    """Plays up to `BATCH` episodes, segment by segment, as they will be read: with the same program."""
+) -> tuple[Told, np.ndarray]:
+    """Plays up to `BATCH` episodes, segment by segment; also returns when each ended, int `[E]`, 0 if not."""
     count, rows = len(length), np.resize(np.arange(len(length)), BATCH)
     chosen, actions, left = _take(levels, level_index[rows]), actions[rows], length[rows]
     frame = frame_of(jax.vmap(lambda level: env.reset_to_level(level, params)[1])(chosen))
     outcome, ended, kept = np.zeros(BATCH, np.int8), np.zeros(BATCH, np.int32), []
-    distance = np.zeros(BATCH, np.float32)
     for first in range(0, actions.shape[1], every):
         part = actions[:, first : first + every]
         now = np.clip(left - first, 0, every)
         played = play_segments(env, params, chosen, frame, np.full(BATCH, first), part, now)
-        frame = played.frame
-        steps = jax.device_get(played.steps)
+        frame, steps = played.frame, jax.device_get(played.steps)
         outcome += (steps.solved.any(0).astype(np.int8) - steps.failed.any(0)).astype(np.int8)
         done = steps.terminated | steps.truncated
         ended = np.where((ended == 0) & done.any(0), first + done.argmax(0) + 1, ended)
-        distance = np.asarray(frame["distance"])
         kept.append(jax.device_get(frame))
-    # Frames of one episode after another, without those of its end.
-    index = [(k, i) for i in range(count) for k in range(-(-int(length[i]) // every) - 1)]
-    frames = {
-        name: np.stack([kept[k][name][i] for k, i in index])
-        if index
-        else np.zeros((0, *np.shape(kept[0][name])[1:]), kept[0][name].dtype)
-        for name in FRAME_FIELDS
-    }
-    return {
-        "outcome": outcome[:count],
-        "distance": distance[:count],
-        "ended": ended[:count],
-        "frames": frames,
-    }
+    frames = {name: np.stack([one[name][:count] for one in kept]) for name in FRAME_FIELDS}
+    return Told(outcome[:count], frames["distance"][-1], frames), ended[:count]
 
 
 class Recorder:
@@ -171,14 +178,16 @@ class Recorder:
         actions: np.ndarray,
         length: np.ndarray,
         level_index: np.ndarray | None = None,
+        told: Told | None = None,
     ) -> np.ndarray:
-        """Adds episodes, which are played again.
+        """Adds episodes.
 
         Args:
           levels: levels `[L]`.
           actions: actions `[E, T, ...]`, of which the first `length` count.
           length: int `[E]`, environment steps of each episode.
           level_index: int `[E]`, level of each episode; one for each level in their order if None.
+          told: outcomes and key frames as the loop saw them; None plays the episodes again for them.
 
         Returns:
           int8 `[E]`, outcome of each: 1 solved, -1 failed, 0 neither.
@@ -187,7 +196,7 @@ class Recorder:
           ValueError: as of `make_shard`.
         """
         index = np.arange(len(length)) if level_index is None else level_index
-        shard = make_shard(self._header, levels, index, actions, length)
+        shard = make_shard(self._header, levels, index, actions, length, told)
         self._waiting.append(shard)
         if sum(len(one.actions) for one in self._waiting) >= self._shard_steps:
             self.close()

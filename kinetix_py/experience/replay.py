@@ -57,8 +57,9 @@ def state_at(level: Level, frame: Frame, step: jax.Array) -> EnvState:
     """
     start = initial_state(level)
     read = {name: jnp.where(step == 0, value, frame[name]) for name, value in frame_of(start).items()}
-    sim = dataclasses.replace(start.sim, **{name: read[name] for name in jax2d.DYNAMIC_FIELDS})
+    motion: dict[str, Any] = {name: read[name] for name in jax2d.DYNAMIC_FIELDS}
     rest: dict[str, Any] = {name: read[name] for name in STATE_FIELDS}
+    sim = dataclasses.replace(start.sim, **motion)
     return dataclasses.replace(start, sim=sim, step_count=step.astype(jnp.int32), **rest)
 
 
@@ -99,8 +100,8 @@ def play_segments(
             (after, next_obs),
             (state, obs),
         )
-        flags = [info[name] & valid for name in ("solved", "failed", "terminated", "truncated")]
-        return (after, next_obs), Steps(obs, jnp.where(valid, reward, 0), *flags, valid)
+        flags = {name: info[name] & valid for name in ("solved", "failed", "terminated", "truncated")}
+        return (after, next_obs), Steps(obs, jnp.where(valid, reward, 0), valid=valid, **flags)
 
     count = actions.shape[1]
     begin = (states, observe(states, params))

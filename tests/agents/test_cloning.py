@@ -16,6 +16,7 @@ from agents.bc.data import draw_steps, returns_to_go
 from agents.cli.main import main
 from agents.config import ConfigError, read_config
 from agents.evaluation.episodes import attempt_levels
+from agents.evaluation.evaluation import FILE, read_evaluations
 from agents.io.run_folder import RunFolder, new_run
 from agents.levels import make_level_set
 from agents.loading import LoadedPolicy, levels_trained_on
@@ -51,6 +52,10 @@ def test_an_agent_is_recorded_and_goes_on_where_it_stopped(recorded, monkeypatch
     data = Experience(path, observation_type="blind")
     assert data.num_episodes == 24 and (data.outcomes == 1).mean() > 0.5
     assert data.header["policy"] == "run, update 40" and data.header["seed"] == 3
+    # Key frames and ends are those of the play, which replays from one key frame to the next meet.
+    data.batch(np.arange(len(data)))
+    drift = data.drift
+    assert drift.segments > 10 and drift.worst < 1e-4 and drift.wrong_ends == 0
     lines: list[str] = []
     record(recording, path, lines.append)
     assert lines == [f"{path / 'shard_00000.npz'}: is there"]
@@ -82,7 +87,7 @@ def test_only_steps_that_count_are_drawn():
 
 
 @pytest.fixture(scope="module")
-def cloning(tiny, recorded):
+def cloning(tiny, recorded, level_file):
     """Makes configs of runs that clone the recorded episodes."""
 
     def make(folder, **changes):
@@ -92,6 +97,7 @@ def cloning(tiny, recorded):
         given["network"] |= {"recurrent": False}
         given["ppo"] |= {"minibatch_size": 160}
         given["training"] |= {"total_steps": 160 * 60}
+        given["evaluation"] |= {"levels": [str(level_file)]}
         for path, value in changes.items():
             *group, name = path.split("__")
             (given[group[0]] if group else given)[name] = value
@@ -121,15 +127,16 @@ def test_a_clone_does_what_was_recorded_and_is_resumed_exactly(cloning, recorded
     whole = new_run(config)
     assert train(config, whole, quiet=True)
     rows = [json.loads(line) for line in whole.metrics.read_text().splitlines()]
-    assert rows[0]["loss/policy"] > 1.9 and rows[-1]["loss/policy"] < rows[0]["loss/policy"] - 0.5
+    # Two choices have an effect in this level: at first either is as likely.
+    assert rows[0]["loss/policy"] == pytest.approx(np.log(2), abs=0.05) and rows[-1]["loss/policy"] < 0.15
     assert rows[-1]["policy_steps"] == 0 and rows[-1]["env_steps"] == 160 * 60
     assert 0.3 < rows[-1]["replay/valid"] <= 1 and rows[-1]["loss/accuracy"] > rows[0]["loss/accuracy"]
     loaded = agents.load_policy(whole.path)
     clone = solve_rate(loaded.policy, loaded.params, config)
-    assert clone > 0.6 * (data.outcomes == 1).mean() > 0.3
-    start = loaded.policy.init(jax.random.key(0))
-    assert solve_rate(loaded.policy, start, config) < 0.1
-    assert (whole.path / "evaluation.json").exists() and (whole.path / "curves.png").exists()
+    assert clone > 0.9 * (data.outcomes == 1).mean()
+    assert clone > solve_rate(loaded.policy, loaded.policy.init(jax.random.key(0)), config)
+    evaluation = read_evaluations(whole.path / FILE)[0]
+    assert evaluation.levels.trained_on == (True,) and (whole.path / "curves.png").exists()
     # The same in two parts.
     halves = new_run(read_config(cloning(tmp_path / "halves")))
     calls = iter([False] * 14 + [True] * 2)
@@ -194,18 +201,6 @@ def test_the_command_records_and_says_what(finished, level_file, tmp_path, capsy
     assert stopped.value.code == 2 and "give either --levels or --random" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="kinetix record: nobody: neither a run folder nor a checkpoint"):
         main(["record", "--agent", "nobody", "--random", "4", "--out", str(out)])
-
-
-def test_episodes_that_end_otherwise_when_they_are_played_again_are_refused(recorded, tmp_path, monkeypatch):
-    recording, _ = recorded
-    monkeypatch.setattr(recorder, "BATCH", 16)
-    real = recorder.make_shard
-    monkeypatch.setattr(
-        "agents.record.make_shard",
-        lambda *given: dataclasses.replace(s := real(*given), outcome=-s.outcome - 1),
-    )
-    with pytest.raises(RuntimeError, match=r"\d+ of 24 episodes end otherwise"):
-        record(recording, tmp_path)
 
 
 def test_any_policy_is_recorded(tmp_path, recorded, monkeypatch):
