@@ -99,6 +99,12 @@ def test_every_subcommand_explains_itself_with_examples(name, capsys):
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_training_explains_itself_with_the_groups_of_its_config(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "--help"])
+    assert stopped.value.code in (None, 0) and "hardware: cpu, gpu" in capsys.readouterr().out
+
+
 def test_an_unknown_subcommand_is_refused(capsys):
     assert "invalid choice: 'learn' (choose from" in refused(capsys, "learn")
 

@@ -237,6 +237,7 @@ def test_learning_moves_the_network_and_rollouts_the_moments(finished):
         assert checkpoints.latest == loaded.step == 40
 
 
+@pytest.mark.slow
 def test_a_request_in_the_last_call_stops_before_the_evaluation(tiny, tmp_path, monkeypatch):
     """Otherwise a multirun that was asked to stop would evaluate this run and start the next one."""
     config = read_config(tiny(tmp_path, training__total_steps=160 * 4, output__num_animations=0))
@@ -306,6 +307,7 @@ def test_a_resumed_run_does_not_need_the_run_that_it_began_from(finished, tiny, 
     assert results["at the start"].solve_rate == agent.solve_rate > results["random"].interval[1]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_before_its_first_checkpoint_is_resumed(tiny, tmp_path, monkeypatch):
     config = read_config(tiny(tmp_path, training__total_steps=160 * 4, output__num_animations=0))
     folder = new_run(config)

@@ -25,10 +25,17 @@ def test_there_is_one_for_each_size():
 @pytest.mark.parametrize("size", ["m", *(pytest.param(size, marks=pytest.mark.slow) for size in "sl")])
 def test_any_of_them_plays_every_size(size):
     agent = agents.load_policy("s", size)
-    obs, state = agent.env.reset_to_level(kx.empty_level(kx.SIZES[size]), agent.env_params)
-    obs, mask = jax.tree.map(lambda leaf: leaf[None], (obs, agent.env.action_mask(state)))
-    output = agent.policy.step(agent.params, agent.policy.initial_carry(1), obs, jnp.zeros(1, bool), mask)
-    assert output.value.shape == (1,) and bool(jnp.isfinite(output.value).all())
+
+    @jax.jit
+    def value(params, level):
+        """Of the level's start."""
+        obs, state = agent.env.reset_to_level(level, agent.env_params)
+        obs, mask = jax.tree.map(lambda leaf: leaf[None], (obs, agent.env.action_mask(state)))
+        carry = agent.policy.initial_carry(1)
+        return agent.policy.step(params, carry, obs, jnp.zeros(1, bool), mask).value
+
+    found = value(agent.params, kx.empty_level(kx.SIZES[size]))
+    assert found.shape == (1,) and bool(jnp.isfinite(found).all())
 
 
 @pytest.mark.slow

@@ -98,17 +98,29 @@ def test_wrong_trainers_are_refused(trainer):
         long.train_steps(long.init(jax.random.key(0)), PARAMS, 1)
 
 
-def test_numbers_change_over_the_whole_run(trainer):
-    """In three updates, the weight of the entropy from 0 to 1 and the dense reward from 0.4 / m to 0."""
+@pytest.fixture(scope="module")
+def annealed(trainer):
+    """The weight of the entropy changes from 0 to 1 in three updates, the dense reward to 0."""
     config = dataclasses.replace(trainer.ppo, learning_rate=1e-3, entropy_coef=0.0, entropy_coef_final=1.0)
-    annealed = dataclasses.replace(trainer, ppo=config, total_updates=3, dense_reward_scale_final=0.0)
+    return dataclasses.replace(trainer, ppo=config, total_updates=3, dense_reward_scale_final=0.0)
+
+
+def test_progress_and_the_numbers_that_follow_it_by_hand(trainer, annealed):
     progress = [annealed.progress(jnp.int32(count)) for count in range(5)]
     assert progress == [0, 0.5, 1, 1, 1] and trainer.progress(jnp.int32(3)) == 0
     with pytest.raises(ValueError, match=r"entropy_coef_final=1\.0 needs total_updates"):
         dataclasses.replace(annealed, total_updates=None)
     params = dataclasses.replace(PARAMS, dense_reward_scale=0.4)
+    scales = [annealed.env_params_at(params, share).dense_reward_scale for share in (0, 0.5, 1)]
+    assert scales == pytest.approx([0.4, 0.2, 0]) and trainer.env_params_at(params, 0.5) is params
+    assert [annealed.ppo.entropy_coef_at(share) for share in (0, 0.5, 1)] == [0, 0.5, 1]
+
+
+@pytest.mark.slow
+def test_numbers_change_over_the_whole_run(annealed):
+    params = dataclasses.replace(PARAMS, dense_reward_scale=0.4)
     _, metrics = annealed.train_steps(annealed.init(jax.random.key(0), jnp.float32(4.0)), params, 3)
-    rest = metrics["loss/policy"] + config.value_coef * metrics["loss/value"]
+    rest = metrics["loss/policy"] + annealed.ppo.value_coef * metrics["loss/value"]
     weights = (rest - metrics["loss/total"]) / metrics["loss/entropy"]
     np.testing.assert_allclose(weights, [0, 0.5, 1], atol=1e-3)
     dense = metrics["episode_return"] - metrics["solve_rate"]
