@@ -15,6 +15,7 @@ ALLOWED = {
     "kinetix_py": {"jax", "numpy", "jax2d", "kinetix_py"},
     # What only those who ask for it import.
     "kinetix_py/wrappers/gymnasium.py": {"gymnasium"},
+    "kinetix_py/experience/minari_export.py": {"minari"},
     "kinetix_py/rendering/video.py": {"imageio", "tqdm"},
     "agents": {"jax2d", "kinetix_py", "agents"},
     "scripts": {"agents"},

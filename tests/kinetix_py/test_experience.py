@@ -260,3 +260,26 @@ def test_transitions_are_exported(folder, episodes, tmp_path):
     ends = found["terminals"] | found["timeouts"]
     np.testing.assert_array_equal(np.flatnonzero(ends), np.cumsum(length) - 1)
     assert found["solved"].sum() == sum(outcome == 1 for *_, outcome in played)
+
+
+@pytest.mark.parametrize("observation_type", ["entity", "blind"])
+def test_minari_reads_what_is_exported(folder, episodes, tmp_path, monkeypatch, observation_type):
+    minari = pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    from kinetix_py.experience.minari_export import export_minari
+
+    _, actions, length, played = episodes
+    export_minari(Experience(folder, observation_type=observation_type), "kinetix/test-v0", author="a test")
+    found = minari.load_dataset("kinetix/test-v0")
+    assert (found.total_episodes, found.total_steps) == (6, length.sum())
+    for number, episode in enumerate(found.iterate_episodes()):
+        obs, rewards, _, outcome = played[number]
+        np.testing.assert_array_equal(episode.actions, actions[number, : length[number]])
+        np.testing.assert_allclose(episode.rewards, rewards, atol=1e-5)
+        assert (episode.terminations[-1], episode.truncations[-1]) == (outcome != 0, outcome == 0)
+        assert not (episode.terminations | episode.truncations)[:-1].any()
+        if observation_type == "entity":
+            np.testing.assert_allclose(episode.observations["shapes"], obs.shapes, atol=1e-4)
+            np.testing.assert_array_equal(episode.observations["attention"], obs.attention)
+        else:
+            assert episode.observations.shape[0] == length[number] + 1
