@@ -31,6 +31,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--attempts", type=positive, default=4, metavar="N", help="episodes of each level (default 4)"
     )
+    parser.add_argument(
+        "--key-every", type=positive, metavar="K", help="steps between key frames (default 16)"
+    )
     parser.add_argument("--mode", action="store_true", help="the most likely actions, not sampled ones")
     parser.add_argument(
         "--seed", type=natural, default=0, metavar="K", help="seed of random levels and actions (default 0)"
@@ -73,6 +76,7 @@ def _record(options: argparse.Namespace) -> None:
     from agents.loading import load_policy
     from agents.record import Recording, record
     from kinetix_py.experience import Experience, export_npz
+    from kinetix_py.experience.recorder import KEY_EVERY
 
     loaded = load_policy(options.agent, options.size)
     if options.random:
@@ -82,7 +86,13 @@ def _record(options: argparse.Namespace) -> None:
         files = distinct_files(level_files(options.levels))
         levels = make_level_set("given", read_levels(files, loaded.env.size), unique_names(files))
     recording = Recording(
-        loaded, levels, options.attempts, options.seed, options.mode, paths=tuple(options.levels)
+        loaded,
+        levels,
+        options.attempts,
+        options.seed,
+        options.mode,
+        options.key_every or KEY_EVERY,
+        tuple(options.levels),
     )
     shards = record(recording, options.out, lambda line: print(line, flush=True))
     steps = sum(int(shard.length.sum()) for shard in shards)
