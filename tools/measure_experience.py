@@ -88,6 +88,7 @@ def measure(folder: pathlib.Path, segments: int) -> dict[str, Any]:
         "replays_compared": data.drift.segments,
         "replays_exact": data.drift.exact,
         "worst_difference": data.drift.worst,
+        "replays_with_wrong_ends": data.drift.wrong_ends,
     }
 
 
