@@ -26,6 +26,11 @@ def lowering_for(platform: str) -> Iterator[None]:
         _PLATFORM.reset(token)
 
 
+def on_cpu() -> bool:
+    """Tells whether the program being traced is one for a CPU."""
+    return (_PLATFORM.get() or jax.default_backend()) == "cpu"
+
+
 def natively_batched(
     fn: Callable,
     *,
@@ -136,7 +141,7 @@ def _merge_axes(value: jax.Array, size: int, inner: int, has: bool, outer: bool)
 
 def _block_size(batch: int, block: float | None) -> int:
     """Examples that are processed at once."""
-    if block is None or (_PLATFORM.get() or jax.default_backend()) != "cpu":
+    if block is None or not on_cpu():
         return batch
     blocks = max(round(batch / block), 1)
     return batch if blocks == 1 else min(-(-batch // blocks // SIMD_LANES) * SIMD_LANES, batch)

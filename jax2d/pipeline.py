@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -40,7 +41,7 @@ def step_batch_last(
     state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec
 ) -> tuple[SimState, Contacts]:
     """Advances a batch of scenes whose arrays have the batch as their last axis; arguments as for `step`."""
-    state = _apply_gravity(state, params)
+    state = apply_gravity(state, params)
     cos, sin = jnp.cos(state.rotation), jnp.sin(state.rotation)
     manifolds = _find_manifolds(state, cos, sin, spec)
     contacts = _contact_constraints(state, manifolds, params, spec)
@@ -56,7 +57,8 @@ def step_batch_last(
     return after, _public_contacts(manifolds, state.rotation.shape[-1])
 
 
-def _apply_gravity(state: SimState, params: SimParams) -> SimState:
+def apply_gravity(state: SimState, params: SimParams) -> SimState:
+    """Accelerates all movable bodies."""
     change = state.gravity[None] * params.broadcast_to_rank(3).dt
     movable = (state.inverse_mass != 0)[:, None]
     return dataclasses.replace(state, velocity=state.velocity + jnp.where(movable, change, 0))
@@ -126,24 +128,22 @@ def _integrate(
     params: SimParams,
     spec: SimSpec,
 ) -> SimState:
-    """Integrates positions, clips, and stores the impulses that the next step starts from."""
-    bound = lambda value, limit: jnp.clip(value, -limit, limit)
-    walls, params = spec.num_walls, params.broadcast_to_rank(2)
+    """Moves bodies, and stores the impulses by slot."""
     batch = state.rotation.shape[-1]
-    vx, vy = jnp.concatenate(bodies.velocity_x), jnp.concatenate(bodies.velocity_y)
-    w = jnp.concatenate(bodies.angular_velocity)
-    x = state.position[walls:, 0] + jnp.concatenate(bodies.displacement_x) + vx * params.dt
-    y = state.position[walls:, 1] + jnp.concatenate(bodies.displacement_y) + vy * params.dt
-    rotation = state.rotation[walls:] + w * params.dt
-    pair = lambda x, y, limit: jnp.stack([bound(x, limit), bound(y, limit)], axis=1)
-    whole = lambda static, moving: jnp.concatenate([static[:walls], moving])
     flat = [block for blocks in contact_impulses for block in blocks]
+    motion = [
+        jnp.concatenate(quantity)
+        for quantity in (
+            bodies.velocity_x,
+            bodies.velocity_y,
+            bodies.angular_velocity,
+            bodies.displacement_x,
+            bodies.displacement_y,
+        )
+    ]
+    after = move_bodies(state, motion, params, spec)
     return dataclasses.replace(
-        state,
-        position=whole(state.position, pair(x, y, params.max_position)),
-        rotation=whole(state.rotation, rotation),
-        velocity=whole(state.velocity, pair(vx, vy, params.max_velocity)),
-        angular_velocity=whole(state.angular_velocity, bound(w, params.max_angular_velocity)),
+        after,
         contact_impulse=jnp.stack(
             [to_slots([b.normal for b in flat], batch), to_slots([b.tangent for b in flat], batch)], axis=1
         ),
@@ -151,19 +151,48 @@ def _integrate(
     )
 
 
+def move_bodies(state: SimState, motion: Sequence[jax.Array], params: SimParams, spec: SimSpec) -> SimState:
+    """Integrates positions and clips.
+
+    Args:
+      state: bodies before.
+      motion: velocities along x and y [m/s], angular velocities [rad/s] and displacements by joints [m]
+        after the last sweep, each `[free bodies, B]`.
+      params: numbers of the physics.
+      spec: sizes.
+    """
+    bound = lambda value, limit: jnp.clip(value, -limit, limit)
+    walls, params = spec.num_walls, params.broadcast_to_rank(2)
+    vx, vy, w, dx, dy = motion
+    x = state.position[walls:, 0] + dx + vx * params.dt
+    y = state.position[walls:, 1] + dy + vy * params.dt
+    rotation = state.rotation[walls:] + w * params.dt
+    pair = lambda x, y, limit: jnp.stack([bound(x, limit), bound(y, limit)], axis=1)
+    whole = lambda static, moving: jnp.concatenate([static[:walls], moving])
+    return dataclasses.replace(
+        state,
+        position=whole(state.position, pair(x, y, params.max_position)),
+        rotation=whole(state.rotation, rotation),
+        velocity=whole(state.velocity, pair(vx, vy, params.max_velocity)),
+        angular_velocity=whole(state.angular_velocity, bound(w, params.max_angular_velocity)),
+    )
+
+
 def _public_contacts(manifolds: list[list[BlockManifolds]], batch: int) -> Contacts:
     """Converts the contacts to the arrays that users see, in contact slot order."""
     flat = [block for blocks in manifolds for block in blocks]
+    active = to_slots([block.active for block in flat], batch).astype(bool)
+    only_active = lambda values: jnp.where(active, to_slots(values, batch), 0)
 
     def of_points(name: str) -> jax.Array:
-        return to_slots([getattr(block.manifold, name) for block in flat], batch)
+        return only_active([getattr(block.manifold, name) for block in flat])
 
     def of_pairs(name: str) -> jax.Array:
         values = [(getattr(block.manifold, name)[None], block.active.shape) for block in flat]
-        return to_slots([jnp.broadcast_to(value, shape) for value, shape in values], batch)
+        return only_active([jnp.broadcast_to(value, shape) for value, shape in values])
 
     return Contacts(
-        active=to_slots([block.active for block in flat], batch).astype(bool),
+        active=active,
         pushing=to_slots([block.pushing for block in flat], batch).astype(bool),
         normal=jnp.stack([of_pairs("normal_x"), of_pairs("normal_y")], axis=1),
         point=jnp.stack([of_points("point_x"), of_points("point_y")], axis=1),

@@ -14,10 +14,12 @@ from jax2d.checks import check_arrays
 from jax2d.pairs import num_contacts
 from jax2d.params import SimParams, SimSpec
 from jax2d.pipeline import step_batch_last
+from jax2d.sparse import is_sparse, step_sparsely
 from jax2d.types import DYNAMIC_FIELDS, Contacts, SimState
 
 # Rows of arrays (a contact slot counts as one, a body as four) that fit a CPU's cache (README.md: blocks).
 CPU_BLOCK_ROWS = 23_000
+CPU_BLOCK_ROWS_OF_LISTS = 61_000  # of scenes stepped by lists, which touch few of them
 
 
 def step(state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> tuple[SimState, Contacts]:
@@ -83,8 +85,9 @@ def _advance(
     rows = num_contacts(spec) + 4 * spec.num_bodies
     args = (states, actions, params)
     has_axis = jax.tree.map(lambda value: jnp.ndim(value) > 0, args)
+    fitting = CPU_BLOCK_ROWS_OF_LISTS if is_sparse(spec, actions.shape[axis]) else CPU_BLOCK_ROWS
     changed, contacts = in_blocks(
-        functools.partial(_changes, spec=spec, axis=axis), args, has_axis, CPU_BLOCK_ROWS / max(rows, 1), axis
+        functools.partial(_changes, spec=spec, axis=axis), args, has_axis, fitting / max(rows, 1), axis
     )
     return dataclasses.replace(states, **changed), contacts
 
@@ -94,7 +97,8 @@ def _changes(states: SimState, actions: jax.Array, params: SimParams, *, spec: S
     to_last = functools.partial(jnp.moveaxis, source=axis, destination=-1)
     from_last = functools.partial(jnp.moveaxis, source=-1, destination=axis)
     states, actions = jax.tree.map(to_last, (states, actions))
-    states, contacts = step_batch_last(states, actions, params, spec)
+    advance = step_sparsely if is_sparse(spec, states.rotation.shape[-1]) else step_batch_last
+    states, contacts = advance(states, actions, params, spec)
     changed = {name: getattr(states, name) for name in DYNAMIC_FIELDS}
     return jax.tree.map(from_last, (changed, contacts))
 

@@ -33,7 +33,8 @@ def components(joints: Joints, num_bodies: int) -> jax.Array:
     return jax.lax.scan(merge, labels, (joints.body_a, joints.body_b, joints.active))[0]
 
 
-def _world_polygons(state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec) -> WorldPolygons:
+def world_polygons(state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec) -> WorldPolygons:
+    """Places all polygons of scenes in the world; `cos, sin [N, B]` are of the bodies' rotations."""
     slots = slice(spec.num_polygons)
     x, y = state.position[slots, 0], state.position[slots, 1]
     return to_world(state.vertices, state.num_vertices, x, y, cos[slots], sin[slots])
@@ -74,7 +75,7 @@ def find_manifolds(state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpe
       cos, sin: `[N, B]`, of the bodies' rotations.
       spec: sizes.
     """
-    polygons = _world_polygons(state, cos, sin, spec)
+    polygons = world_polygons(state, cos, sin, spec)
     kinds = [
         _polygon_blocks(polygons, spec.num_walls),
         _mixed_blocks(polygons, state, spec),

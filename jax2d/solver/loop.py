@@ -94,13 +94,26 @@ def bound_velocities(bodies: Bodies, params: SimParams) -> Bodies:
     )
 
 
+def joint_impulse_bounds(
+    inverse_mass: jax.Array, inverse_inertia: jax.Array, params: SimParams
+) -> tuple[jax.Array, jax.Array]:
+    """Computes the linear and angular impulses that change a velocity from one bound to the other.
+
+    Args:
+      inverse_mass, inverse_inertia: `[J, B]` 1/kg and 1/(kg m^2), of both bodies of a joint.
+      params: numbers of the physics.
+    """
+    params = params.broadcast_to_rank(2)
+    linear = 2 * SOLVER_VELOCITY_MARGIN * params.max_velocity / inverse_mass
+    angular = 2 * SOLVER_VELOCITY_MARGIN * params.max_angular_velocity / inverse_inertia
+    return linear, angular
+
+
 def bound_joint_impulses(
     joints: JointConstraints, impulses: JointImpulses, params: SimParams
 ) -> JointImpulses:
-    """Keeps carried impulses below those that would change a velocity from one bound to the other."""
-    params = params.broadcast_to_rank(2)
-    linear = 2 * SOLVER_VELOCITY_MARGIN * params.max_velocity / joints.inverse_mass
-    angular = 2 * SOLVER_VELOCITY_MARGIN * params.max_angular_velocity / joints.inverse_inertia
+    """Keeps the joints' carried impulses within `joint_impulse_bounds`."""
+    linear, angular = joint_impulse_bounds(joints.inverse_mass, joints.inverse_inertia, params)
     return JointImpulses(
         jnp.clip(impulses.x, -linear, linear),
         jnp.clip(impulses.y, -linear, linear),

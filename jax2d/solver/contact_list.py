@@ -1,0 +1,277 @@
+"""Contacts in lists, flat over the scenes of a batch (README.md, lists); formulas as in `contacts.py`.
+
+The solver takes the contacts in *phases*, one after another: contacts of one phase read the same velocities.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jax2d.collision.candidates import Candidates, PairTable
+from jax2d.collision.listed import BODY_B, LAST, SCENE, SLOT, ListedManifolds, point_blocks
+from jax2d.flat import add_at, columns, put_at, running_count_of_list, take, take_columns
+from jax2d.params import SimParams, SimSpec
+from jax2d.solver.joint_list import DX, DY, VX, VY, W
+from jax2d.solver.joints import nonzero
+from jax2d.solver.order import GROUP_SIZE
+from jax2d.types import SimState
+
+
+class ListedContacts(NamedTuple):
+    """Pushing contacts of all phases; unused entries have a zero normal. `ends` means bodies a and b."""
+
+    used: jax.Array  # bool [C]
+    last: jax.Array  # bool [C], the pair is the last one of its kind
+    normal: jax.Array  # [2, C] 1, from a to b
+    arm_normal: jax.Array  # [ends, C] m, signed moment arm of the normal as the step begins
+    arm_tangent: jax.Array  # [ends, C] m
+    body_mass: jax.Array  # [ends, C] 1/kg, signed
+    body_inertia: jax.Array  # [ends, C] 1/(kg m^2)
+    share: jax.Array  # [ends, C] 1/(kg m^2), inverse inertia of a body's share in the contact
+    mass: jax.Array  # [C] 1/kg, of both bodies' shares
+    target_velocity: jax.Array  # [C] m/s
+    friction: jax.Array  # [C] 1
+
+
+class ContactPlaces(NamedTuple):
+    """Where contacts read and change arrays that are flat."""
+
+    velocity: jax.Array  # int32 [3, ends, C], of the bodies, in a flat motion
+    displacement: jax.Array  # int32 [2, ends, C]
+    impulse: jax.Array  # int32 [2, C], in a flat array [K, 2, B]
+
+
+def places_of_contacts(selected: SelectedContacts, spec: SimSpec, batch: int) -> ContactPlaces:
+    """Computes the places of contacts."""
+    bodies = spec.num_bodies * batch
+    return ContactPlaces(
+        velocity=columns(selected.place, bodies, (VX, VY, W)),
+        displacement=columns(selected.place, bodies, (DX, DY)),
+        impulse=columns(2 * batch * selected.slot + selected.scene, batch, (0, 1)),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """Where the contacts of one phase come from and how many there may be: static.
+
+    Attributes:
+      kind: which of the kinds of pairs.
+      point: which of a pair's points.
+      group: which of the kind's groups (`SimSpec.contact_order == "kinetix"`).
+      groups: how many there are.
+      capacity: number of entries.
+    """
+
+    kind: int
+    point: int
+    group: int
+    groups: int
+    capacity: int
+
+
+def groups_of_kind(table: PairTable, spec: SimSpec) -> int:
+    """Counts the groups of a kind's pairs that are solved one after another."""
+    return -(-table.num_pairs // GROUP_SIZE) if spec.contact_order == "kinetix" else 1
+
+
+def _group_of_entries(
+    active: jax.Array, candidates: Candidates, kind: int, entries: slice, table: PairTable, groups: int
+) -> jax.Array:
+    """Assigns the listed pairs of a kind to groups as `order.group_of_pairs` does: int32 `[E]`."""
+    count = jnp.concatenate([jnp.zeros(1, jnp.int32), running_count_of_list(active)])
+    begin, scene = candidates.begin[kind], candidates.scene[entries]
+    before = take(count, begin)
+    num_active = take(count, begin + candidates.total[kind]) - before
+    rank = count[1:] - 1 - take(before, scene)
+    return (table.num_pairs - take(num_active, scene) + rank) % groups
+
+
+class SelectedContacts(NamedTuple):
+    """Contacts of all phases as they were found."""
+
+    numbers: jax.Array  # [5, C], as in `ListedManifolds`
+    place: jax.Array  # int32 [ends, C], place of the body in a flat array [N, B]
+    scene: jax.Array  # int32 [C]
+    slot: jax.Array  # int32 [C]
+    last: jax.Array  # bool [C]
+    used: jax.Array  # bool [C]
+
+
+def select_contacts(
+    found: ListedManifolds,
+    candidates: Candidates,
+    tables: Sequence[PairTable],
+    capacities: Sequence[int],
+    phases: Sequence[Phase],
+    num_places: int,
+) -> tuple[SelectedContacts, jax.Array]:
+    """Lists the pushing contacts phase by phase; also tells whether each phase has room for its contacts."""
+    size, offset, row = sum(phase.capacity for phase in phases), 0, 0
+    starts = np.cumsum([0, *capacities])
+    places, filled, fits, of_kind = [], [], [], {}
+    for kind, point in point_blocks(tables):
+        entries, rows = slice(starts[kind], starts[kind + 1]), slice(row, row + capacities[kind])
+        row = rows.stop
+        here = [phase for phase in phases if (phase.kind, phase.point) == (kind, point)]
+        flags = found.pushing[rows][None]
+        if len(here) > 1:
+            if point == 0:
+                of_kind[kind] = _group_of_entries(
+                    found.active[rows], candidates, kind, entries, tables[kind], len(here)
+                )
+            flags &= of_kind[kind][None] == jnp.arange(len(here))[:, None]
+        count = running_count_of_list(flags)
+        room = np.array([phase.capacity for phase in here], np.int32)
+        begin = offset + np.cumsum([0, *room[:-1]]).astype(np.int32)
+        offset += int(room.sum())
+        listed = flags & (count <= room[:, None])
+        place = (
+            jnp.where(listed, begin[:, None] + count - 1, 0).sum(0) if len(here) > 1 else begin + count[0] - 1
+        )
+        places.append(jnp.where(listed.any(0), place, size))
+        fits.append((count[:, -1] <= room).all())
+        filled += [jnp.arange(n, dtype=jnp.int32) < last for n, last in zip(room, count[:, -1], strict=True)]
+    index = jnp.arange(size, dtype=jnp.int32) % row
+    index = put_at(index, jnp.concatenate(places), jnp.arange(row, dtype=jnp.int32))
+    used = jnp.concatenate(filled)
+    codes = take_columns(found.codes, index)
+    # Unused entries of one place would wait for each other.
+    somewhere = jnp.arange(size, dtype=jnp.int32) % num_places
+    selected = SelectedContacts(
+        numbers=take_columns(found.numbers, index),
+        place=jnp.where(used[None], codes[: BODY_B + 1], somewhere[None]),
+        scene=codes[SCENE],
+        slot=codes[SLOT],
+        last=codes[LAST] > 0,
+        used=used,
+    )
+    return selected, jnp.stack(fits).all()
+
+
+def _shares(
+    selected: SelectedContacts, phases: Sequence[Phase], size: int, spec: SimSpec
+) -> jax.Array | float:
+    """Computes in how many parts a body's mass is split (`prepare.split_mass`): `[ends, C]`."""
+    if spec.contact_order == "kinetix":
+        return 1.0
+    phase = np.repeat(np.arange(len(phases), dtype=np.int32), [phase.capacity for phase in phases])
+    place = jnp.asarray(phase)[None] * size + selected.place
+    one = jnp.broadcast_to(selected.used[None].astype(jnp.float32), place.shape)
+    count = add_at(jnp.zeros(len(phases) * size), place, one)
+    return jnp.maximum(take(count, place), 2) / 2
+
+
+def prepare_contact_list(
+    state: SimState, selected: SelectedContacts, phases: Sequence[Phase], params: SimParams, spec: SimSpec
+) -> ListedContacts:
+    """Prepares listed contacts for the solver; `state` is after gravity."""
+    params = jax.tree.map(lambda value: take(value, selected.scene) if jnp.ndim(value) else value, params)
+    signs = jnp.array([[-1.0], [1.0]])
+    free = jnp.arange(spec.num_bodies)[:, None] >= spec.num_walls
+    of_free = lambda values: jnp.where(free, values, 0)
+    table = [
+        state.position[:, 0],
+        state.position[:, 1],
+        of_free(state.velocity[:, 0]),
+        of_free(state.velocity[:, 1]),
+        of_free(state.angular_velocity),
+        of_free(state.inverse_mass),
+        of_free(state.inverse_inertia),
+        state.restitution,
+        state.friction,
+    ]
+    at_ends = take_columns(jnp.stack(table).reshape(len(table), -1), selected.place)
+    x, y, vx, vy, spin, mass, inertia, restitution, friction = at_ends
+    numbers = jnp.where(selected.used[None], selected.numbers, 0)
+    nx, ny, point_x, point_y, penetration = numbers[:, None]
+    arm_x, arm_y = point_x - x, point_y - y
+    arm_normal = signs * (arm_x * ny - arm_y * nx)
+    arm_tangent = -signs * (arm_x * nx + arm_y * ny)
+    speed = spin * arm_normal + signs * (vx * nx + vy * ny)
+    shares = _shares(selected, phases, state.rotation.size, spec)
+    split = mass * shares
+    overlap = jnp.maximum(penetration[0] - params.slop, 0)
+    correction = params.contact_bias / params.dt * overlap
+    bounce = jnp.minimum(restitution[0], restitution[1]) * (speed[0] + speed[1])
+    return ListedContacts(
+        used=selected.used,
+        last=selected.last,
+        normal=numbers[:2],
+        arm_normal=arm_normal,
+        arm_tangent=arm_tangent,
+        body_mass=mass * signs,
+        body_inertia=inertia,
+        share=inertia * shares,
+        mass=nonzero(split[0] + split[1]),
+        target_velocity=correction - bounce,
+        friction=params.base_friction * jnp.sqrt(friction[0] ** 2 + friction[1] ** 2),
+    )
+
+
+def responses(contacts: ListedContacts) -> tuple[jax.Array, jax.Array]:
+    """Computes how unit impulses along normal and tangent change the bodies' velocities: `[3, ends, C]`."""
+    nx, ny = contacts.normal
+    along = lambda x, y, arm: jnp.stack(
+        [contacts.body_mass * x[None], contacts.body_mass * y[None], contacts.body_inertia * arm]
+    )
+    return along(nx, ny, contacts.arm_normal), along(ny, -nx, contacts.arm_tangent)
+
+
+def apply_impulses(
+    response: tuple[jax.Array, jax.Array],
+    places: jax.Array,
+    normal: jax.Array,
+    tangent: jax.Array,
+    motion: jax.Array,
+) -> jax.Array:
+    """Changes velocities at `places` by impulses `normal`, `tangent` `[C]`."""
+    return add_at(motion, places, normal[None, None] * response[0] + tangent[None, None] * response[1])
+
+
+def shift_arms(contacts: ListedContacts, places: ContactPlaces, motion: jax.Array) -> ListedContacts:
+    """Moves the arms' ends to where joints have moved the bodies meanwhile."""
+    signs, nx, ny = jnp.array([[-1.0], [1.0]]), contacts.normal[:1], contacts.normal[1:]
+    dx, dy = take(motion, places.displacement)
+    return contacts._replace(
+        arm_normal=contacts.arm_normal - signs * (dx * ny - dy * nx),
+        arm_tangent=contacts.arm_tangent + signs * (dx * nx + dy * ny),
+    )
+
+
+def solve_phase(
+    contacts: ListedContacts,
+    response: tuple[jax.Array, jax.Array],
+    places: jax.Array,
+    accumulated: jax.Array,
+    motion: jax.Array,
+    reset_last: bool,
+) -> tuple[jax.Array, jax.Array]:
+    """Solves the contacts of one phase once; `accumulated [2, C]`, normal and tangential."""
+    arm_normal, arm_tangent = contacts.arm_normal, contacts.arm_tangent
+    both = lambda values: values[0] + values[1]
+    mass_normal = contacts.mass + both(contacts.share * arm_normal**2)
+    mass_tangent = contacts.mass + both(contacts.share * arm_tangent**2)
+    coupling = both(contacts.share * arm_normal * arm_tangent)
+    of_ends = take(motion, places)
+    (nx, ny), spin = contacts.normal, of_ends[2]
+    vx, vy = of_ends[:2, 1] - of_ends[:2, 0]
+    speed_normal = both(spin * arm_normal) + (vx * nx + vy * ny)
+    speed_tangent = both(spin * arm_tangent) + (vx * ny - vy * nx)
+    # Clamped before the division by the effective mass (README.md, XLA: quotients).
+    total_normal, total_tangent = accumulated
+    wanted = contacts.target_velocity - speed_normal
+    normal = jnp.maximum(wanted, -total_normal * mass_normal) / mass_normal
+    limit = contacts.friction * (total_normal + normal)
+    low = (-limit - total_tangent) * mass_tangent
+    high = (limit - total_tangent) * mass_tangent
+    tangent = jnp.clip(-(speed_tangent + normal * coupling), low, high) / mass_tangent
+    motion = apply_impulses(response, places, normal, tangent, motion)
+    total = jnp.stack([jnp.maximum(total_normal + normal, 0), total_tangent + tangent])
+    return jnp.where(contacts.last[None], 0, total) if reset_last else total, motion

@@ -1,0 +1,341 @@
+"""The step on lists of what touches, for CPUs (README.md, lists). Arrays are batch-last."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jax2d.batching import on_cpu
+from jax2d.collision.candidates import Boxes, bounding_boxes, find_candidates, pair_tables
+from jax2d.collision.detect import components, world_polygons
+from jax2d.collision.listed import (
+    NORMAL_X,
+    NORMAL_Y,
+    PENETRATION,
+    POINT_X,
+    POINT_Y,
+    Report,
+    empty_report,
+    find_listed_manifolds,
+    tabulate_bodies,
+)
+from jax2d.collision.polygons import WorldPolygons
+from jax2d.flat import put_at, take
+from jax2d.pairs import num_contacts
+from jax2d.params import SimParams, SimSpec
+from jax2d.pipeline import apply_gravity, move_bodies, step_batch_last
+from jax2d.solver.contact_list import (
+    ContactPlaces,
+    ListedContacts,
+    Phase,
+    SelectedContacts,
+    apply_impulses,
+    groups_of_kind,
+    places_of_contacts,
+    prepare_contact_list,
+    responses,
+    select_contacts,
+    shift_arms,
+    solve_phase,
+)
+from jax2d.solver.joint_list import (
+    DX,
+    ListedJoints,
+    W,
+    list_joints,
+    motion_of_bodies,
+    run_motors,
+    run_thrusters,
+    solve_joint_list,
+    warm_start_joint_list,
+)
+from jax2d.solver.loop import SOLVER_VELOCITY_MARGIN, joint_impulse_bounds
+from jax2d.solver.order import GROUP_SIZE
+from jax2d.types import DYNAMIC_FIELDS, Contacts, SimState
+
+LIST_MULTIPLE = 32  # lists are a multiple of this
+# Most usual numbers in random levels of sizes M and L, for each free polygon (polygons with polygons)
+# or circles (the other kinds): candidates that are tested at once; and contacts by point, after those of a
+# scene with any (README.md, lists).
+USUAL_CANDIDATES = {"polygons": 0.75, "mixed": 1.5, "circles": 0.25}
+USUAL_CONTACTS = {
+    "polygons": ((0.58, 0.34), (0.13, 0.26)),
+    "mixed": ((0.0, 0.48),),
+    "circles": ((0.0, 0.03),),
+}
+USUAL_BODIES = 12
+# Smaller batches and scenes of fewer contact slots are faster densely (README.md, lists).
+SMALLEST_BATCH = 32
+FEWEST_CONTACTS = 30
+
+
+class Scenes(NamedTuple):
+    """A batch after gravity, and what its lists are made from."""
+
+    state: SimState
+    actions: jax.Array  # [num_actions, B]
+    cos: jax.Array  # [N, B], of the bodies' rotations
+    sin: jax.Array
+    boxes: Boxes
+    polygons: WorldPolygons
+    bodies: jax.Array  # of `tabulate_bodies`
+
+
+class Solved(NamedTuple):
+    """The scenes that are done: what a step changes, and their contacts, flat."""
+
+    moved: dict[str, jax.Array]  # fields of `SimState`, but for the impulses of contacts
+    impulses: jax.Array  # [K 2 B]
+    report: Report
+
+
+@dataclasses.dataclass(frozen=True)
+class ListSizes:
+    """Entries of the lists of a batch.
+
+    Attributes:
+      chunks: candidates of every kind whose contacts are found at once.
+      candidates: of every kind; multiples of `chunks`.
+      phases: contacts that are solved together, in order.
+    """
+
+    chunks: tuple[int, ...]
+    candidates: tuple[int, ...]
+    phases: tuple[Phase, ...]
+
+
+def list_sizes(spec: SimSpec, batch: int, room: float = 1.0) -> ListSizes:
+    """Chooses the sizes of the lists of a batch; `room` is a factor on the usual ones."""
+    polygons, circles = spec.num_polygons - spec.num_walls, spec.num_circles
+    # The more bodies share the room, the more of them touch.
+    crowding = max(1.0, (polygons + circles) / USUAL_BODIES)
+
+    def entries(pairs: int, usual: float, multiple: int) -> int:
+        """Room for some pairs a scene and three standard deviations, or for all pairs of one scene."""
+        mean = min(pairs, room * crowding * usual) * batch
+        wanted = min(max(mean + 3 * mean**0.5, pairs), pairs * batch)
+        return -(-math.ceil(wanted) // multiple) * multiple
+
+    chunks, candidates, phases = [], [], []
+    for kind, table in enumerate(pair_tables(spec)):
+        ends = circles if table.points == 1 else polygons
+        both_circles = table.a[0] >= spec.num_polygons and table.b[0] >= spec.num_polygons
+        name = "polygons" if table.points == 2 else "circles" if both_circles else "mixed"
+        chunks.append(entries(table.num_pairs, USUAL_CANDIDATES[name] * ends, LIST_MULTIPLE))
+        candidates.append(entries(table.num_pairs, 3 * USUAL_CANDIDATES[name] * ends, chunks[-1]))
+        groups = groups_of_kind(table, spec)
+        unequal = 1.1 if groups > 1 else 1
+        for point, (of_scene, of_body) in enumerate(USUAL_CONTACTS[name]):
+            usual = unequal / groups * (of_scene + of_body * ends)
+            capacity = entries(table.num_pairs, usual, LIST_MULTIPLE)
+            phases += [Phase(kind, point, group, groups, capacity) for group in range(groups)]
+    return ListSizes(tuple(chunks), tuple(candidates), tuple(phases))
+
+
+def _prepare(before: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> Scenes:
+    """Applies gravity, and places the bodies in the world."""
+    state = apply_gravity(before, params)
+    cos, sin = jnp.cos(state.rotation), jnp.sin(state.rotation)
+    polygons = world_polygons(state, cos, sin, spec)
+    return Scenes(
+        state=state,
+        actions=actions,
+        cos=cos,
+        sin=sin,
+        boxes=bounding_boxes(state, polygons, spec),
+        polygons=polygons,
+        bodies=tabulate_bodies(state, components(state.joints, spec.num_bodies), spec),
+    )
+
+
+def _bound_velocities(motion: jax.Array, params: SimParams, batch: int) -> jax.Array:
+    """As `loop.bound_velocities`."""
+    params = params.broadcast_to_rank(3)
+    row = np.arange(5)[:, None, None]
+    limit = jnp.where(row == W, params.max_angular_velocity, params.max_velocity)
+    limit = jnp.where(row < DX, SOLVER_VELOCITY_MARGIN * limit, jnp.inf)
+    return jnp.clip(motion.reshape(5, -1, batch), -limit, limit).reshape(-1)
+
+
+def _solve(
+    contacts: ListedContacts,
+    places: ContactPlaces,
+    joints: ListedJoints,
+    contact_impulses: jax.Array,
+    joint_impulses: jax.Array,
+    motion: jax.Array,
+    params: SimParams,
+    spec: SimSpec,
+    phases: tuple[Phase, ...],
+    batch: int,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Warm starts and sweeps as `loop.solve`; impulses `[2, C]` of contacts and `[J, 3, B]` of joints."""
+    exact_arms = spec.contact_order == "kinetix"
+    at_first = responses(contacts)
+    if spec.warm_start:
+        normal, tangent = contact_impulses
+        motion = apply_impulses(at_first, places.velocity, normal, tangent, motion)
+        motion = warm_start_joint_list(joints, joint_impulses, motion)
+    tables = pair_tables(spec)
+    ends = np.cumsum([phase.capacity for phase in phases])
+    # Places are cut here and not in the sweep, where gathers and scatters need them as arrays of their own.
+    by_phase = jnp.split(places.velocity, ends[:-1], axis=-1)
+
+    def sweep(_, carry):
+        totals, joint_impulses, motion = carry
+        joint_impulses, motion = solve_joint_list(joints, joint_impulses, motion, params)
+        motion = _bound_velocities(motion, params, batch)
+        now = shift_arms(contacts, places, motion) if exact_arms else contacts
+        response = responses(now) if exact_arms else at_first
+        after = []
+        for phase, end, at, total in zip(phases, ends, by_phase, totals, strict=True):
+            rows = slice(end - phase.capacity, end)
+            here, answer = jax.tree.map(lambda field, rows=rows: field[..., rows], (now, response))
+            reset = exact_arms and tables[phase.kind].num_pairs % GROUP_SIZE != 0
+            total, motion = solve_phase(here, answer, at, total, motion, reset)
+            after.append(total)
+        return after, joint_impulses, motion
+
+    carry = (jnp.split(contact_impulses, ends[:-1], axis=1), joint_impulses, motion)
+    totals, joint_impulses, motion = jax.lax.fori_loop(0, spec.solver_iterations, sweep, carry)
+    return jnp.concatenate(totals, axis=1), joint_impulses, motion
+
+
+def _solve_listed(
+    scenes: Scenes,
+    selected: SelectedContacts,
+    params: SimParams,
+    spec: SimSpec,
+    phases: tuple[Phase, ...],
+) -> tuple[dict[str, jax.Array], jax.Array, jax.Array]:
+    """Solves listed contacts and joints, and moves the bodies.
+
+    Returns:
+      The fields of `Solved.moved`, and the contacts' impulses `[2, C]`, with their places in `Solved`.
+    """
+    state, cos, sin = scenes.state, scenes.cos, scenes.sin
+    batch = state.rotation.shape[-1]
+    contacts = prepare_contact_list(state, selected, phases, params, spec)
+    places = places_of_contacts(selected, spec, batch)
+    motion = motion_of_bodies(state, spec)
+    motion = run_motors(state, motion, scenes.actions[: spec.num_joints], params)
+    motion = run_thrusters(state, motion, scenes.actions[spec.num_joints :], cos, sin, params)
+    joints = list_joints(state, cos, sin, params, spec)
+    carried = take(state.contact_impulse, places.impulse)
+    contact_impulses = jnp.where(contacts.used[None] & spec.warm_start, carried, 0)
+    joint_impulses = jnp.where(state.joints.active[:, None] & spec.warm_start, state.joint_impulse, 0)
+    contact_impulses, joint_impulses, motion = _solve(
+        contacts, places, joints, contact_impulses, joint_impulses, motion, params, spec, phases, batch
+    )
+    after = move_bodies(state, list(motion.reshape(5, -1, batch)[:, spec.num_walls :]), params, spec)
+    bound, bound_angular = joint_impulse_bounds(joints.mass[:, 0], joints.inertia, params)
+    bounds = jnp.stack([bound, bound, bound_angular], axis=1)
+    moved = {name: getattr(after, name) for name in DYNAMIC_FIELDS if name != "contact_impulse"}
+    moved["joint_impulse"] = jnp.clip(joint_impulses, -bounds, bounds)
+    return moved, contact_impulses, places.impulse
+
+
+def _step_enabled(
+    always: jax.Array,
+    scenes: Scenes,
+    enabled: jax.Array,
+    solved: Solved,
+    params: SimParams,
+    spec: SimSpec,
+    sizes: ListSizes,
+) -> tuple[jax.Array, Solved]:
+    """Steps the scenes that are enabled if the lists have room for them; also tells whether they have."""
+    tables = pair_tables(spec)
+    candidates = find_candidates(scenes.state, scenes.boxes, tables, sizes.candidates, enabled)
+    found, report = find_listed_manifolds(
+        always,
+        scenes.bodies,
+        scenes.polygons,
+        tables,
+        sizes.chunks,
+        sizes.candidates,
+        candidates,
+        solved.report,
+        spec,
+    )
+    size = scenes.state.rotation.size
+    selected, fits = select_contacts(found, candidates, tables, sizes.candidates, sizes.phases, size)
+    fits &= candidates.fits
+    moved, impulses, places = _solve_listed(scenes, selected, params, spec, sizes.phases)
+    done = enabled & fits
+    choose = lambda new, old: jnp.where(done.reshape(*[1] * (new.ndim - 1), -1), new, old)
+    written = jnp.where((selected.used & fits)[None], places, solved.impulses.size)
+    return fits, Solved(
+        moved=jax.tree.map(choose, moved, solved.moved),
+        impulses=put_at(solved.impulses, written, impulses),
+        report=report,
+    )
+
+
+def _advance(
+    before: SimState, actions: jax.Array, params: SimParams, *, spec: SimSpec, sizes: ListSizes
+) -> tuple[SimState, Contacts]:
+    """Steps as many scenes at once as the lists have room for: usually all, else half of them, and so on."""
+    batch, slots = before.rotation.shape[-1], num_contacts(spec)
+    scenes = _prepare(before, actions, params, spec)
+    index = jnp.arange(batch, dtype=jnp.int32)
+
+    def visit(carry):
+        first, width, solved = carry
+        enabled = (first <= index) & (index < first + width)
+        fits, solved = _step_enabled(width > 0, scenes, enabled, solved, params, spec, sizes)
+        return jnp.where(fits, first + width, first), jnp.where(fits, width, (width + 1) // 2), solved
+
+    nothing = Solved(
+        moved={name: getattr(before, name) for name in DYNAMIC_FIELDS if name != "contact_impulse"},
+        impulses=jnp.zeros(slots * 2 * batch),
+        report=empty_report(spec, batch),
+    )
+    start = (jnp.int32(0), jnp.int32(batch), nothing)
+    solved = jax.lax.while_loop(lambda carry: carry[0] < batch, visit, start)[2]
+    report = solved.report
+    numbers = report.numbers.reshape(slots, 5, batch)
+    contacts = Contacts(
+        active=report.active.reshape(slots, batch),
+        pushing=report.pushing.reshape(slots, batch),
+        normal=numbers[:, NORMAL_X : NORMAL_Y + 1],
+        point=numbers[:, POINT_X : POINT_Y + 1],
+        penetration=numbers[:, PENETRATION],
+    )
+    changed: dict[str, Any] = {**solved.moved, "contact_impulse": solved.impulses.reshape(slots, 2, batch)}
+    return dataclasses.replace(before, **changed), contacts
+
+
+def step_sparsely(
+    state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec, sizes: ListSizes | None = None
+) -> tuple[SimState, Contacts]:
+    """Advances a batch by work on what touches; as `step_batch_last`, with its derivatives.
+
+    Args:
+      state, actions, params, spec: as for `step_batch_last`.
+      sizes: entries of the lists; None for the usual ones.
+
+    Raises:
+      ValueError: a list has less room than one scene may need.
+    """
+    sizes = list_sizes(spec, state.rotation.shape[-1]) if sizes is None else sizes
+    pairs = [table.num_pairs for table in pair_tables(spec)]
+    rooms = [*enumerate(sizes.candidates), *((phase.kind, phase.capacity) for phase in sizes.phases)]
+    for kind, room in rooms:
+        if room < pairs[kind]:
+            raise ValueError(f"a list of {room} entries has no room for the {pairs[kind]} pairs of one scene")
+    advance = jax.custom_jvp(functools.partial(_advance, spec=spec, sizes=sizes))
+    dense = functools.partial(step_batch_last, spec=spec)
+    advance.defjvp(lambda primals, tangents: jax.jvp(dense, primals, tangents))
+    return advance(state, actions, params)
+
+
+def is_sparse(spec: SimSpec, batch: int) -> bool:
+    """Tells whether a batch is stepped by lists: on a CPU, if it is large and its scenes have many pairs."""
+    return on_cpu() and batch >= SMALLEST_BATCH and num_contacts(spec) >= FEWEST_CONTACTS
