@@ -23,6 +23,12 @@ def use_host_devices(count: int) -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {HOST_DEVICES_FLAG}={count}".strip()
 
 
+def use_one_core() -> None:
+    """Binds this process to one of its cores, where the system can; call it before jax is imported."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
 def shard(function: Callable, num_devices: int) -> tuple[Callable, Callable]:
     """A function of (states, actions) with leading axes `[batch]` and `[steps, batch]`, over devices.
 

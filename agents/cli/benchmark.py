@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.cli import benchmark_learning
-from agents.cli.common import HelpFormatter, positive
+from agents.cli.common import CommandError, HelpFormatter, positive
 
 DESCRIPTION = """Times one part of the project on this machine and prints a report, one JSON line;
 or compares trainings that differ in one thing, and writes a report."""
 EXAMPLES = """examples:
   kinetix benchmark engine --size l --num-envs 256
+  kinetix benchmark engine --size l --num-envs 256 --scenes levels --against pymunk
   kinetix benchmark env --size m --num-envs 256 --observation pixels
   kinetix benchmark generator --size s --num-envs 1024 --filtered
   kinetix benchmark train --size s --num-envs 512 --steps 128 hardware=cpu
@@ -54,6 +55,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
     engine = _part(parts, "engine", "physics alone")
     engine.add_argument("--save-scenes", metavar="FILE", help="also write the scenes and actions as .npz")
+    engine.add_argument(
+        "--scenes",
+        choices=("boxes", "levels"),
+        default="boxes",
+        help="crowded boxes and circles (default), or random levels, of which less touches",
+    )
+    engine.add_argument(
+        "--against",
+        choices=("pymunk",),
+        help="also time Chipmunk, a C engine, on the same scenes; both then have one device and one core",
+    )
     env = _part(parts, "env", "environment steps, with observations")
     env.add_argument("--observation", choices=OBSERVATIONS, default="entity", help="default entity")
     env.add_argument("--frame-skip", type=positive, default=2, help="physics steps of a step (default 2)")
@@ -73,6 +85,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.part in benchmark_learning.PARTS:
         return options
+    if options.part == "engine" and options.against:
+        options.devices = 1
     if options.num_envs % options.devices:
         parser.error(f"--num-envs {options.num_envs} is not a multiple of --devices {options.devices}")
     return options
@@ -80,21 +94,28 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Runs the part that the command line names and returns its report."""
-    from agents.benchmark.measure import use_host_devices
+    from agents.benchmark.measure import use_host_devices, use_one_core
 
     use_host_devices(options.devices)
+    if options.part == "engine" and options.against:
+        use_one_core()
     shared: dict[str, Any] = {"size": options.size, "seed": options.seed}
     if options.part == "engine":
         from agents.benchmark.engine import benchmark_engine
 
-        return benchmark_engine(
-            num_envs=options.num_envs,
-            steps=options.steps,
-            contact_order=options.contact_order,
-            devices=options.devices,
-            scenes_file=options.save_scenes,
-            **shared,
-        )
+        try:
+            return benchmark_engine(
+                num_envs=options.num_envs,
+                steps=options.steps,
+                contact_order=options.contact_order,
+                devices=options.devices,
+                scenes=options.scenes,
+                against=options.against,
+                scenes_file=options.save_scenes,
+                **shared,
+            )
+        except ImportError as error:
+            raise CommandError(str(error)) from None
     if options.part == "env":
         from agents.benchmark.environment import benchmark_environment
 
