@@ -18,6 +18,7 @@ from agents.networks.factory import make_network
 from agents.networks.normalize import NormalizedPolicy
 from agents.policy import Policy
 from agents.ppo.ppo import make_optimizer
+from agents.training.hosts import num_processes
 from agents.training.trainer import Trainer
 
 
@@ -40,13 +41,13 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
     Raises:
       ConfigError: levels that cannot be read, or numbers that do not fit together.
     """
-    chosen, devices = config.curriculum, config.training.num_devices
+    chosen, devices = config.curriculum, num_devices(config)
     num_envs = config.training.num_envs // devices
     try:
         if chosen.kind == "domain_randomization":
             return DomainRandomization(env, config.env.params, num_envs)
         if chosen.kind == "levels":
-            return FixedLevels(read_levels(training_files(chosen.levels), env.size), num_envs)
+            return FixedLevels(read_levels(training_files(chosen.levels), env.size), num_envs, devices)
         numbers = replay_numbers(config)
         if chosen.kind == "plr":
             return PLR(env, config.env.params, num_envs, **numbers)
@@ -85,7 +86,7 @@ def replay_numbers(config: TrainConfig) -> dict[str, Any]:
         "history_decay",
     )
     given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
-    size = chosen.buffer_size // config.training.num_devices
+    size = chosen.buffer_size // num_devices(config)
     return {"buffer_size": size, "buffer_share": chosen.buffer_share, **given}
 
 
@@ -100,7 +101,7 @@ def make_trainer(config: TrainConfig, curriculum: Curriculum | None = None) -> T
       ConfigError: as `make_policy` and `make_curriculum`, or parts that do not fit together.
     """
     env, training = config.env.make(auto_reset=True), config.training
-    request_devices(training.num_devices)
+    devices = num_devices(config)
     policy = make_policy(config)
     curriculum = make_curriculum(config, env) if curriculum is None else curriculum
     share = curriculum.learning_share if isinstance(curriculum, PLR) else 1.0
@@ -116,7 +117,8 @@ def make_trainer(config: TrainConfig, curriculum: Curriculum | None = None) -> T
             num_envs=training.num_envs,
             rollout_length=training.rollout_length,
             num_rollouts=training.num_rollouts,
-            num_devices=training.num_devices,
+            num_devices=devices,
+            num_seeds=training.num_seeds,
             total_updates=training.num_updates,
             dense_reward_scale_final=config.env.dense_reward_scale_final,
         )
@@ -131,8 +133,12 @@ def make_cloner(config: TrainConfig) -> Cloner:
       ConfigError: episodes that cannot be read or are of another environment, or numbers that do not fit.
     """
     training = config.training
-    if training.num_devices != 1:
-        raise ConfigError(f"config: algorithm 'bc' needs training.num_devices=1, got {training.num_devices}")
+    for name in ("num_devices", "num_seeds"):
+        value = getattr(training, name)
+        if value not in (1, None):
+            raise ConfigError(f"config: algorithm 'bc' needs training.{name}=1, got {value}")
+    if num_processes() > 1:
+        raise ConfigError(f"config: algorithm 'bc' needs one process, got {num_processes()}")
     policy, data = make_policy(config), open_experience(config)
     num_gradients = training.num_updates * training.steps_per_update // config.ppo.minibatch_size
     try:
@@ -149,6 +155,29 @@ def make_cloner(config: TrainConfig) -> Cloner:
         raise ConfigError(f"config: {error}") from None
 
 
+def num_devices(config: TrainConfig) -> int:
+    """Counts the devices of a run, and makes sure that JAX has them: all there are if the config says null.
+
+    Raises:
+      ConfigError: there are fewer, or they cannot share the environments.
+    """
+    count = config.training.num_devices
+    if count is not None:
+        request_devices(count)
+        if num_processes() > 1 and count != jax.device_count():
+            raise ConfigError(
+                f"config: training.num_devices is {count}, but {num_processes()} processes have "
+                f"{jax.device_count()} devices, all of which are needed; null takes them all"
+            )
+        return count
+    count = jax.device_count()
+    try:
+        config.check_divisible(count)
+    except ValueError as error:
+        raise ConfigError(f"config: {error}; null takes all devices that JAX has") from None
+    return count
+
+
 def request_devices(count: int) -> None:
     """Makes sure that JAX has so many devices; a CPU is split into them if nothing has run on it yet.
 
@@ -157,7 +186,8 @@ def request_devices(count: int) -> None:
     """
     # Only a CPU can be split, and only before its first use; elsewhere, or later, this changes nothing.
     with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", max(count, jax.config.values["jax_num_cpu_devices"]))
+        own = -(-count // num_processes())
+        jax.config.update("jax_num_cpu_devices", max(own, jax.config.values["jax_num_cpu_devices"]))
     if count > jax.device_count():
         raise ConfigError(
             f"config: training.num_devices is {count}, but JAX has {jax.device_count()}; a CPU is split by "

@@ -16,6 +16,7 @@ from agents.ppo.config import PPOConfig
 
 ALGORITHMS = ("ppo", "bc")
 CURRICULA = ("sfl", "plr", "accel", "domain_randomization", "levels")
+DISTRIBUTED = ("auto", "on", "off")
 REPLAYING = ("sfl", "plr", "accel")  # kinds with a buffer of levels
 
 
@@ -141,9 +142,14 @@ class TrainingConfig:
       rollout_length: steps that each of them plays before the policy learns.
       num_rollouts: rollouts, each learnt from, that an update plays with the same levels, whose episodes go
         on from one to the next.
-      num_devices: devices among which the environments are split; a CPU is split into as many.
+      num_devices: devices among which the environments are split; a CPU is split into as many. Null: all that
+        JAX has.
+      distributed: `"auto"` trains in all processes that Slurm (`srun`), Open MPI, the hosts of a TPU or JAX's
+        variables have started for one run; `"on"` also where JAX alone can tell; `"off"` in this one.
       updates_per_call: updates in one call of the compiled program; metrics and Ctrl-C wait for its end.
       seed: seed of all random numbers.
+      num_seeds: seeds that are trained side by side in one program, from `seed` on, each as a run of its own
+        would be; steps are counted for each of them.
       normalize_observations: subtract a running mean of the observations, divide by a running deviation.
     """
 
@@ -151,18 +157,29 @@ class TrainingConfig:
     num_envs: int = 2048
     rollout_length: int = 256
     num_rollouts: int = 1
-    num_devices: int = 1
+    num_devices: int | None = 1
+    distributed: str = "auto"
     updates_per_call: int = 5
     seed: int = 0
+    num_seeds: int = 1
     normalize_observations: bool = False
 
     def __post_init__(self) -> None:
         at_least(self, 1, "total_steps", "num_envs", "rollout_length", "updates_per_call")
-        at_least(self, 1, "num_rollouts", "num_devices")
+        at_least(self, 1, "num_rollouts", "num_seeds", *["num_devices"] * (self.num_devices is not None))
+        if self.distributed not in DISTRIBUTED:
+            raise ValueError(
+                f"TrainingConfig.distributed must be one of {DISTRIBUTED}, got {self.distributed!r}"
+            )
+
+    @property
+    def seeds(self) -> range:
+        """Training seeds of the run."""
+        return range(self.seed, self.seed + self.num_seeds)
 
     @property
     def steps_per_update(self) -> int:
-        """Environment steps that one update learns from."""
+        """Environment steps that one update learns from, for each seed."""
         return self.num_envs * self.rollout_length * self.num_rollouts
 
     @property
@@ -281,15 +298,23 @@ class TrainConfig:
                 f"{self.env.max_timesteps}, got {self.training.rollout_length}"
             )
         self.num_minibatches()
+        if self.training.num_devices is not None:
+            self.check_divisible(self.training.num_devices)
+
+    def check_divisible(self, num_devices: int) -> None:
+        """Checks that a number of devices can share all that is split among them.
+
+        Raises:
+          ValueError: naming the number that cannot be split.
+        """
         shared = {"training.num_envs": self.training.num_envs}
         if self.curriculum.kind in REPLAYING:
             names = ("buffer_size", "num_candidates") if self.curriculum.kind == "sfl" else ("buffer_size",)
             shared |= {f"curriculum.{name}": getattr(self.curriculum, name) for name in names}
         for name, value in shared.items():
-            if value % self.training.num_devices:
+            if value % num_devices:
                 raise ValueError(
-                    f"{name} must be a multiple of training.num_devices, {self.training.num_devices}, "
-                    f"got {value}"
+                    f"{name} must be a multiple of training.num_devices, {num_devices}, got {value}"
                 )
 
     def num_minibatches(self) -> int:

@@ -14,8 +14,9 @@ from agents.bc.data import trained_levels
 from agents.build import make_policy
 from agents.config import ConfigError, TrainConfig
 from agents.io.policy_file import SUFFIX, read_policy_file, write_policy_file
-from agents.io.run_folder import find_checkpoint, open_checkpoints
+from agents.io.run_folder import BEST, find_checkpoint, open_checkpoints
 from agents.policy import Params, Policy
+from agents.training.seeds import by_seed, config_of_seed, seed_name, stack_seeds
 
 # Policy files that come with the package, by the size of the levels that they were trained on.
 SHIPPED = pathlib.Path(__file__).parent / "trained"
@@ -34,6 +35,7 @@ class LoadedPolicy:
       step: number of updates of the checkpoint.
       levels: paths of the levels that it was trained on, in this run and those that it started from.
       is_best: it is the best checkpoint by the evaluation during training.
+      seed: its training seed, if the run trained several; `trained_config` is then that of this seed alone.
     """
 
     policy: Policy
@@ -45,6 +47,7 @@ class LoadedPolicy:
     step: int
     levels: tuple[str, ...] = ()
     is_best: bool = False
+    seed: int | None = None
 
     @property
     def name(self) -> str:
@@ -89,6 +92,7 @@ def load_policy(
     Args:
       path: name of an agent that comes with the package (`shipped_agents`), policy file, run folder (its
         newest checkpoint), `RUN@best` (the best one by the evaluation during training), or one checkpoint.
+        Of a run of several seeds it names one of them: `RUN@seed3`, `RUN@seed3@best`.
       size: size of the levels it is to play, `"s"`, `"m"` or `"l"`; that of the run if None.
       contact_order: order of contacts it is to play under, as in `kinetix_py.Environment`; that of the run if
         None.
@@ -108,15 +112,51 @@ def load_policy(
         return LoadedPolicy(
             policy, params, config, found.config, found.run, file.resolve(), found.step, levels
         )
-    run, step, is_best = find_checkpoint(path)
-    trained = run.config()
+    run, step, is_best, seed = find_checkpoint(path)
+    of_run = run.config()
+    trained = config_of_seed(of_run, _chosen_seed(path, of_run, seed))
     config = _played_config(trained, size, contact_order)
     policy = make_policy(config)
     with open_checkpoints(run, is_best) as checkpoints:
         step = checkpoints.latest if step is None else step
-        params = checkpoints.restore_params(jax.eval_shape(policy.init, jax.random.key(0)), step)
+        shapes = [jax.eval_shape(policy.init, jax.random.key(0))] * of_run.training.num_seeds
+        params = checkpoints.restore_params(jax.eval_shape(stack_seeds, shapes), step)
+    params = by_seed(of_run, params)[trained.training.seed]
     folder, levels = run.path.resolve(), tuple(levels_trained_on(trained))
-    return LoadedPolicy(policy, params, config, trained, folder.name, folder, step, levels, is_best)
+    name = seed_name(folder.name, of_run, trained.training.seed)
+    return LoadedPolicy(policy, params, config, trained, name, folder, step, levels, is_best, seed)
+
+
+def _chosen_seed(path: str | pathlib.Path, config: TrainConfig, seed: int | None) -> int:
+    """Seed of a run that a path names, or its only one.
+
+    Raises:
+      ConfigError: the run has several seeds and the path names none, or one that it has not.
+    """
+    seeds = config.training.seeds
+    if seed is None and len(seeds) == 1:
+        return seeds[0]
+    if seed is None or seed not in seeds:
+        names = f"@seed{seeds[0]} to @seed{seeds[-1]}" if len(seeds) > 1 else f"@seed{seeds[0]}"
+        raise ConfigError(f"{path}: name a seed of the run: {names} after its path")
+    return seed
+
+
+def paths_of_seeds(path: str | pathlib.Path) -> list[str]:
+    """Lists the paths of all policies that a path stands for: of a run of several seeds, one for each.
+
+    Raises:
+      ConfigError, CheckpointError: as `load_policy`.
+    """
+    text = str(path)
+    if policy_file(path) is not None:
+        return [text]
+    found = find_checkpoint(path)
+    seeds = found.run.config().training.seeds
+    if found.seed is not None or len(seeds) == 1:
+        return [text]
+    ending = BEST if text.endswith(BEST) else ""
+    return [f"{text.removesuffix(BEST)}@seed{seed}{ending}" for seed in seeds]
 
 
 def _played_config(config: TrainConfig, size: str | None, contact_order: str | None) -> TrainConfig:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from agents.ppo.devices import Axis
+
 if TYPE_CHECKING:
     import distrax
 
@@ -94,8 +96,14 @@ class Policy(Protocol):
         """
         return None
 
-    def update_statistics(self, params: Params, obs: Any) -> Params:
-        """Adds a rollout's observations, leading axes `[T, B]`, to running statistics in the parameters."""
+    def update_statistics(self, params: Params, obs: Any, axis: Axis = None) -> Params:
+        """Adds a rollout's observations to running statistics in the parameters.
+
+        Args:
+          params: parameters.
+          obs: observations of this device, leading axes `[T, B]`.
+          axis: axis of devices in `jax.shard_map`, over all of which statistics are taken.
+        """
         return params
 
 

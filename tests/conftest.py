@@ -19,7 +19,7 @@ CACHE = {
     "jax_traceback_in_locations_limit": 0,
 }
 
-jax.config.update("jax_num_cpu_devices", 2)  # for tests of several devices; others use the first
+jax.config.update("jax_num_cpu_devices", 8)  # for tests of several devices; others use the first
 jax.config.update("jax_numpy_rank_promotion", "raise")
 for name, value in CACHE.items():
     jax.config.update(name, value)

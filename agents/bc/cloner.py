@@ -125,6 +125,10 @@ class Cloner:
         average = None if self.ppo.ema_decay is None else jax.tree.map(jnp.copy, params)
         return TrainState(params, self.optimizer.init(params), (), training_key, jnp.int32(0), average)
 
+    def state_shapes(self) -> TrainState:
+        """Shapes of the arrays of a state."""
+        return jax.eval_shape(self.init, jax.random.key(0))
+
     def place(self, state: TrainState) -> TrainState:
         """Returns a state as it is: there is one device."""
         return state

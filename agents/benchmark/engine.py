@@ -14,7 +14,7 @@ import kinetix_py as kx
 from agents.benchmark import measure
 from agents.benchmark.chipmunk import import_pymunk, time_chipmunk
 from agents.benchmark.kernels import kernels_per_step
-from agents.benchmark.scenes import SIZES, random_actions, random_scenes
+from agents.benchmark.scenes import DISTINCT, SIZES, random_actions, random_scenes, repeated
 
 
 def save_scenes(path: str | os.PathLike, states: jax2d.SimState, actions: np.ndarray) -> None:
@@ -47,7 +47,7 @@ def benchmark_engine(
 
     Args:
       size: "s", "m" or "l".
-      num_envs: scenes stepped at once.
+      num_envs: scenes stepped at once; beyond `DISTINCT` they repeat.
       steps: engine steps of one call.
       seed: seed of scenes and actions.
       contact_order: as in `jax2d.SimSpec`.
@@ -65,7 +65,10 @@ def benchmark_engine(
     if against is not None:
         import_pymunk()
     spec = dataclasses.replace(SIZES[size], contact_order=contact_order)
-    states = random_scenes(seed, num_envs, spec) if scenes == "boxes" else level_scenes(seed, num_envs, size)
+    if scenes == "boxes":
+        states = repeated(random_scenes(seed, min(num_envs, DISTINCT), spec), num_envs)
+    else:
+        states = level_scenes(seed, num_envs, size)
     actions = random_actions(seed, steps, num_envs, spec)
     if scenes_file is not None:
         save_scenes(scenes_file, states, actions)

@@ -11,7 +11,7 @@ import numpy as np
 import jax2d
 import kinetix_py as kx
 from agents.benchmark import measure
-from agents.benchmark.scenes import random_scenes
+from agents.benchmark.scenes import DISTINCT, random_scenes, repeated
 
 
 def random_levels(seed: int, count: int, size):
@@ -70,7 +70,7 @@ def benchmark_environment(
 
     Args:
       size: "s", "m" or "l".
-      num_envs: environments stepped at once.
+      num_envs: environments stepped at once; beyond `DISTINCT` their levels repeat.
       steps: environment steps of one call.
       observation, frame_skip, contact_order: as in `kinetix_py.make`.
       seed: seed of levels and actions.
@@ -86,7 +86,7 @@ def benchmark_environment(
         contact_order=contact_order,
         frame_skip=frame_skip,
     )
-    levels = random_levels(seed, num_envs, env.size)
+    levels = repeated(random_levels(seed, min(num_envs, DISTINCT), env.size), num_envs)
     carry = jax.jit(jax.vmap(env.reset_to_level))(levels)
     rng = np.random.default_rng(seed)
     shape = (steps, num_envs, env.size.num_bindings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from jax2d import Joints, SimSpec, SimState, Thrusters
@@ -15,6 +16,8 @@ from jax2d.geometry import circle_mass, polygon_mass
 from jax2d.pairs import num_contacts
 from jax2d.scene import box_vertices, room_walls
 
+# Scenes that differ in a benchmark, at most: they are drawn one by one, and a GPU steps many more.
+DISTINCT = 4096
 SIZES = {
     "s": SimSpec(5, 2, 1, 1),
     "m": SimSpec(6, 3, 2, 2),
@@ -149,6 +152,12 @@ def random_scenes(seed: int, count: int, spec: SimSpec) -> SimState:
     arrays["joint_impulse"] = np.zeros((count, spec.num_joints, 3), np.float32)
     joints, thrusters = Joints(**arrays.pop("joints")), Thrusters(**arrays.pop("thrusters"))
     return SimState(**arrays, joints=joints, thrusters=thrusters)
+
+
+def repeated(states: Any, count: int) -> Any:
+    """Repeats a batch of scenes, or of levels, in order until there are `count`."""
+    index = np.arange(count) % jax.tree.leaves(states)[0].shape[0]
+    return jax.tree.map(lambda leaf: leaf[index], states)
 
 
 def random_actions(seed: int, steps: int, count: int, spec: SimSpec, hold: int = 8) -> np.ndarray:

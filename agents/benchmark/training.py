@@ -77,7 +77,7 @@ def _proposed(trainer, key, state):
     @jax.jit
     def propose(key, state):
         own = jax.tree.map(lambda leaf: leaf[0], state.curriculum)
-        return trainer.curriculum.propose(key, trainer.policy, state.params, own)[1].start
+        return trainer.curriculum.propose(key, trainer.policy, state.params, own, 0)[1].start
 
     return propose(key, state)
 
@@ -149,6 +149,12 @@ def benchmark_training(
         if trainer.num_devices == 1:
             levels = _proposed(trainer, key, state)
             seconds = _parts(trainer, state, env_params, levels)
+            steps = trainer.num_envs * trainer.rollout_length
+            report["steps_per_second_of"] = {
+                "environment": round(steps / seconds["physics"]),
+                "policy": round(steps / (seconds["physics"] + seconds["network"])),
+                "learning": report["steps_per_second"],
+            }
             share = {name: trainer.num_rollouts * value / whole for name, value in seconds.items()}
             share["levels"] = 1 - sum(share.values())
             report["share"] = {name: round(value, 2) for name, value in share.items()}

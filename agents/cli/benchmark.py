@@ -7,18 +7,19 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from agents.cli import benchmark_learning
+from agents.cli import benchmark_gpu, benchmark_learning
 from agents.cli.common import CommandError, HelpFormatter, positive
 
 DESCRIPTION = """Times one part of the project on this machine and prints a report, one JSON line;
-or compares trainings that differ in one thing, and writes a report."""
+or compares trainings that differ in one thing, or measures all of a GPU, and writes a report."""
 EXAMPLES = """examples:
   kinetix benchmark engine --size l --num-envs 256
   kinetix benchmark engine --size l --num-envs 256 --scenes levels --against pymunk
   kinetix benchmark env --size m --num-envs 256 --observation pixels
   kinetix benchmark generator --size s --num-envs 1024 --filtered
   kinetix benchmark train --size s --num-envs 512 --steps 128 hardware=cpu
-  kinetix benchmark curricula --out studies/curricula --seeds 5"""
+  kinetix benchmark curricula --out studies/curricula --seeds 5
+  kinetix benchmark gpu --out results/gpu"""
 OBSERVATIONS = ("entity", "flat", "flat_padded", "pixels", "blind")
 
 
@@ -82,8 +83,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         _devices(each)
     train.set_defaults(devices=1)
     benchmark_learning.add_parts(parts)
+    benchmark_gpu.add_parts(parts)
     options = parser.parse_args(arguments)
-    if options.part in benchmark_learning.PARTS:
+    if options.part in (*benchmark_learning.PARTS, *benchmark_gpu.PARTS):
         return options
     if options.part == "engine" and options.against:
         options.devices = 1
@@ -161,5 +163,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(arguments)
     if options.part in benchmark_learning.PARTS:
         benchmark_learning.main(options)
+    elif options.part in benchmark_gpu.PARTS:
+        benchmark_gpu.main(options)
     else:
         print(json.dumps(measure(options)))

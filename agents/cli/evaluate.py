@@ -31,7 +31,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "runs",
         nargs="+",
         metavar="RUN",
-        help="run folders (the newest checkpoint), RUN@best, or checkpoints in them",
+        help="run folders (the newest checkpoint), RUN@best, or checkpoints in them; of a run of several "
+        "seeds all of them, or one: RUN@seed3",
     )
     levels = parser.add_argument_group("levels")
     levels.add_argument(
@@ -97,9 +98,13 @@ def _evaluate(options: argparse.Namespace) -> None:
     from agents.evaluation.comparison import summarize_seeds
     from agents.evaluation.report import level_table, seed_table, solve_rate_table
     from agents.evaluation.run import compared, evaluate_run
+    from agents.loading import paths_of_seeds
 
+    runs = [path for run in options.runs for path in paths_of_seeds(run)]
+    if options.out and len(runs) > 1:
+        raise CommandError(f"--out is the folder of one seed; name it: {runs[0]}")
     found = {}
-    for run in options.runs:
+    for run in runs:
         found[run] = evaluate_run(
             run,
             levels=options.levels,

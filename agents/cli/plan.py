@@ -20,8 +20,9 @@ EXAMPLES = """examples:
   kinetix plan size=l hardware=gpu target=h100         needs pip install 'jax[cuda13]'
   kinetix plan size=l hardware=gpu target=v5e:2x2      needs pip install 'jax[tpu]'
   kinetix plan size=l hardware=gpu target=h100 network.dtype=bfloat16 --top 10
-  kinetix plan part=engine steps=64 training.num_envs=4096 target=cpu --json"""
-PARTS = ("train", "engine")
+  kinetix plan part=engine steps=64 training.num_envs=4096 target=cpu --json
+  kinetix plan part=fit size=l hardware=gpu target=h100   environments that fit 8 to 140 GB"""
+PARTS = ("train", "engine", "fit")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -36,8 +37,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         nargs="*",
         metavar="FIELD=VALUE",
         help="target=NAME: h100, another GPU, a TPU with its grid of chips (v5e:2x2), or cpu; an unknown "
-        "name lists them all. part=train (default), or part=engine for steps=N (default 1) of physics "
-        "alone, in training.num_envs environments. All else as for kinetix train",
+        "name lists them all. part=train (default), part=engine for steps=N (default 1) of physics "
+        "alone, in training.num_envs environments, or part=fit for how many environments fit, by plans "
+        "of training.num_envs of them and half of these. All else as for kinetix train",
     )
     return parser.parse_args(arguments)
 
@@ -100,6 +102,7 @@ def main(arguments: Sequence[str]) -> None:
 
     jax.config.update("jax_platforms", "cpu")  # devices that are there are left alone
     from agents.config import ConfigError
+    from agents.plan.fit import FitError, fit_table, plan_fit
     from agents.plan.program import plan_engine, plan_training
     from agents.plan.targets import TargetError, find_target
     from agents.presets import compose_config
@@ -108,8 +111,13 @@ def main(arguments: Sequence[str]) -> None:
         config, target = compose_config(*overrides), find_target(own["target"])
         if own["part"] == "engine":
             report = plan_engine(config, target, int(own["steps"] or 1))
+        elif own["part"] == "fit":
+            report = plan_fit(config, target)
         else:
             report = plan_training(config, target)
-    except (ConfigError, TargetError) as error:
+    except (ConfigError, TargetError, FitError) as error:
         raise CommandError(str(error)) from None
-    print(json.dumps(report) if options.json else table(report, options.top))
+    if options.json:
+        print(json.dumps(report))
+    else:
+        print(fit_table(report) if own["part"] == "fit" else table(report, options.top))

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import glob
 import itertools
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from agents.config import TrainConfig
+from agents.training.launchers import is_requeued
 
 
 def numbered(config: TrainConfig, number: int) -> TrainConfig:
@@ -58,7 +60,10 @@ def taken_folders(config: DictConfig) -> list[pathlib.Path]:
 
 
 class FreeNames(Callback):
-    """Refuses a multirun whose run folders exist, which would fail only when earlier runs are done."""
+    """Refuses a multirun whose run folders exist, which would fail only when earlier runs are done.
+
+    A job that was requeued goes on with them.
+    """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Checks the names.
@@ -67,7 +72,7 @@ class FreeNames(Callback):
           SystemExit: with a message that names a folder in the way.
         """
         taken = taken_folders(config)
-        if taken:  # Hydra turns other exceptions of callbacks into warnings
+        if taken and not is_requeued(os.environ):  # Hydra turns other exceptions of callbacks into warnings
             raise SystemExit(
                 f"kinetix train: {taken[0]}: exists already, so nothing was started; choose another "
                 f"output.name for the multirun, or go on with: kinetix train --resume {taken[0]}"

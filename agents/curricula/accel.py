@@ -64,12 +64,32 @@ class ACCEL(PLR):
         """Environments of an update whose levels are edits."""
         return round(self.edited_share * self.num_envs)
 
-    def init(self, key: jax.Array) -> ReplayState:
+    def init(self, key: jax.Array, device: jax.Array | int = 0) -> ReplayState:
         """Returns an empty buffer, and no levels to edit."""
-        state = super().init(key)
+        state = super().init(key, device)
         empty = lambda leaf: jnp.zeros((self.num_edited, *leaf.shape[1:]), leaf.dtype)
         parents = jax.tree.map(empty, state.buffer.levels)
         return dataclasses.replace(state, parents=parents, has_parents=jnp.bool_(False))
+
+    def redistribute(self, states: ReplayState, num_devices: int) -> ReplayState:
+        """Deals out the buffers, and the levels to edit, which are copies of levels in them.
+
+        Shares of environments are rounded to whole ones on each device, so that there may be more or fewer
+        levels to edit than before: some are then edited twice, or left out.
+        """
+        assert states.parents is not None and states.has_parents is not None
+        whole = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), states.parents)
+        known = jnp.repeat(states.has_parents, states.parents.batch_shape[1])
+        if whole.batch_shape[0] == 0:  # there was nothing to edit
+            whole = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:1], states.buffer.levels)
+            known = jnp.zeros(1, bool)
+        order = jnp.argsort(~known, stable=True)
+        row = jnp.arange(num_devices * self.num_edited) % jnp.maximum(known.sum(), 1)
+        parents = jax.tree.map(
+            lambda leaf: leaf[order[row]].reshape(num_devices, self.num_edited, *leaf.shape[1:]), whole
+        )
+        dealt = super().redistribute(states, num_devices)
+        return dataclasses.replace(dealt, parents=parents, has_parents=jnp.full(num_devices, known.any()))
 
     def edited(self, key: jax.Array, state: ReplayState, fresh: kx.Level) -> kx.Level:
         """Edits each of the levels that the last update replayed."""
@@ -90,4 +110,4 @@ class ACCEL(PLR):
         assert state.has_parents is not None
         row = jnp.arange(self.num_envs)
         edited = state.has_parents & (row >= self.num_fresh) & (row < self.num_fresh + self.num_edited)
-        return {"solve_rate_edited": masked_average(outcome.solved, edited)}
+        return {"solve_rate_edited": masked_average(outcome.solved, edited, outcome.axis)}

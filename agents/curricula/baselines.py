@@ -31,12 +31,16 @@ class DomainRandomization:
     generator: kx.GeneratorParams = dataclasses.field(default_factory=kx.GeneratorParams)
     max_rounds: int = 256
 
-    def init(self, key: jax.Array) -> jax.Array:
+    def init(self, key: jax.Array, device: jax.Array | int = 0) -> jax.Array:
         """Returns the state, the number of unfiltered levels in the last batch: int32 `[]`."""
         return jnp.int32(0)
 
+    def redistribute(self, states: jax.Array, num_devices: int) -> jax.Array:
+        """Begins anew: nothing is remembered from one update to the next."""
+        return jnp.zeros(num_devices, jnp.int32)
+
     def propose(
-        self, key: jax.Array, policy: Policy, params: Params, state: jax.Array
+        self, key: jax.Array, policy: Policy, params: Params, state: jax.Array, num_updates: jax.Array | int
     ) -> tuple[jax.Array, LevelBatch]:
         """Draws fresh levels."""
         levels, passed = kx.sample_filtered_levels(
@@ -59,9 +63,19 @@ class DomainRandomization:
         state: jax.Array,
         batch: LevelBatch,
         outcome: Outcome,
+        num_updates: jax.Array | int,
     ) -> tuple[jax.Array, Metrics]:
         """Averages over all episodes."""
         return state, episode_metrics(outcome) | {"unfiltered_levels": state}
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class FixedLevelsState:
+    """State of a curriculum of given levels."""
+
+    levels: kx.Level  # leading axis, all levels
+    first: jax.Array  # int32 [], number of the first environment, counted over all devices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,11 +83,13 @@ class FixedLevels:
     """Given levels, shared out evenly among the environments; one level makes a specialist.
 
     The levels are the curriculum's state, so that trainers of other levels share one compiled program: two
-    of these curricula are equal if they have the same number of environments.
+    of these curricula are equal if they have the same number of environments. Environments of all devices are
+    counted together, so that the number of devices changes nothing in what is played.
 
     Attributes:
       levels: batch of levels (`kinetix_py.stack_levels`), of the environment's size.
-      num_envs: number of environments, at least as many as there are levels.
+      num_envs: number of environments of one device.
+      num_devices: number of devices, which together have at least as many environments as there are levels.
 
     Raises:
       ValueError: more levels than environments.
@@ -81,31 +97,43 @@ class FixedLevels:
 
     levels: kx.Level = dataclasses.field(compare=False)
     num_envs: int
+    num_devices: int = 1
 
     def __post_init__(self) -> None:
-        count = self.levels.batch_shape[0]
-        if count > self.num_envs:
-            raise ValueError(f"{count} levels need at least as many environments, got {self.num_envs}")
+        count, total = self.levels.batch_shape[0], self.num_envs * self.num_devices
+        if count > total:
+            raise ValueError(f"{count} levels need at least as many environments, got {total}")
 
-    def init(self, key: jax.Array) -> kx.Level:
-        """Returns the state: the levels, with a leading axis."""
-        return self.levels
+    def init(self, key: jax.Array, device: jax.Array | int = 0) -> FixedLevelsState:
+        """Returns the state: the levels, and which environments are this device's."""
+        return FixedLevelsState(self.levels, jnp.int32(device * self.num_envs))
+
+    def redistribute(self, states: FixedLevelsState, num_devices: int) -> FixedLevelsState:
+        """Gives all levels, of which each device knows all, to each device."""
+        levels = jax.tree.map(lambda leaf: jnp.repeat(leaf[:1], num_devices, axis=0), states.levels)
+        return FixedLevelsState(levels, self.num_envs * jnp.arange(num_devices, dtype=jnp.int32))
 
     def propose(
-        self, key: jax.Array, policy: Policy, params: Params, state: kx.Level
-    ) -> tuple[kx.Level, LevelBatch]:
+        self,
+        key: jax.Array,
+        policy: Policy,
+        params: Params,
+        state: FixedLevelsState,
+        num_updates: jax.Array | int,
+    ) -> tuple[FixedLevelsState, LevelBatch]:
         """Proposes the same levels every time."""
-        index = jnp.arange(self.num_envs, dtype=jnp.int32) % state.batch_shape[0]
-        return state, LevelBatch(jax.tree.map(lambda value: value[index], state), index)
+        index = (state.first + jnp.arange(self.num_envs, dtype=jnp.int32)) % state.levels.batch_shape[0]
+        return state, LevelBatch(jax.tree.map(lambda value: value[index], state.levels), index)
 
     def observe(
         self,
         key: jax.Array,
         policy: Policy,
         params: Params,
-        state: kx.Level,
+        state: FixedLevelsState,
         batch: LevelBatch,
         outcome: Outcome,
-    ) -> tuple[kx.Level, Metrics]:
+        num_updates: jax.Array | int,
+    ) -> tuple[FixedLevelsState, Metrics]:
         """Averages over all episodes."""
         return state, episode_metrics(outcome)

@@ -211,3 +211,20 @@ class LevelBuffer:
 
 def _finite_or_lowest(score: jax.Array) -> jax.Array:
     return jnp.where(jnp.isfinite(score), score, -jnp.inf)
+
+
+def deal_out(buffers: LevelBuffer, num_buffers: int) -> LevelBuffer:
+    """Deals the levels of several buffers out to others, one by one from the highest score to the lowest.
+
+    So each gets as many levels, and as good ones, as any other; none is lost.
+
+    Args:
+      buffers: leading axes `[old number, capacity]`.
+      num_buffers: number of buffers, which divides the number of all slots.
+
+    Returns:
+      leading axes `[num_buffers, new capacity]`, with as many slots together.
+    """
+    whole = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), buffers)
+    order = jnp.argsort(-whole.score, stable=True).reshape(-1, num_buffers).T
+    return jax.tree.map(lambda leaf: leaf[order], whole)

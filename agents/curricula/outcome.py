@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from agents.ppo.devices import Axis, sum_over_devices
 from agents.ppo.rollout import PlayedSteps
 
 
@@ -26,9 +28,11 @@ class Outcome:
     initial_value: jax.Array  # value of the level's first observation
     positive_advantage: jax.Array  # mean over all steps of max(A, 0), A: generalized advantage estimate
     negative_advantage: jax.Array  # mean over all steps of max(-A, 0)
+    # Axis of devices in `jax.shard_map`, over which metrics are taken; None on one device.
+    axis: Axis = dataclasses.field(default=None, metadata={"static": True})
 
     @classmethod
-    def of(cls, steps: PlayedSteps) -> Outcome:
+    def of(cls, steps: PlayedSteps, axis: Axis = None) -> Outcome:
         """Summarizes all steps of an update `[T, B]`, in order, as rows `[B]`.
 
         Only first episodes are an unbiased sample of whether a level is solved: of later ones, those that end
@@ -54,6 +58,7 @@ class Outcome:
             initial_value=steps.value[0],
             positive_advantage=jnp.maximum(steps.advantage, 0).mean(0),
             negative_advantage=jnp.maximum(-steps.advantage, 0).mean(0),
+            axis=axis,
         )
 
     def merge(self, group: jax.Array, num_groups: int) -> Outcome:
@@ -69,10 +74,12 @@ class Outcome:
         group = jnp.where(group < 0, num_groups, group)
         total = lambda value: jnp.zeros(num_groups).at[group].add(value, mode="drop")
         rows = total(jnp.ones_like(self.attempts))
-        merged = {}
+        merged: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name == "max_return":
+            if field.name == "axis":
+                merged[field.name] = value
+            elif field.name == "max_return":
                 merged[field.name] = jnp.full(num_groups, -jnp.inf).at[group].max(value, mode="drop")
             elif field.name in ("attempts", "solved", "episodes", "episodes_solved"):
                 merged[field.name] = total(value)
@@ -81,13 +88,14 @@ class Outcome:
         return Outcome(**merged)
 
 
-def masked_average(values: jax.Array, chosen: jax.Array) -> jax.Array:
-    """Average of the chosen values; 0 where none is chosen."""
-    return jnp.where(chosen, values, 0).sum() / jnp.maximum(chosen.sum(), 1)
+def masked_average(values: jax.Array, chosen: jax.Array, axis: Axis = None) -> jax.Array:
+    """Average of the chosen values of all devices, see `Outcome.axis`; 0 where none is chosen."""
+    total, count = sum_over_devices((jnp.where(chosen, values, 0).sum(), chosen.sum()), axis)
+    return total / jnp.maximum(count, 1)
 
 
 def episode_metrics(outcome: Outcome) -> dict[str, jax.Array]:
-    """Averages over the episodes of an update.
+    """Averages over the episodes of an update, on all devices.
 
     Args:
       outcome: rows of all environments.
@@ -96,14 +104,14 @@ def episode_metrics(outcome: Outcome) -> dict[str, jax.Array]:
       `solve_rate`, share of the environments that solved their level in their first episode, unfinished ones
       included; `solve_rate_ended`, share of the episodes that ended with a solution, in which quick episodes
       count more often; means of `episode_return` and `episode_length` over the episodes that ended; and
-      `episodes`, their number.
+      `episodes`, their number on this device.
     """
-    count = outcome.episodes.sum()
-    mean = lambda value: (outcome.episodes * value).sum() / jnp.maximum(count, 1)
+    total = lambda value: sum_over_devices(value.sum(), outcome.axis)
+    count = jnp.maximum(total(outcome.episodes), 1)
     return {
-        "solve_rate": outcome.solved.sum() / jnp.maximum(outcome.attempts.sum(), 1),
-        "solve_rate_ended": outcome.episodes_solved.sum() / jnp.maximum(count, 1),
-        "episode_return": mean(outcome.episode_return),
-        "episode_length": mean(outcome.episode_length),
-        "episodes": count,
+        "solve_rate": total(outcome.solved) / jnp.maximum(total(outcome.attempts), 1),
+        "solve_rate_ended": total(outcome.episodes_solved) / count,
+        "episode_return": total(outcome.episodes * outcome.episode_return) / count,
+        "episode_length": total(outcome.episodes * outcome.episode_length) / count,
+        "episodes": outcome.episodes.sum(),
     }

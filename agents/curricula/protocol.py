@@ -25,20 +25,42 @@ class LevelBatch(NamedTuple):
 class Curriculum(Protocol):
     """Pure functions, so that proposing, playing and learning are one compiled program.
 
-    On several devices, each has a curriculum of its own for its share of the environments.
+    On several devices, each has a curriculum of its own for its share of the environments. What depends on
+    the number of updates alone is decided alike for all devices and seeds, and remains a branch where seeds
+    are trained side by side.
     """
 
-    def init(self, key: jax.Array) -> Any:
-        """State before the first update: a pytree of arrays."""
+    def init(self, key: jax.Array, device: jax.Array | int = 0) -> Any:
+        """State before the first update: a pytree of arrays.
+
+        Args:
+          key: random key.
+          device: int32 `[]`, number of the device, from 0.
+        """
         ...
 
-    def propose(self, key: jax.Array, policy: Policy, params: Params, state: Any) -> tuple[Any, LevelBatch]:
+    def redistribute(self, states: Any, num_devices: int) -> Any:
+        """Shares the states of all devices out to another number of them, and forgets no level.
+
+        Args:
+          states: states of a run's devices, leading axis `[old number of devices]`.
+          num_devices: number of devices from now on, whose share this curriculum is made for.
+
+        Returns:
+          states, leading axis `[num_devices]`.
+        """
+        ...
+
+    def propose(
+        self, key: jax.Array, policy: Policy, params: Params, state: Any, num_updates: jax.Array | int
+    ) -> tuple[Any, LevelBatch]:
         """Chooses the levels of the next update.
 
         Args:
           key: random key of the choice.
           policy, params: current policy, which may attempt candidates.
           state: the curriculum's state.
+          num_updates: int32 `[]`, updates of the run so far.
 
         Returns:
           the state, and the levels.
@@ -53,6 +75,7 @@ class Curriculum(Protocol):
         state: Any,
         batch: LevelBatch,
         outcome: Outcome,
+        num_updates: jax.Array | int,
     ) -> tuple[Any, Metrics]:
         """Records how the levels of an update were played.
 
@@ -62,6 +85,7 @@ class Curriculum(Protocol):
           state: the curriculum's state, from `propose`.
           batch: levels of the update.
           outcome: how they were played, rows `[B]`.
+          num_updates: int32 `[]`, updates of the run before this one.
 
         Returns:
           the state, and metrics by name.

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 import kinetix_py as kx
-from agents.curricula.buffer import PRIORITIZATIONS, LevelBuffer
+from agents.curricula.buffer import PRIORITIZATIONS, LevelBuffer, deal_out
 from agents.curricula.outcome import Outcome, episode_metrics, masked_average
 from agents.curricula.protocol import LevelBatch, Metrics
 from agents.curricula.scores import SCORES
@@ -21,7 +21,6 @@ class ReplayState:
     """State of a curriculum that replays levels."""
 
     buffer: LevelBuffer
-    num_updates: jax.Array  # int32 [], updates so far
     unfiltered: jax.Array  # int32 [], levels of the last draw that the no-op policy may solve
     parents: kx.Level | None = None  # [num_edited], levels that the last update replayed, to be edited
     has_parents: jax.Array | None = None  # bool [], whether it replayed any
@@ -114,10 +113,20 @@ class PLR:
         """Rows of levels that the largest draw needs."""
         return max(self.num_envs, self.num_fresh + self.num_attempted)
 
-    def init(self, key: jax.Array) -> ReplayState:
+    def init(self, key: jax.Array, device: jax.Array | int = 0) -> ReplayState:
         """Returns an empty buffer."""
-        buffer = LevelBuffer.empty(self.buffer_size, self.env.size)
-        return ReplayState(buffer, jnp.int32(0), jnp.int32(0))
+        return ReplayState(LevelBuffer.empty(self.buffer_size, self.env.size), jnp.int32(0))
+
+    def redistribute(self, states: ReplayState, num_devices: int) -> ReplayState:
+        """Deals the levels of all buffers out to new ones, of the same size together.
+
+        Raises:
+          ValueError: the new buffers would hold another number of levels.
+        """
+        held, needed = states.buffer.score.size, self.buffer_size * num_devices
+        if held != needed:
+            raise ValueError(f"buffers of {held} levels cannot become {num_devices} that hold {needed}")
+        return ReplayState(deal_out(states.buffer, num_devices), jnp.zeros(num_devices, jnp.int32))
 
     def is_ready(self, buffer: LevelBuffer) -> jax.Array:
         """Whether levels may be replayed: bool `[]`."""
@@ -145,13 +154,19 @@ class PLR:
         )
         return levels, (~passed & (jnp.arange(rows) < wanted)).sum(dtype=jnp.int32)
 
-    def num_wanted(self, state: ReplayState) -> jax.Array:
+    def num_wanted(self, state: ReplayState, num_updates: jax.Array | int) -> jax.Array:
         """Fresh levels that the next update needs: int32 `[]`."""
         edited = 0 if state.has_parents is None else jnp.where(state.has_parents, 0, self.num_edited)
         return jnp.where(self.is_ready(state.buffer), self.num_fresh + edited, self.num_envs)
 
     def prepare(
-        self, key: jax.Array, policy: Policy, params: Params, state: ReplayState, drawn: kx.Level
+        self,
+        key: jax.Array,
+        policy: Policy,
+        params: Params,
+        state: ReplayState,
+        drawn: kx.Level,
+        num_updates: jax.Array | int,
     ) -> tuple[ReplayState, jax.Array | int]:
         """Changes the buffer before levels are chosen from it; does nothing here.
 
@@ -173,17 +188,24 @@ class PLR:
         return {}
 
     def propose(
-        self, key: jax.Array, policy: Policy, params: Params, state: ReplayState
+        self,
+        key: jax.Array,
+        policy: Policy,
+        params: Params,
+        state: ReplayState,
+        num_updates: jax.Array | int,
     ) -> tuple[ReplayState, LevelBatch]:
         """Mixes fresh levels, edits of replayed ones, and levels of the buffer, in this order."""
         draw_key, prepare_key, edit_key, index_key = jax.random.split(key, 4)
-        drawn, unfiltered = self.draw(draw_key, self.num_wanted(state))
-        state, steps = self.prepare(prepare_key, policy, params, state, drawn)
+        drawn, unfiltered = self.draw(draw_key, self.num_wanted(state, num_updates))
+        state, steps = self.prepare(prepare_key, policy, params, state, drawn, num_updates)
         state = dataclasses.replace(state, unfiltered=unfiltered)
 
         fresh, others = self.num_fresh, self.num_envs - self.num_replayed
         ready, buffer = self.is_ready(state.buffer), state.buffer
-        weights = buffer.weights(self.prioritization, self.temperature, self.staleness, state.num_updates)
+        weights = buffer.weights(
+            self.prioritization, self.temperature, self.staleness, jnp.int32(num_updates)
+        )
         index = buffer.sample(index_key, self.num_replayed, weights)
         rows = lambda levels, start, stop: jax.tree.map(lambda leaf: leaf[start:stop], levels)
         replayed = jax.tree.map(
@@ -202,20 +224,22 @@ class PLR:
         state: ReplayState,
         batch: LevelBatch,
         outcome: Outcome,
+        num_updates: jax.Array | int,
     ) -> tuple[ReplayState, Metrics]:
         """Scores all levels, and inserts those that are not in the buffer."""
-        now = state.num_updates + 1
+        now = jnp.int32(num_updates + 1)
         buffer = state.buffer.fade(self.history_decay)
         buffer = buffer.record(batch.start, batch.source, outcome, SCORES[self.score], now)
         filled, replayed = buffer.filled, batch.source >= 0
         row = jnp.arange(self.num_envs)
+        average = lambda values, chosen: masked_average(values, chosen, outcome.axis)
         metrics = episode_metrics(outcome) | {
-            "solve_rate_fresh": masked_average(outcome.solved, (row < self.num_fresh) & ~replayed),
-            "solve_rate_replayed": masked_average(outcome.solved, replayed),
+            "solve_rate_fresh": average(outcome.solved, (row < self.num_fresh) & ~replayed),
+            "solve_rate_replayed": average(outcome.solved, replayed),
             "buffer_filled": filled.mean(),
-            "buffer_score": masked_average(buffer.score, filled),
-            "buffer_age": masked_average(now - buffer.last_played, filled).astype(jnp.float32),
+            "buffer_score": average(buffer.score, filled),
+            "buffer_age": average(now - buffer.last_played, filled).astype(jnp.float32),
             "unfiltered_levels": state.unfiltered,
         }
-        state = dataclasses.replace(state, buffer=buffer, num_updates=now)
+        state = dataclasses.replace(state, buffer=buffer)
         return self.remember(state, batch), metrics | self.own_metrics(state, outcome)

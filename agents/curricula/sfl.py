@@ -71,17 +71,23 @@ class SFL(PLR):
         most = max(self.episodes_at_once // self.attempts, 1)
         return max(n for n in range(1, min(most, self.num_candidates) + 1) if self.num_candidates % n == 0)
 
-    def is_due(self, state: ReplayState) -> jax.Array:
+    def is_due(self, num_updates: jax.Array | int) -> jax.Array:
         """Whether the next update attempts candidates: bool `[]`."""
-        return (state.num_updates % self.refresh_every == 0) & (self.num_candidates > 0)
+        return jnp.asarray(num_updates % self.refresh_every == 0) & (self.num_candidates > 0)
 
-    def num_wanted(self, state: ReplayState) -> jax.Array:
+    def num_wanted(self, state: ReplayState, num_updates: jax.Array | int) -> jax.Array:
         """Fresh levels that the next update needs, candidates included: int32 `[]`."""
-        candidates = jnp.where(self.is_due(state), self.num_fresh + self.num_candidates, 0)
-        return jnp.maximum(super().num_wanted(state), candidates)
+        candidates = jnp.where(self.is_due(num_updates), self.num_fresh + self.num_candidates, 0)
+        return jnp.maximum(super().num_wanted(state, num_updates), candidates)
 
     def refresh(
-        self, key: jax.Array, policy: Policy, params: Params, state: ReplayState, candidates: kx.Level
+        self,
+        key: jax.Array,
+        policy: Policy,
+        params: Params,
+        state: ReplayState,
+        candidates: kx.Level,
+        num_updates: jax.Array | int,
     ) -> ReplayState:
         """Attempts candidates `[num_candidates]`; the most learnable of them and of the buffer remain."""
         env = dataclasses.replace(self.env, auto_reset=False)
@@ -109,19 +115,25 @@ class SFL(PLR):
         capacity = self.buffer_size
         first = first_equal(jnp.concatenate([state.buffer.checksum, checksum]))[capacity:]
         new = first == capacity + jnp.arange(count)
-        buffer = state.buffer.insert(candidates, checksum, score, history, new, state.num_updates)
+        buffer = state.buffer.insert(candidates, checksum, score, history, new, jnp.int32(num_updates))
         return dataclasses.replace(state, buffer=buffer)
 
     def prepare(
-        self, key: jax.Array, policy: Policy, params: Params, state: ReplayState, drawn: kx.Level
+        self,
+        key: jax.Array,
+        policy: Policy,
+        params: Params,
+        state: ReplayState,
+        drawn: kx.Level,
+        num_updates: jax.Array | int,
     ) -> tuple[ReplayState, jax.Array | int]:
         """Refreshes the buffer if that is due."""
         if not self.num_candidates:
             return state, 0
-        due = self.is_due(state)
+        due = self.is_due(num_updates)
         stop = self.num_fresh + self.num_candidates
         candidates = jax.tree.map(lambda leaf: leaf[self.num_fresh : stop], drawn)
-        refreshed = lambda: self.refresh(key, policy, params, state, candidates)
+        refreshed = lambda: self.refresh(key, policy, params, state, candidates, num_updates)
         state = jax.lax.cond(due, refreshed, lambda: state)
         return state, jnp.where(due, self.num_candidates * self.attempts * self.num_steps, 0)
 
@@ -130,6 +142,6 @@ class SFL(PLR):
         history, filled = state.buffer.history, state.buffer.filled
         one_sided = (history.solved < 0.5) | (history.attempts - history.solved < 0.5)
         return {
-            "buffer_unlearnable": masked_average(one_sided.astype(jnp.float32), filled),
-            "buffer_attempts": masked_average(history.attempts, filled),
+            "buffer_unlearnable": masked_average(one_sided.astype(jnp.float32), filled, outcome.axis),
+            "buffer_attempts": masked_average(history.attempts, filled, outcome.axis),
         }

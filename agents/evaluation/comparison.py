@@ -54,7 +54,7 @@ class SeedSummary:
         names = [member.run.name for member in self.members]
         pairs = zip(min(names), max(names), strict=False)  # what these share, all names share
         shared = "".join(a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
-        name = shared.rstrip("_-. ") or names[0]
+        name = shared.removesuffix("@seed").rstrip("_-. ") or names[0]
         return f"{name} ({self.policy}, {len(names)} seeds)"
 
     @property

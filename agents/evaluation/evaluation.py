@@ -74,7 +74,7 @@ class RunInfo:
       name: name of the run; empty if there is none.
       update: number of updates of the checkpoint.
       training_seed: seed of the run.
-      config_id: a text that is equal for runs whose configs differ in nothing but seed and output.
+      config_id: a text that is equal for runs whose configs differ in nothing but seed, devices and output.
     """
 
     name: str = ""
@@ -86,7 +86,9 @@ class RunInfo:
     def of(cls, name: str, config: TrainConfig, update: int) -> RunInfo:
         """Describes a checkpoint of a run."""
         default = TrainConfig()
-        training = dataclasses.replace(config.training, seed=default.training.seed)
+        names = ("seed", "num_seeds", "num_devices", "distributed")
+        usual = {name: getattr(default.training, name) for name in names}
+        training = dataclasses.replace(config.training, **usual)
         same = dataclasses.replace(
             config, training=training, output=default.output, evaluation=default.evaluation
         )

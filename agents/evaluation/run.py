@@ -55,7 +55,7 @@ def evaluate_run(
       contact_order: order of contacts, `"parallel"` or `"kinetix"`; that of the run if None.
       mode: also evaluate the agent's most likely actions.
       folder: folder of the results; if None, `evaluation` in the run folder (for a policy file, in a folder
-        of its name under `runs/`), with `_best` and `_final` after it.
+        of its name under `runs/`), with `_seedK`, `_best` and `_final` after it.
       progress: show a progress bar.
 
     Returns:
@@ -85,7 +85,8 @@ def evaluate_run(
         run=RunInfo.of(loaded.run, loaded.trained_config, loaded.step),
         progress=progress,
     )
-    parts = ["evaluation", *["best"] * loaded.is_best, *["final"] * (seed == FINAL_SEED)]
+    of_seed = [] if loaded.seed is None else [f"seed{loaded.seed}"]
+    parts = ["evaluation", *of_seed, *["best"] * loaded.is_best, *["final"] * (seed == FINAL_SEED)]
     if folder is None:
         of_file = pathlib.Path(loaded.config.output.folder) / loaded.path.stem
         folder = (loaded.path if loaded.path.is_dir() else of_file) / "_".join(parts)

@@ -6,6 +6,8 @@ import json
 import math
 import pathlib
 
+import jax
+
 from agents.io.checkpoint import CheckpointError, Checkpoints
 from agents.training.trainer import TrainState
 from kinetix_py.atomic import atomic_write
@@ -55,7 +57,8 @@ class BestCheckpoint:
             return False
         update = int(state.num_updates)
         self._checkpoints.save(state)
-        atomic_write(self._file, json.dumps({"update": update, "score": score}) + "\n")
+        if jax.process_index() == 0:
+            atomic_write(self._file, json.dumps({"update": update, "score": score}) + "\n")
         self.score = score
         for step in self._checkpoints.steps:
             if step != update:

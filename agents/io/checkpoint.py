@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -118,9 +119,8 @@ class Checkpoints:
         """Reads one item of a checkpoint, in the structure of `like` (arrays or their shapes)."""
         plain = jax.eval_shape(_plain, like)
         wanted = _named(plain)
-        shapes = self._manager.restore(step, args=ocp.args.Composite(shapes=ocp.args.JsonRestore()))["shapes"]
-        self._check_same(wanted, shapes[item], f"{self.folder / str(step)}: {item}")
-        place = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        self._check_same(wanted, self._shapes(step, item), f"{self.folder / str(step)}: {item}")
+        place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         shapes = {k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=place) for k, v in wanted.items()}
         found = self._manager.restore(
             step, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(shapes)})
@@ -152,10 +152,40 @@ class Checkpoints:
         return self._restore(self._existing(step), "params", like)
 
     def restore(self, like: TrainState, step: int | None = None) -> TrainState:
-        """Reads the whole state; arguments and errors as for `restore_params`."""
+        """Reads the whole state; arguments and errors as for `restore_params`.
+
+        The curricula may be of another number of devices than those of `like`: they come as they were split
+        (`agents.Trainer.place` splits them anew).
+        """
         step = self._existing(step)
+        like = self._split_as_saved(step, like)
         evaluated = {_evaluated(like): self._restore(step, "params", like.evaluated_params)}
         return TrainState(**evaluated, **self._restore(step, "rest", _rest(like)))
+
+    def _split_as_saved(self, step: int, like: TrainState) -> TrainState:
+        """Shapes of a state whose curricula are split among as many devices as those of a checkpoint are.
+
+        Of a curriculum's arrays, the first axis (after that of seeds, if there are several) is that of
+        devices, and the number of levels of each, the next axis, follows from it. Where another axis
+        differs, nothing is changed, and `_check_same` tells of it.
+        """
+        saved, axis = self._shapes(step, "rest"), len(like.key.shape)
+        rest = lambda shape: (len(shape), shape[:axis], shape[axis + 2 :])
+
+        def as_saved(path, leaf):
+            shape = tuple(saved.get(f"['curriculum']{jax.tree_util.keystr(path)}", leaf.shape))
+            if rest(shape) != rest(leaf.shape) or shape[axis] == leaf.shape[axis]:
+                return leaf
+            return jax.ShapeDtypeStruct(shape, leaf.dtype)
+
+        curriculum = jax.tree.map_with_path(as_saved, like.curriculum)
+        return dataclasses.replace(like, curriculum=curriculum)
+
+    def _shapes(self, step: int, item: str) -> dict[str, list[int]]:
+        """Shapes of the arrays of an item, by name."""
+        shapes = self._manager.restore(step, args=ocp.args.Composite(shapes=ocp.args.JsonRestore()))["shapes"]
+        found: dict[str, list[int]] = shapes[item]
+        return found
 
     def _existing(self, step: int | None) -> int:
         chosen = self.latest if step is None else step

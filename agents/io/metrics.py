@@ -73,39 +73,47 @@ def start_wandb(folder: pathlib.Path, config: TrainConfig) -> Any:
 class MetricLog:
     """Writes one row of metrics for each update."""
 
-    def __init__(self, folder: pathlib.Path, config: TrainConfig, num_updates: int = 0):
+    def __init__(self, folder: pathlib.Path, config: TrainConfig, num_updates: int = 0, writes: bool = True):
         """Opens the log; rows of later updates than `num_updates`, which will come again, are dropped.
 
         Args:
           folder: run folder.
           config: config of the run.
           num_updates: updates so far.
+          writes: whether this process is the one that writes; the others only know the last row.
 
         Raises:
           ConfigError: Weights & Biases was asked for and is not installed.
         """
+        path = folder / "metrics.jsonl"
+        rows = [row for row in read_metrics(path) if row["update"] <= num_updates]
+        self.last = rows[-1] if rows else {}
+        self._writes = writes
+        if not writes:
+            return
         from tensorboardX import SummaryWriter
 
         self._wandb = start_wandb(folder, config) if config.output.wandb else None
-        path = folder / "metrics.jsonl"
-        rows = [row for row in read_metrics(path) if row["update"] <= num_updates]
         atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
-        self.last = rows[-1] if rows else {}
         self._file = path.open("a")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=self.last.get("env_steps"))
 
     def write(self, row: Mapping[str, float]) -> None:
         """Adds a row, which must have `env_steps` and `update`."""
+        self.last = dict(row)
+        if not self._writes:
+            return
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
         for name, value in row.items():
             self._board.add_scalar(name, value, int(row["env_steps"]))
         if self._wandb is not None:
             self._wandb.log(dict(row), step=int(row["env_steps"]))
-        self.last = dict(row)
 
     def close(self) -> None:
         """Closes all logs."""
+        if not self._writes:
+            return
         self._file.close()
         self._board.close()
         if self._wandb is not None:

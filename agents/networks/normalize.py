@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from agents.networks.factory import Network
 from agents.policy import Carry, Params, Policy, PolicyOutput
+from agents.ppo.devices import Axis, sum_over_devices
 from kinetix_py.observations.entity import SHAPE_FEATURES, EntityObservation
 
 BOUND = 10.0  # largest absolute value of a normalized feature: rare features have tiny deviations
@@ -60,7 +61,7 @@ def initial_moments(features: int) -> Moments:
     return Moments(jnp.float32(0), jnp.zeros(features), jnp.zeros(features))
 
 
-def add_rows(moments: Moments, table: jax.Array, used: jax.Array) -> Moments:
+def add_rows(moments: Moments, table: jax.Array, used: jax.Array, axis: Axis = None) -> Moments:
     """Adds the rows in use of a table to the moments.
 
     Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
@@ -70,12 +71,13 @@ def add_rows(moments: Moments, table: jax.Array, used: jax.Array) -> Moments:
       moments: moments of the rows so far.
       table: float `[..., F]`.
       used: bool `[...]`, rows in use.
+      axis: axis of devices, the rows of all of which are added; each has as large a table.
     """
     rows = table.reshape(-1, table.shape[-1])
     weight = used.reshape(-1, 1).astype(jnp.float32)
-    count = weight.sum()
-    mean = (rows * weight).sum(0) / jnp.maximum(count, 1)
-    square = ((rows - mean[None]) ** 2 * weight).sum(0)
+    count = sum_over_devices(weight.sum(), axis)
+    mean = sum_over_devices((rows * weight).sum(0), axis) / jnp.maximum(count, 1)
+    square = sum_over_devices(((rows - mean[None]) ** 2 * weight).sum(0), axis)
     total = moments.count + count
     offset, share = mean - moments.mean, count / jnp.maximum(total, 1)
     return Moments(
@@ -146,10 +148,10 @@ class NormalizedPolicy(Policy):
         ]
         return _with_tables(obs, tables)
 
-    def update_statistics(self, params: NormalizedParams, obs: Any) -> NormalizedParams:
-        """Adds the observations of a rollout to the moments."""
+    def update_statistics(self, params: NormalizedParams, obs: Any, axis: Axis = None) -> NormalizedParams:
+        """Adds the observations of a rollout, of all devices, to the moments."""
         added = [
-            add_rows(moment, table, used)
+            add_rows(moment, table, used, axis)
             for moment, (table, used) in zip(params.moments, _tables(obs), strict=True)
         ]
         return dataclasses.replace(params, moments=tuple(added))

@@ -24,7 +24,7 @@ SCOPES = (("levels",), ("learn",), ("play", "env"), ("play", "network"), ("play"
 
 def share_of_one_device(config: TrainConfig) -> TrainConfig:
     """Changes a config of several devices to the share of one of them, without exchanges between them."""
-    count = config.training.num_devices
+    count = config.training.num_devices or 1
     training = dataclasses.replace(config.training, num_envs=config.training.num_envs // count, num_devices=1)
     ppo = dataclasses.replace(config.ppo, minibatch_size=config.ppo.minibatch_size // count)
     names = ("num_candidates", "buffer_size", "episodes_at_once")
@@ -40,15 +40,17 @@ def plan_training(config: TrainConfig, target: Target) -> dict[str, Any]:
       ConfigError: a config that cannot be run.
     """
     trainer, env_params = make_trainer(share_of_one_device(config)), config.env.params
-    state = jax.eval_shape(trainer.init, jax.random.key(0))
+    state = trainer.state_shapes()
     update = lambda state: trainer.train_step(state, env_params)
-    report = _plan(update, (state,), target, trainer.steps_per_update, SCOPES, donate=(0,))
-    return {"part": "train", "size": config.env.size, "devices": config.training.num_devices, **report}
+    report = _plan(
+        update, (state,), target, trainer.num_seeds * trainer.steps_per_update, SCOPES, donate=(0,)
+    )
+    return {"part": "train", "size": config.env.size, "devices": config.training.num_devices or 1, **report}
 
 
 def plan_engine(config: TrainConfig, target: Target, length: int) -> dict[str, Any]:
     """Plans `length` steps of the engine alone, in the environments of one device of a config."""
-    count = config.training.num_envs // config.training.num_devices
+    count = config.training.num_envs // (config.training.num_devices or 1)
     spec = config.env.make().sim_spec
     widen = lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype)
     states = jax.tree.map(widen, random_scenes(0, 1, spec))
@@ -60,7 +62,7 @@ def plan_engine(config: TrainConfig, target: Target, length: int) -> dict[str, A
         return jax.lax.scan(lambda states, action: (step(states, action), None), states, actions)[0]
 
     report = _plan(run, (states, actions), target, count * length, (("engine",),))
-    return {"part": "engine", "size": config.env.size, "devices": config.training.num_devices, **report}
+    return {"part": "engine", "size": config.env.size, "devices": config.training.num_devices or 1, **report}
 
 
 def _plan(

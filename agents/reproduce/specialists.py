@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from omegaconf import OmegaConf
 
 import kinetix_py as kx
-from agents.build import make_trainer
+from agents.build import make_trainer, num_devices
 from agents.config import (
     ConfigError,
     CurriculumConfig,
@@ -163,7 +162,7 @@ class Specialists:
     @functools.cached_property
     def program(self) -> Callable[..., Any]:
         """Compiled program of one update."""
-        state = jax.eval_shape(self.trainer.init, jax.random.key(0))
+        state = self.trainer.state_shapes()
         return self.trainer.lower(state, self.config.env.params, 1).compile()
 
     @property
@@ -173,7 +172,8 @@ class Specialists:
 
     def _curriculum(self, levels: kx.Level) -> FixedLevels:
         """Makes the curriculum of one device."""
-        return FixedLevels(levels, self.config.training.num_envs // self.config.training.num_devices)
+        devices = num_devices(self.config)
+        return FixedLevels(levels, self.config.training.num_envs // devices, devices)
 
     def _start(self, start: str, seed: int) -> Params:
         if start == FINE_TUNED:

@@ -74,6 +74,11 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: pathlib.Path, title: 
                 axis.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
                 axis.plot(steps, values, "o-", color=color, label=label, linewidth=2, markersize=3)
             else:
+                if f"{metric}_low" in known:  # of several seeds: the interval of their mean
+                    low, high = (
+                        smooth(series(rows, f"{metric}_{end}")[1], window) for end in ("low", "high")
+                    )
+                    axis.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
                 axis.plot(steps, values, color=color, alpha=0.25, linewidth=1)
                 axis.plot(steps, smooth(values, window), color=color, label=label, linewidth=2)
         axis.set(title=name, xlabel="environment steps", ylabel=unit)

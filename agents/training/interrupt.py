@@ -11,7 +11,9 @@ from tqdm import tqdm
 
 @contextlib.contextmanager
 def graceful_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C (or SIGTERM) into a request; the second one interrupts at once.
+    """Turns the first Ctrl-C, SIGTERM or SIGUSR1 into a request; another of the first two interrupts.
+
+    SIGUSR1 is what schedulers of clusters are asked to send before they end a job.
 
     Yields:
       a function that tells whether there was a request.
@@ -19,12 +21,14 @@ def graceful_interrupt() -> Iterator[Callable[[], bool]]:
     requests: list[int] = []
 
     def handle(number, frame):
-        if requests:
+        if requests and number != signal.SIGUSR1:
             raise KeyboardInterrupt
+        if not requests:
+            tqdm.write("stopping after this call; once more to stop at once")
         requests.append(number)
-        tqdm.write("stopping after this call; once more to stop at once")
 
-    old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    old = {number: signal.signal(number, handle) for number in handled}
     try:
         yield lambda: bool(requests)
     finally:

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from agents.bc.cloner import Cloner
 from agents.build import make_cloner, make_policy, make_trainer
-from agents.config import ConfigError, TrainConfig
+from agents.config import ConfigError, TrainConfig, TrainingConfig
+from agents.evaluation.evaluate import on_default_device
 from agents.evaluation.evaluation import FILE
 from agents.io.checkpoint import Checkpoints
 from agents.io.metrics import MetricLog, check_wandb
@@ -25,10 +26,12 @@ from agents.levels import load_level_sets
 from agents.loading import load_policy, trained_config
 from agents.networks.config import NetworkConfig
 from agents.policy import Params
+from agents.training.hosts import any_process, is_main, num_processes, topology, wait_for_all
 from agents.training.interrupt import graceful_interrupt
 from agents.training.keys import RunKeys
 from agents.training.periodic import PeriodicEvaluation
 from agents.training.report import draw_curves, report_run
+from agents.training.seeds import stack_seeds, summarize_rates, training_key
 from agents.training.trainer import Trainer, TrainState
 
 
@@ -61,15 +64,16 @@ def check_same_network(config: TrainConfig, other: TrainConfig) -> None:
 
 
 def initial_params(config: TrainConfig) -> Params:
-    """Makes the parameters that a run starts from: new ones, or those of `init_from`.
+    """Makes the parameters that a run starts from: new ones, or those of `init_from`; of each seed.
 
     Raises:
       ConfigError, CheckpointError: `init_from` names no checkpoint that fits.
     """
     if config.init_from is None:
-        return make_policy(config).init(RunKeys.from_seed(config.training.seed).network)
+        policy = make_policy(config)
+        return stack_seeds([policy.init(RunKeys.from_seed(seed).network) for seed in config.training.seeds])
     check_same_network(config, trained_config(config.init_from))
-    return load_policy(config.init_from, config.env.size).params
+    return stack_seeds([load_policy(config.init_from, config.env.size).params] * config.training.num_seeds)
 
 
 def validate_run(config: TrainConfig) -> None:
@@ -95,17 +99,18 @@ def starting_state(config: TrainConfig, trainer: Trainer | Cloner, folder: RunFo
       ConfigError, CheckpointError: `init_from` names no checkpoint that fits, or the state that is kept is of
         another config.
     """
-    keys = RunKeys.from_seed(config.training.seed)
     with contextlib.closing(Checkpoints(folder.start, create=True)) as kept:
         if kept.steps:
-            return trainer.place(kept.restore(jax.eval_shape(trainer.init, keys.training)))
-        state = trainer.init(keys.training, initial_params(config))
+            return trainer.place(kept.restore(trainer.state_shapes()))
+        state = trainer.init(training_key(config), initial_params(config))
         kept.save(state)
     return state
 
 
 def train(config: TrainConfig, folder: RunFolder, resume: bool = False, quiet: bool = False) -> bool:
     """Trains until the run is complete or is asked to stop; then evaluates and draws if it is complete.
+
+    Where several processes train together, all of them call this, and one of them writes.
 
     Args:
       config: config of the run.
@@ -123,26 +128,31 @@ def train(config: TrainConfig, folder: RunFolder, resume: bool = False, quiet: b
       NotFiniteError: the loss or the parameters are not finite any more; earlier checkpoints remain.
     """
     trainer = make_learner(config)
+    quiet = quiet or not is_main()
     state = starting_state(config, trainer, folder)
+    start = on_default_device(state.evaluated_params)
     checkpoints = Checkpoints(folder.checkpoints, keep=config.output.keep_checkpoints, create=True)
     if resume and checkpoints.steps:
         state = trainer.place(checkpoints.restore(state))
-    log = MetricLog(folder.path, config, int(state.num_updates))
+    log = MetricLog(folder.path, config, int(state.num_updates), writes=is_main())
     evaluation = PeriodicEvaluation(config, folder) if config.evaluation.every else None
     try:
         with graceful_interrupt() as asked:
             state = _train_calls(config, trainer, state, checkpoints, log, evaluation, asked, quiet)
-            stopped = asked()
+            stopped = any_process(asked())
     finally:
         log.close()
         checkpoints.close()
         if evaluation is not None:
             evaluation.close()
-    if stopped:  # perhaps in the last call: the evaluation would take long as well
+    params = on_default_device(state.evaluated_params)
+    if not is_main():
+        pass
+    elif stopped:  # perhaps in the last call: the evaluation would take long as well
         draw_curves(folder)
     elif not (resume and (folder.path / FILE).exists()):
-        start = starting_state(config, trainer, folder).params
-        report_run(config, folder, state.evaluated_params, start, progress=not quiet)
+        report_run(config, folder, params, start, progress=not quiet)
+    wait_for_all("reported")
     return not stopped
 
 
@@ -163,7 +173,10 @@ def _train_calls(
         return state
     started = time.perf_counter()
     program = trainer.lower(state, env_params, sizes.updates_per_call).compile()
+    wait_for_all("compiled")
     if not quiet:
+        if num_processes() > 1:
+            tqdm.write(topology())
         tqdm.write(f"compiled in {time.perf_counter() - started:.0f} s")
     seconds, unseen = log.last.get("seconds", 0.0), ""
     total, done = sizes.num_updates * steps_per_update, first * steps_per_update
@@ -176,22 +189,24 @@ def _train_calls(
             seconds += taken
             timing = {
                 "seconds": round(seconds, 2),
-                "steps_per_second": round(sizes.steps_per_call / taken, 1),
+                "steps_per_second": round(sizes.num_seeds * sizes.steps_per_call / taken, 1),
             }
             spoiled = _not_finite(metrics, state)
             due = spoiled is None and evaluation is not None and evaluation.is_due(call)
             evaluated = evaluation.evaluate(state) if due and evaluation is not None else {}
-            _log_call(log, metrics, int(state.num_updates), steps_per_update, timing, evaluated)
+            _log_call(log, metrics, int(state.num_updates), sizes, timing, evaluated)
             if spoiled is not None:
                 update, kept = int(state.num_updates), f"{checkpoints.folder}: {checkpoints.steps or 'none'}"
                 raise NotFiniteError(
                     f"{spoiled} not finite after update {update}; checkpoints from before: {kept}"
                 )
-            last = asked() or call == sizes.num_calls
+            last = any_process(asked()) or call == sizes.num_calls
             if last or call % config.output.checkpoint_every == 0:
                 checkpoints.save(state)
             shown = {
-                k.removeprefix("solve_rate_"): f"{v[-1]:.2f}" for k, v in metrics.items() if "solve" in k
+                k.removeprefix("solve_rate_"): f"{v[-1].mean():.2f}"
+                for k, v in metrics.items()
+                if "solve" in k
             }
             if evaluated:
                 unseen = f"{evaluated['eval/solve_rate']:.2f}"
@@ -208,16 +223,20 @@ def _log_call(
     log: MetricLog,
     metrics: Mapping[str, np.ndarray],
     num_updates: int,
-    steps_per_update: int,
+    sizes: TrainingConfig,
     timing: Mapping[str, float],
     evaluated: Mapping[str, float],
 ) -> None:
-    """Writes one row for each update of a call, whose metrics are `[count]`; the last with its evaluation."""
+    """Writes one row for each update of a call; the last with its evaluation.
+
+    Metrics are `[count]`, or `[count, num_seeds]`.
+    """
     count = len(next(iter(metrics.values())))
     for i in range(count):
         number = num_updates - count + 1 + i
-        row: dict[str, float] = {"update": number, "env_steps": number * steps_per_update}
-        row |= {name: float(value[i]) for name, value in metrics.items()} | dict(timing)
+        row: dict[str, float] = {"update": number, "env_steps": number * sizes.steps_per_update}
+        row |= summarize_rates({name: value[i] for name, value in metrics.items()}, sizes.seeds)
+        row |= dict(timing)
         row["policy_steps"] += log.last.get("policy_steps", 0.0)  # of the whole run
         log.write(row | dict(evaluated) if i == count - 1 else row)
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
+
 from agents.build import make_policy
 from agents.config import TrainConfig
-from agents.evaluation.evaluate import evaluate
+from agents.evaluation.evaluate import evaluate, on_default_device
+from agents.evaluation.intervals import seed_interval
 from agents.evaluation.keys import EvaluationKeys
 from agents.io.best import BestCheckpoint
 from agents.io.run_folder import RunFolder
 from agents.levels import LevelSet, random_level_set
+from agents.training.hosts import in_main
+from agents.training.seeds import by_seed
 from agents.training.trainer import TrainState
 
 
@@ -45,33 +50,42 @@ class PeriodicEvaluation:
         return call % self._config.evaluation.every == 0 or call == self._config.training.num_calls
 
     def evaluate(self, state: TrainState) -> dict[str, float]:
-        """Evaluates the agent, and keeps it if it is better than all before.
+        """Evaluates the agent, and keeps it if it is better than all before: of several seeds, on average.
 
         Args:
           state: state of the run, whose numbers are finite.
 
         Returns:
-          metrics by name: solve rate with its interval over levels, the rate on the worst tenth of the
-            levels,
-          and the mean length of an episode.
+          metrics by name: solve rate with its interval over levels (of several seeds, over seeds), the rate
+          on the worst tenth of the levels, and the mean length of an episode.
         """
-        result = evaluate(
-            self._keys.periodic_actions,
-            self._policy,
-            state.evaluated_params,
-            self._env,
-            self._levels,
-            self._config.env.params,
-            attempts=self._config.evaluation.every_attempts,
-        )
-        self._best.offer(state, result.solve_rate)
-        low, high = result.interval
+        rates: dict[str, float] = in_main(lambda: self._measure(state))
+        self._best.offer(state, rates["eval/solve_rate"])
+        return rates
+
+    def _measure(self, state: TrainState) -> dict[str, float]:
+        """Plays the levels, on one device of this process."""
+        params = by_seed(self._config, on_default_device(state.evaluated_params))
+        results = [
+            evaluate(
+                self._keys.periodic_actions,
+                self._policy,
+                of_seed,
+                self._env,
+                self._levels,
+                self._config.env.params,
+                attempts=self._config.evaluation.every_attempts,
+            )
+            for of_seed in params.values()
+        ]
+        rates = np.array([result.solve_rate for result in results])
+        low, high = results[0].interval if len(results) == 1 else seed_interval(rates)
         return {
-            "eval/solve_rate": result.solve_rate,
-            "eval/solve_rate_low": low,
-            "eval/solve_rate_high": high,
-            "eval/worst_tenth": result.worst_rate,
-            "eval/episode_length": float(result.length.mean()),
+            "eval/solve_rate": float(rates.mean()),
+            "eval/solve_rate_low": max(float(low), 0.0),
+            "eval/solve_rate_high": min(float(high), 1.0),
+            "eval/worst_tenth": float(np.mean([result.worst_rate for result in results])),
+            "eval/episode_length": float(np.mean([result.length.mean() for result in results])),
         }
 
     def close(self) -> None:

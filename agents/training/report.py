@@ -8,18 +8,19 @@ import numpy as np
 import kinetix_py as kx
 from agents.build import make_policy
 from agents.config import TrainConfig
-from agents.evaluation.comparison import strongest_baseline
+from agents.evaluation.comparison import strongest_baseline, summarize_seeds
 from agents.evaluation.episodes import play_levels
 from agents.evaluation.evaluate import NamedPolicy, evaluate_policies
 from agents.evaluation.evaluation import FILE, Evaluation, RunInfo, write_evaluations
 from agents.evaluation.keys import EvaluationKeys
-from agents.evaluation.report import solve_rate_table
+from agents.evaluation.report import seed_table, solve_rate_table
 from agents.evaluation.run import AGENT, START
 from agents.io.metrics import read_metrics
 from agents.io.run_folder import RunFolder
 from agents.levels import LevelSet, load_level_sets, random_level_set
 from agents.loading import levels_trained_on
 from agents.policy import Params, Policy
+from agents.training.seeds import by_seed, config_of_seed, seed_name
 
 # Episodes of each level from which a solved one is chosen for the film.
 FILM_ATTEMPTS = 4
@@ -52,7 +53,8 @@ def report_run(
     Args:
       config: config of the run.
       folder: its folder, to which everything is written.
-      params, start: parameters of the agent at the end and at the start.
+      params, start: parameters of the agent at the end and at the start, with a leading axis if there are
+        several seeds.
       progress: show a progress bar, and print the solve rates.
 
     Returns:
@@ -65,22 +67,31 @@ def report_run(
     if not sets:
         return []
     env, policy, name = config.env.make(), make_policy(config), folder.path.resolve().name
-    evaluations = evaluate_policies(
-        EvaluationKeys.from_seed(config.evaluation.seed).actions,
-        [NamedPolicy(AGENT, policy, params), NamedPolicy(START, policy, start)],
-        sets,
-        env,
-        config.env.params,
-        attempts=config.evaluation.attempts,
-        run=RunInfo.of(name, config, config.training.num_updates),
-        progress=progress,
-    )
+    params, start = by_seed(config, params), by_seed(config, start)
+    evaluations: list[Evaluation] = []
+    for seed, of_seed in params.items():
+        own = config_of_seed(config, seed)
+        found = evaluate_policies(
+            EvaluationKeys.from_seed(config.evaluation.seed).actions,
+            [NamedPolicy(AGENT, policy, of_seed), NamedPolicy(START, policy, start[seed])],
+            sets,
+            env,
+            config.env.params,
+            attempts=config.evaluation.attempts,
+            run=RunInfo.of(seed_name(name, config, seed), own, config.training.num_updates),
+            progress=progress,
+        )
+        # Baselines are the same for all seeds.
+        evaluations += found if not evaluations else [each for each in found if not each.baseline]
     if progress:
         print(solve_rate_table(evaluations))
+    summaries = summarize_seeds([each for each in evaluations if each.policy == AGENT])
+    if progress and summaries:
+        print(f"\n{seed_table(summaries)}")
     write_evaluations(folder.path / FILE, evaluations)
     plot_solve_rates(evaluations, folder.path / "evaluation.png", folder.path.name)
     if config.output.num_animations:
-        film_solved_levels(config, folder, policy, params, sets[0], evaluations)
+        film_solved_levels(config, folder, policy, params[config.training.seed], sets[0], evaluations)
     return evaluations
 
 
@@ -93,6 +104,8 @@ def film_solved_levels(
     evaluations: list[Evaluation],
 ) -> None:
     """Writes `solved.gif`: episodes that the agent solved, of the levels on which it is most ahead of chance.
+
+    Of several seeds, it shows the first.
 
     Args:
       config: config of the run.

@@ -45,6 +45,10 @@ class TrainState:
         return self.params if self.average is None else self.average
 
 
+# Axes of seeds in a state: all are first, but that the number of updates has none.
+SEED_AXES = TrainState(params=0, opt_state=0, curriculum=0, key=0, num_updates=None, average=0)  # type: ignore[arg-type]
+
+
 def moving_average(average: Params, params: Params, decay: float) -> Params:
     """Moves an exponential average of parameters towards them; leaves that are equal stay the same bits."""
     return jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), average, params)
@@ -79,6 +83,8 @@ class Trainer:
       num_rollouts: rollouts of one update.
       num_devices: devices among which environments are split; gradients, advantages and metrics are averaged
         over all.
+      num_seeds: runs that are trained side by side, each with as many environments. All parts of their state
+        but the number of updates, and their metrics, have an axis `[num_seeds]` before all others.
       total_updates: updates of the whole run; needed where something changes over the run, other than the
         learning rate.
       dense_reward_scale_final: dense reward at the end of the run [1/m], to which that of the numbers of the
@@ -99,14 +105,16 @@ class Trainer:
     rollout_length: int
     num_rollouts: int = 1
     num_devices: int = 1
+    num_seeds: int = 1
     total_updates: int | None = None
     dense_reward_scale_final: float | None = None
 
     def __post_init__(self) -> None:
         if not self.env.auto_reset:
             raise ValueError("a trainer needs an environment with auto_reset=True")
-        if self.num_rollouts < 1:
-            raise ValueError(f"num_rollouts must be at least 1, got {self.num_rollouts}")
+        for name, value in (("num_rollouts", self.num_rollouts), ("num_seeds", self.num_seeds)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
         if not 1 <= self.num_devices <= jax.device_count():
             raise ValueError(
                 f"num_devices must be in 1 .. {jax.device_count()}, the devices that JAX has, "
@@ -129,29 +137,41 @@ class Trainer:
 
     @property
     def steps_per_update(self) -> int:
-        """Environment steps that an update learns from."""
+        """Environment steps that an update learns from, for each seed."""
         return self.num_envs * self.rollout_length * self.num_rollouts
 
     def init(self, key: jax.Array, params: Params | None = None) -> TrainState:
         """Makes the state of a run before the first update.
 
         Args:
-          key: random key of the run.
-          params: initial parameters of the policy; new ones if None.
+          key: random key of the run; of several seeds, `[num_seeds]`.
+          params: initial parameters of the policy, of each seed; new ones if None.
         """
+        if self.num_seeds == 1:
+            return self.place(self._init(key, params))
+        mapped = (0, None if params is None else 0)
+        return self.place(jax.vmap(self._init, mapped, SEED_AXES)(key, params))
+
+    def state_shapes(self) -> TrainState:
+        """Shapes of the arrays of a state."""
+        keys = jax.random.split(jax.random.key(0), self.num_seeds)
+        return jax.eval_shape(self.init, keys[0] if self.num_seeds == 1 else keys)
+
+    def _init(self, key: jax.Array, params: Params | None) -> TrainState:
         curriculum_key, training_key, policy_key = jax.random.split(key, 3)
         if params is None:
             params = self.policy.init(policy_key)
         params = jax.tree.map(jnp.copy, params)  # `train_steps` reuses the memory of its state
-        state = TrainState(
+        return TrainState(
             params=params,
             opt_state=self.optimizer.init(params),
-            curriculum=jax.vmap(self.curriculum.init)(jax.random.split(curriculum_key, self.num_devices)),
+            curriculum=jax.vmap(self.curriculum.init)(
+                jax.random.split(curriculum_key, self.num_devices), jnp.arange(self.num_devices)
+            ),
             key=training_key,
             num_updates=jnp.int32(0),
             average=None if self.ppo.ema_decay is None else jax.tree.map(jnp.copy, params),
         )
-        return self.place(state)
 
     @property
     def mesh(self) -> Mesh:
@@ -162,20 +182,36 @@ class Trainer:
     def partition(self) -> TrainState:
         """Splitting of each part of a state: curricula among the devices, all else on each of them."""
         parts: dict[str, Any] = {field.name: PartitionSpec() for field in dataclasses.fields(TrainState)}
-        return TrainState(**parts | {"curriculum": PartitionSpec(DEVICES)})
+        return TrainState(**parts | {"curriculum": PartitionSpec(*[None] * self._device_axis, DEVICES)})
+
+    @property
+    def _device_axis(self) -> int:
+        """Axis of devices in the state of curricula."""
+        return 0 if self.num_seeds == 1 else 1
 
     def place(self, state: TrainState) -> TrainState:
-        """Puts a state, such as one read from a checkpoint, where `train_steps` expects it.
+        """Puts a state, perhaps one of another number of devices, where `train_steps` expects it.
 
         A new state and one that is read are then alike for JAX, and share a compiled program.
         """
+        count = jax.tree.leaves(state.curriculum)[0].shape[self._device_axis]
+        if count != self.num_devices:
+            share = lambda states: self.curriculum.redistribute(states, self.num_devices)
+            share = share if self.num_seeds == 1 else jax.vmap(share)
+            state = dataclasses.replace(state, curriculum=share(state.curriculum))
         if isinstance(jax.tree.leaves(state)[0], jax.core.Tracer):
             return state
         if self.num_devices == 1:
             return jax.device_put(state, jax.devices()[0])
-        put = lambda part, spec: jax.device_put(part, NamedSharding(self.mesh, spec))
+
+        def put(leaf, sharding):
+            if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                return jax.random.wrap_key_data(put(jax.random.key_data(leaf), sharding))
+            return jax.device_put(np.asarray(leaf), sharding)  # every process has the whole of it
+
+        place = lambda part, spec: jax.tree.map(lambda leaf: put(leaf, NamedSharding(self.mesh, spec)), part)
         specs = self.partition
-        return TrainState(**{name: put(part, getattr(specs, name)) for name, part in vars(state).items()})
+        return TrainState(**{name: place(part, getattr(specs, name)) for name, part in vars(state).items()})
 
     def progress(self, num_updates: jax.Array) -> jax.Array | float:
         """Share of the run that is over, in 0 .. 1: 0 in the first update, 1 in the last; 0 if not known."""
@@ -217,10 +253,10 @@ class Trainer:
                 learn,
             )
             # After learning, so that the probability ratios of the loss begin at 1.
-            params = self.policy.update_statistics(result.params, transitions.obs)
+            params = self.policy.update_statistics(result.params, transitions.obs, axis)
             if self.ppo.ema_decay is not None:  # statistics are not averaged: the same ones are added to both
                 average = moving_average(average, result.params, self.ppo.ema_decay)
-                average = self.policy.update_statistics(average, transitions.obs)
+                average = self.policy.update_statistics(average, transitions.obs, axis)
         metrics = {f"loss/{name}": value for name, value in result.terms._asdict().items()}
         metrics |= {
             "loss/grad_norm": result.grad_norm,
@@ -239,7 +275,9 @@ class Trainer:
         env_params = self.env_params_at(env_params, progress)
         with jax.named_scope("levels"):
             own = jax.tree.map(lambda leaf: leaf[0], state.curriculum)
-            own, batch = self.curriculum.propose(propose_key, self.policy, state.params, own)
+            own, batch = self.curriculum.propose(
+                propose_key, self.policy, state.params, own, state.num_updates
+            )
             runner = start_runner(self.env, batch.start, env_params, self.policy)
         (params, opt_state, average, _), (steps, losses) = jax.lax.scan(
             lambda carried, key: self._play_and_learn(carried, key, env_params, axis, progress, batch.learn),
@@ -249,7 +287,7 @@ class Trainer:
         steps = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), steps)
         with jax.named_scope("levels"):
             own, metrics = self.curriculum.observe(
-                observe_key, self.policy, params, own, batch, Outcome.of(steps)
+                observe_key, self.policy, params, own, batch, Outcome.of(steps, axis), state.num_updates
             )
         metrics |= {name: value.mean() for name, value in losses.items()}
         metrics |= {"diverged": steps.info["diverged"].sum(), "policy_steps": self._policy_steps(batch)}
@@ -273,16 +311,29 @@ class Trainer:
           env_params: numbers of the game.
 
         Returns:
-          the state after the update, and metrics by name: scalars.
+          the state after the update, and metrics by name: scalars, or `[num_seeds]`.
         """
-        return self._update(state, env_params, None)
+        return self._update_seeds(state, env_params, None)
+
+    def _update_seeds(
+        self, state: TrainState, env_params: kx.EnvParams, axis: Axis
+    ) -> tuple[TrainState, Metrics]:
+        """Runs one update of every seed on one device.
+
+        The number of updates is one for all, so that what depends on it alone, such as whether candidates are
+        attempted now, remains a branch and is not computed at every update.
+        """
+        update = lambda state: self._update(state, env_params, axis)
+        if self.num_seeds == 1:
+            return update(state)
+        return jax.vmap(update, (SEED_AXES,), (SEED_AXES, 0))(state)
 
     @functools.partial(jax.jit, static_argnums=(0, 3), donate_argnums=1)
     def _train_steps(
         self, state: TrainState, env_params: kx.EnvParams, count: int
     ) -> tuple[TrainState, Metrics]:
         def updates(state, env_params, axis):
-            step = lambda state, _: self._update(state, env_params, axis)
+            step = lambda state, _: self._update_seeds(state, env_params, axis)
             return jax.lax.scan(step, state, length=count)
 
         if self.num_devices == 1:
@@ -307,7 +358,7 @@ class Trainer:
           count: number of updates; static.
 
         Returns:
-          the state after the updates, and metrics by name: `[count]`.
+          the state after the updates, and metrics by name: `[count]`, or `[count, num_seeds]`.
 
         Raises:
           ValueError: a rollout is longer than the time limit.

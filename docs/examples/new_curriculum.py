@@ -17,17 +17,20 @@ class NearFirst:
     raise_above: float = 0.4  # solve rate
     step: float = 0.1  # m
 
-    def init(self, key):
+    def init(self, key, device=0):
         return jnp.float32(1.0)  # the distance allowed now [m]
 
-    def propose(self, key, policy, params, allowed):
+    def redistribute(self, allowed, num_devices):
+        return jnp.full(num_devices, allowed.mean())
+
+    def propose(self, key, policy, params, allowed, num_updates):
         levels = kx.sample_levels(key, 4 * self.num_envs, self.size)
         distance = jax.vmap(kx.goal_distance)(levels.sim, levels.labels.role)
         near = jnp.argsort(distance > allowed, stable=True)[: self.num_envs]
         levels = jax.tree.map(lambda leaf: leaf[near], levels)
         return allowed, agents.LevelBatch(levels, jnp.full(self.num_envs, -1, jnp.int32))
 
-    def observe(self, key, policy, params, allowed, batch, outcome):
+    def observe(self, key, policy, params, allowed, batch, outcome, num_updates):
         metrics = episode_metrics(outcome)
         allowed = allowed + self.step * (metrics["solve_rate"] > self.raise_above)
         return allowed, metrics | {"allowed_distance": allowed}

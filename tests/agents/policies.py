@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from agents.networks.value_histogram import ValueHistogram
 from agents.policy import Policy, PolicyOutput
+from agents.ppo.devices import sum_over_devices
 
 THRUST = 9  # action that turns the first thruster on
 
@@ -39,8 +40,9 @@ class CountingThrust(Thrust):
     def unroll(self, params, *arguments, **options):
         return super().unroll(params["thrust"], *arguments, **options)
 
-    def update_statistics(self, params, obs):
-        return params | {"steps": params["steps"] + obs[..., 0].size}
+    def update_statistics(self, params, obs, axis=None):
+        count = sum_over_devices(jnp.float32(obs[..., 0].size), axis)
+        return params | {"steps": params["steps"] + count}
 
 
 @dataclasses.dataclass(frozen=True)

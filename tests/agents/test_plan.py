@@ -10,6 +10,7 @@ import pytest
 
 from agents.cli.main import main
 from agents.cli.plan import table
+from agents.plan.fit import FitError, MemoryLine, fit_table
 from agents.plan.hlo import parse_module, shape_bytes, tuple_shapes
 from agents.plan.model import OTHER, Rates, part_of, plan_time, short_path
 from agents.plan.targets import GPUS, KNOWN
@@ -275,7 +276,7 @@ def refused(capsys, *arguments):
         (["target=h1000"], f"there is no target 'h1000'; known: {', '.join(KNOWN)}"),
         (["target=v3:2x2"], "there is no target 'v3:2x2'; known: a100, "),
         ([], "name a target, such as target=h100; known: a100, "),
-        (["part=generator", "target=cpu"], "there is no part 'generator'; known: train, engine"),
+        (["part=generator", "target=cpu"], "there is no part 'generator'; known: train, engine, fit"),
         (["steps=3", "target=cpu"], "steps=3 is of part=engine"),
         (["part=engine", "steps=0", "target=cpu"], "steps must be an integer of at least 1, got '0'"),
         (["target=cpu", "size=xl"], "xl"),
@@ -290,6 +291,29 @@ def test_what_cannot_be_planned_is_told(arguments, message, capsys):
 def test_a_missing_plugin_is_named(target, package, monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert f"though no device: pip install '{package}'" in refused(capsys, f"target={target}")
+
+
+def test_environments_that_fit_by_hand():
+    """1 GB, and 1 MB for each environment: 7.2 GB hold 6,200, and 4,096 is the power of 2 below."""
+    line = MemoryLine.through((1000, 2 * 10**9), (3000, 4 * 10**9))
+    assert (line.fixed, line.each) == (10**9, 10**6)
+    assert line.largest(7.2e9) == 4096 and line.largest(1.5e9) == 256 and line.largest(0.5e9) == 0
+    assert line.largest(1e9 + 4096e6) == 4096  # to the last byte
+    with pytest.raises(FitError, match="memory does not grow"):
+        MemoryLine.through((1000, 5), (2000, 5))
+
+
+def test_the_table_of_what_fits():
+    report = {"size": "l", "target": "h100", "fixed_bytes": 10**9, "bytes_per_env": 250_000}
+    lines = fit_table(report | {"fits": {"8": 16_384, "80": 262_144}}).splitlines()
+    assert lines[0] == "training, size l, on h100: 1.00 GB and 250 kB for each environment"
+    assert [line.split() for line in lines[3:]] == [["8", "16,384"], ["80", "262,144"]]
+
+
+def test_a_number_of_environments_that_cannot_be_halved_is_told(capsys):
+    words = ("part=fit", "target=cpu", "training.num_envs=32", "ppo.minibatch_size=2048")
+    words += ("training.num_devices=1", "training.rollout_length=64")
+    assert "half of the 32 environments: " in refused(capsys, *words)
 
 
 def test_descriptions_of_gpus_are_in_the_words_of_xla():

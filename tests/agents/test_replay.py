@@ -60,14 +60,14 @@ def outcome(best):
 @pytest.fixture(scope="module")
 def updates(curriculum):
     """Three updates: fresh levels alone, the first replays, the first edits."""
-    propose = jax.jit(lambda key, state: curriculum.propose(key, None, None, state))
+    propose = jax.jit(lambda key, state, i: curriculum.propose(key, None, None, state, i))
     observe = jax.jit(
-        lambda state, batch, outcome: curriculum.observe(KEY, None, None, state, batch, outcome)
+        lambda state, batch, outcome, i: curriculum.observe(KEY, None, None, state, batch, outcome, i)
     )
     states, batches, metrics = [jax.jit(curriculum.init)(KEY)], [], []
     for i in range(3):
-        state, levels = propose(jax.random.key(i), states[-1])
-        state, measured = observe(state, levels, outcome(np.arange(10)))
+        state, levels = propose(jax.random.key(i), states[-1], i)
+        state, measured = observe(state, levels, outcome(np.arange(10)), i)
         states.append(state)
         batches.append(levels)
         metrics.append(measured)
@@ -108,7 +108,7 @@ def test_only_levels_that_were_replayed_are_edited(updates):
 
 def test_metrics_of_edits_by_hand(updates):
     solved = dataclasses.replace(outcome(np.zeros(10)), solved=jnp.array([0, 0, 0, 1, 1, 0, 1, 1, 1, 1.0]))
-    _, metrics = updates.observe(updates.states[2], updates.batches[2], solved)
+    _, metrics = updates.observe(updates.states[2], updates.batches[2], solved, 2)
     assert metrics["solve_rate_edited"] == pytest.approx(2 / 3)
     assert metrics["solve_rate_fresh"] == 0 and metrics["solve_rate_replayed"] == 1
 
