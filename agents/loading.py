@@ -18,8 +18,9 @@ from agents.io.run_folder import BEST, find_checkpoint, open_checkpoints
 from agents.policy import Params, Policy
 from agents.training.seeds import by_seed, config_of_seed, seed_name, stack_seeds
 
-# Policy files that come with the package, by the size of the levels that they were trained on.
-SHIPPED = pathlib.Path(__file__).parent / "trained"
+# Policy files that come with the package, by the size of the levels that they are for.
+TRAINED = pathlib.Path(__file__).parent / "trained"
+SHIPPED = {"s": TRAINED / "s.npz", "m": TRAINED / "m.npz", "l": TRAINED / "m.npz"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,14 +67,14 @@ class LoadedPolicy:
 
 
 def shipped_agents() -> list[str]:
-    """Lists the names of the agents that come with the package."""
-    return sorted(file.stem for file in SHIPPED.glob(f"*{SUFFIX}"))
+    """Lists the names of the agents that come with the package: those of the sizes that they are for."""
+    return sorted(SHIPPED)
 
 
 def policy_file(path: str | pathlib.Path) -> pathlib.Path | None:
     """Returns the policy file that a path or the name of a shipped agent stands for; None for a run."""
-    if str(path) in shipped_agents():
-        return SHIPPED / f"{path}{SUFFIX}"
+    if str(path) in SHIPPED:
+        return SHIPPED[str(path)]
     file = pathlib.Path(path)
     return file if file.suffix == SUFFIX and file.is_file() else None
 
@@ -93,7 +94,8 @@ def load_policy(
       path: name of an agent that comes with the package (`shipped_agents`), policy file, run folder (its
         newest checkpoint), `RUN@best` (the best one by the evaluation during training), or one checkpoint.
         Of a run of several seeds it names one of them: `RUN@seed3`, `RUN@seed3@best`.
-      size: size of the levels it is to play, `"s"`, `"m"` or `"l"`; that of the run if None.
+      size: size of the levels it is to play, `"s"`, `"m"` or `"l"`; if None that of the run, or that which a
+        shipped agent is for.
       contact_order: order of contacts it is to play under, as in `kinetix_py.Environment`; that of the run if
         None.
 
@@ -105,6 +107,7 @@ def load_policy(
     file = policy_file(path)
     if file is not None:
         found = read_policy_file(file)
+        size = str(path) if size is None and str(path) in SHIPPED else size
         config = _played_config(found.config, size, contact_order)
         policy = make_policy(config)
         levels = (*found.config.curriculum.levels, *found.inherited_levels)

@@ -27,7 +27,7 @@ from tools.gallery import FOLDER, HOLD, PIXELS, STYLE
 NAME = "agent_gallery"
 CONTACT_ORDER = "kinetix"  # that of published rates
 EVERY = 2  # environment steps from one picture of an animation to the next
-RANDOM_LEVELS = 512  # unseen levels whose rate is told
+RANDOM_LEVELS = 128  # unseen levels whose rate is told
 RANDOM_SHOWN = 6  # of them, in order, are shown
 ALL = "all families"
 TABLE_STYLE = (
@@ -73,7 +73,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=FOLDER, help="folder of the page (default docs)")
-    parser.add_argument("--attempts", type=int, default=16, help="attempts at each level (default 16)")
+    parser.add_argument("--attempts", type=int, default=8, help="attempts at each level (default 8)")
     parser.add_argument("--size", nargs="+", default=list(kx.SIZES), choices=kx.SIZES, help="default: all")
     return parser.parse_args(arguments)
 

@@ -91,13 +91,14 @@ def group_levels(
     return groups
 
 
-def solutions_solve(group: TaskGroup, env: kx.Environment, max_steps: int) -> list[bool | None]:
+def solutions_solve(group: TaskGroup) -> list[bool | None]:
     """Plays the levels' own solutions, which prove that they can be solved.
+
+    They are played as they were found, in the game of `kinetix_py.make` and within its time limit: an agent
+    that acts more seldom, or under another order of contacts, plays another game.
 
     Args:
       group: levels.
-      env: environment whose physics is used; observation and type of action do not matter.
-      max_steps: environment steps after which a level counts as unsolved.
 
     Returns:
       whether each solution solves its level; None for a level that has none.
@@ -106,12 +107,13 @@ def solutions_solve(group: TaskGroup, env: kx.Environment, max_steps: int) -> li
     solutions = {row: solution for row, solution in enumerate(group.solutions) if solution}
     if not solutions:
         return found
-    played = dataclasses.replace(env, observation_type="blind", action_type="multi_discrete")
-    steps = max(max_steps, *map(len, solutions.values()))
+    env = kx.make(group.size, observation_type="blind", action_type="multi_discrete")
+    limit = int(env.default_params.max_timesteps)
+    steps = max(limit, *map(len, solutions.values()))
     actions = np.stack([padded_actions(solution, steps) for solution in solutions.values()])
     index = np.array(list(solutions))
     levels = jax.tree.map(lambda value: value[index], jax.device_get(group.levels.levels))
-    results = play_sequences(played, levels, actions, max_steps)
+    results = play_sequences(env, levels, actions, limit)
     for row, solved in zip(solutions, np.asarray(results.solved).tolist(), strict=True):
         found[row] = solved
     return found

@@ -145,8 +145,7 @@ def run_zero_shot(study: Study, specialists: bool = True) -> ZeroShot | None:
     results: list[LevelResult] = []
     for group in study.groups:
         agent, *baselines = evaluations[group.size]
-        loaded = study.agent(group.size)
-        proofs = solutions_solve(group, loaded.env, loaded.config.env.max_timesteps)
+        proofs = solutions_solve(group)
         for row in range(len(group)):
             results.append(_level_result(group, row, agent, baselines, next(solved), proofs[row]))
     means = {

@@ -145,7 +145,7 @@ def levels(tmp_path_factory, level_file):
 
 def test_own_solutions_are_played(levels):
     (group,) = group_levels(levels)
-    found = solutions_solve(group, kx.make("s", observation_type="flat", action_type="discrete"), 20)
+    found = solutions_solve(group)
     assert [name.split("/")[-1] for name in group.names] == [
         "rocket",
         "fails",

@@ -10,7 +10,7 @@ import agents
 import kinetix_py as kx
 from agents.evaluation.evaluate import evaluate, evaluate_baselines
 from agents.levels import random_level_set
-from agents.loading import SHIPPED
+from agents.loading import TRAINED
 
 
 def test_there_is_one_for_each_size():
@@ -18,7 +18,7 @@ def test_there_is_one_for_each_size():
     for name in kx.SIZES:
         agent = agents.load_policy(name)
         assert agent.env.size == kx.SIZES[name] and agent.levels == ()  # random levels alone
-        assert agent.path.parent == SHIPPED.resolve() and agent.path.stat().st_size < 5e6
+        assert agent.path.parent == TRAINED.resolve() and agent.path.stat().st_size < 5e6
         assert agent.trained_config.init_from is None and agent.trained_config.output.folder == "runs"
 
 
