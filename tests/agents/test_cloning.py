@@ -26,28 +26,34 @@ from kinetix_py.experience import Experience, recorder
 from kinetix_py.experience.recorder import shard_paths
 from tests.kinetix_py.small_levels import TINY, rocket
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
+pytestmark = pytest.mark.usefixtures("compiled_fast", "few_at_once")
 
 
 @pytest.fixture(scope="module")
-def recorded(finished, level_file, tmp_path_factory):
+def few_at_once():
+    """Programs for few episodes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorder, "BATCH", 16)
+        patch.setattr("agents.record.EPISODES_AT_ONCE", 24)
+        yield
+
+
+@pytest.fixture(scope="module")
+def recorded(finished, level_file, tmp_path_factory, few_at_once):
     """Episodes of the run that has learned to fire its thruster: the recording, and its folder."""
     _, folder = finished
-    before, recorder.BATCH = recorder.BATCH, 16
     levels = make_level_set("given", kx.stack_levels([rocket()] * 3), ("a", "b", "c"))
     recording = Recording(
         agents.load_policy(folder.path), levels, attempts=8, seed=3, key_every=8, paths=(str(level_file),)
     )
     path = tmp_path_factory.mktemp("recorded")
     shards = record(recording, path)
-    recorder.BATCH = before
     assert sum(len(shard.length) for shard in shards) == 24
     return recording, path
 
 
-def test_an_agent_is_recorded_and_goes_on_where_it_stopped(recorded, monkeypatch):
+def test_an_agent_is_recorded_and_goes_on_where_it_stopped(recorded):
     recording, path = recorded
-    monkeypatch.setattr(recorder, "BATCH", 16)
     data = Experience(path, observation_type="blind")
     assert data.num_episodes == 24 and (data.outcomes == 1).mean() > 0.5
     assert data.header["policy"] == "run, update 40" and data.header["seed"] == 3
@@ -163,9 +169,8 @@ def test_cloning_refuses_what_does_not_fit(cloning, tmp_path, changes, message):
         make_learner(read_config(cloning(tmp_path, **changes)))
 
 
-def test_the_command_records_and_says_what(finished, level_file, tmp_path, capsys, monkeypatch):
+def test_the_command_records_and_says_what(finished, level_file, tmp_path, capsys):
     _, folder = finished
-    monkeypatch.setattr(recorder, "BATCH", 16)
     out, file = tmp_path / "data", tmp_path / "all.npz"
     arguments = [
         "--agent",
@@ -188,9 +193,9 @@ def test_the_command_records_and_says_what(finished, level_file, tmp_path, capsy
         main(["record", "--agent", "nobody", "--random", "4", "--out", str(out)])
 
 
-def test_any_policy_is_recorded(tmp_path, recorded, monkeypatch):
+@pytest.mark.slow
+def test_any_policy_is_recorded(tmp_path, recorded):
     """One without parameters, of an agent's environment."""
-    monkeypatch.setattr(recorder, "BATCH", 16)
     recording, _ = recorded
     loaded = recording.loaded
     uniform = LoadedPolicy(
