@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import signal
@@ -133,15 +134,6 @@ def outputs(processes, limit=240):
     return [process.communicate(timeout=limit)[0] for process in processes]
 
 
-@pytest.fixture(scope="module")
-def four_devices(tiny, tmp_path_factory):
-    """The same run in one process of four devices: its config and folder."""
-    config = tiny(tmp_path_factory.mktemp("four"), **CHANGES)
-    folder = new_run(read_config(config))
-    assert train(read_config(config), folder, quiet=True)
-    return config, folder
-
-
 CHANGES = {
     "training__num_devices": 4,
     "output__num_animations": 0,
@@ -163,7 +155,7 @@ def same_run(folder, other):
 
 
 @pytest.mark.slow
-def test_two_processes_of_two_devices_learn_as_one_of_four(four_devices, tiny, tmp_path):
+def test_two_processes_of_two_devices_learn_as_one_of_four(tiny, tmp_path):
     """Stopped by one signal to one of them, and resumed; one process writes."""
     config = tiny(tmp_path, **CHANGES)
     processes = start_two("network=mlp", *flat(config))
@@ -180,7 +172,11 @@ def test_two_processes_of_two_devices_learn_as_one_of_four(four_devices, tiny, t
     assert [process.returncode for process in processes] == [0, 0], first + second
     assert [row["update"] for row in read_metrics(folder.metrics)] == list(range(1, 41))
     assert (folder.path / "evaluation.json").exists()
-    same_run(folder, four_devices[1])
+    config = folder.config()
+    alone = dataclasses.replace(config, output=dataclasses.replace(config.output, name="alone"))
+    other = new_run(alone)
+    assert train(alone, other, quiet=True)
+    same_run(folder, other)
 
 
 def steps(folder):
