@@ -260,6 +260,7 @@ def test_the_benchmark_refuses_what_it_cannot_do(arguments, message, capsys):
     assert message in refused(capsys, "benchmark", "engine", *size, *arguments)
 
 
+@pytest.mark.slow
 def test_the_example_drives_over_the_ramp():
     out = run("examples/car_over_ramp.py")
     assert out.returncode == 0, out.stderr

@@ -26,6 +26,7 @@ def both(scene, action):
     return ours, chipmunk
 
 
+@pytest.mark.slow
 def test_bodies_fall_and_thrusters_push_alike():
     scene = jax2d.Scene(SPEC)
     box = scene.add_box((2.5, 4.0), 1.2, 1.0, rotation=0.3)

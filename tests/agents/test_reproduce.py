@@ -232,6 +232,7 @@ def test_wrong_options_are_refused_before_anything_is_compiled(finished, levels,
         main(["reproduce", "zero-shot", "nowhere"])
 
 
+@pytest.mark.slow
 def test_fine_tuning_goes_on_where_it_was_stopped(zero_shot, finished, levels, out, monkeypatch, capsys):
     """Stopped in one training; the first seeds from nothing are the specialists of `zero-shot`."""
     arguments = words("fine-tuning", finished[1], levels, out, "--least", "2", "--seeds", "2", "--jobs", "2")

@@ -290,6 +290,7 @@ def test_parameters_that_are_not_finite_are_never_a_checkpoint(tiny, tmp_path, m
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_policy(folder.path).params))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_does_not_need_the_run_that_it_began_from(finished, tiny, tmp_path, monkeypatch):
     """It is gone; what it gave is evaluated as the start: an agent that is well ahead of a new one."""
     _, trained = finished

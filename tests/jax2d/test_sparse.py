@@ -144,6 +144,7 @@ def test_a_scene_does_not_depend_on_the_others_of_its_batch():
         np.testing.assert_array_equal(a[..., order], b)
 
 
+@pytest.mark.slow
 def test_derivatives_are_those_of_the_dense_step():
     spec = jax2d.SimSpec(num_polygons=5, num_circles=1, num_joints=1, num_thrusters=0, solver_iterations=2)
     states = to_last(random_scenes(4, BATCH, spec))
@@ -223,6 +224,7 @@ def test_lists_without_room_for_one_scene_are_refused():
         step_sparsely(to_last(piles()), ACTIONS, PARAMS, SPEC, few)
 
 
+@pytest.mark.slow
 def test_usual_lists_have_room_for_random_scenes():
     """A block of 256 random scenes of size L leaves a tenth of the candidates' lists free."""
     spec, batch = SIZES["l"], 256

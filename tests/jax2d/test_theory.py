@@ -327,8 +327,10 @@ TRIANGLE = [(-0.3, -0.2), (0.0, 0.4), (0.3, -0.2)]
 
 @pytest.mark.parametrize(
     ("corners", "spec"),
-    [(TRIANGLE, SPEC), (regular_polygon(8), OCTAGONS)],
-    ids=["triangle", "octagon"],
+    [
+        pytest.param(TRIANGLE, SPEC, id="triangle"),
+        pytest.param(regular_polygon(8), OCTAGONS, id="octagon", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("rotation", [0.3, -0.1])
 def test_polygon_comes_to_rest_on_a_side(corners, spec, rotation):
