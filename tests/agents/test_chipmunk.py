@@ -37,6 +37,7 @@ def test_bodies_fall_and_thrusters_push_alike():
     np.testing.assert_allclose(chipmunk.bodies[box.index].velocity, ours.velocity[box.index], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_motors_turn_and_joints_hold_alike():
     scene = jax2d.Scene(SPEC)
     scene.set_gravity((0, 0))

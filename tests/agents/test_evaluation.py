@@ -199,6 +199,7 @@ def test_baselines_stand_beside_every_policy_and_are_played_once(env, monkeypatc
     assert played[6:] == [name for name, *_ in baseline_policies(KEY, env)]
 
 
+@pytest.mark.slow
 def test_all_runs_are_judged_on_the_same_random_levels():
     """Whatever their seed, physics and batch are; a longer set begins as a shorter one."""
     config = TrainConfig.preset("cpu", "evaluation.num_levels=8")

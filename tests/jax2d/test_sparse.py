@@ -160,6 +160,7 @@ def test_derivatives_are_those_of_the_dense_step():
     np.testing.assert_allclose(*slopes, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_candidates_are_all_pairs_that_touch_scene_after_scene():
     states = to_last(piles())
     polygons = world_polygons(states, jnp.cos(states.rotation), jnp.sin(states.rotation), SPEC)
