@@ -11,8 +11,13 @@ import subprocess
 import time
 import urllib.request
 
+import pytest
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None or DRIVER is None, reason="needs Chromium and chromedriver"
+)
 FLAGS = [
     "--headless=new",
     "--no-sandbox",

@@ -27,7 +27,9 @@ FOLDER = ROOT / "notebooks"
 SOURCES = FOLDER / "sources"
 MAX_BYTES = 500_000
 # What tells of the machine that a notebook was run on, or of trouble on it.
-UNWANTED = re.compile(r"/tmp\b|/root\b|/home/|/work/|/Users/|site-packages|Warning:|Traceback \(most")
+PLACES = (ROOT, pathlib.Path.home(), pathlib.Path(tempfile.gettempdir()))
+TROUBLE = ("site-packages", "Warning:", "Traceback (most")
+UNWANTED = re.compile("|".join(map(re.escape, (*map(str, PLACES), *TROUBLE))))
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 

@@ -62,11 +62,11 @@ def measure(folder: pathlib.Path, segments: int) -> dict[str, Any]:
     speed = replay(data, indices)
     data.drift = type(data.drift)()
     every = transitions(data)
-    stored = {name: value for name, value in every.items() if name.startswith("observations")}
+    stored: dict[str, Any] = {name: value for name, value in every.items() if name.startswith("observations")}
     with tempfile.TemporaryDirectory() as place:
         base = pathlib.Path(place)
-        np.savez_compressed(base / "small.npz", **stored)  # type: ignore[arg-type]
-        np.savez(base / "plain.npz", **stored)  # type: ignore[arg-type]
+        np.savez_compressed(base / "small.npz", **stored)
+        np.savez(base / "plain.npz", **stored)
         for name, value in stored.items():
             np.save(base / f"{name}.npy", value)
         bytes_of = {

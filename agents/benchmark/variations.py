@@ -114,7 +114,7 @@ class VariationStudy:
                 raise ConfigError(f"{folder.path}: is a run with another config; choose another --out")
         else:
             new_run(config)
-        if not (folder.path / FILE).exists() and not train(config, folder, resume=True, quiet=True):
+        if not (folder.path / FILE).exists() and not train(config, folder, resume=True):
             return None
         evaluations = read_evaluations(folder.path / FILE)
         return Training(seed, tuple(evaluations), read_metrics(folder.metrics))
@@ -207,7 +207,7 @@ class Effect:
 
     @property
     def verdict(self) -> str:
-        """What the interval allows to say."""
+        """Conclusion that the interval allows: `"better"`, `"worse"` or `"not told apart"`."""
         if self.low > 0:
             return "better"
         return "worse" if self.high < 0 else "not told apart"

@@ -46,7 +46,8 @@ class TrainState:
 
 
 # Axes of seeds in a state: all are first, but that the number of updates has none.
-SEED_AXES = TrainState(params=0, opt_state=0, curriculum=0, key=0, num_updates=None, average=0)  # type: ignore[arg-type]
+_AXES: dict[str, Any] = {field.name: 0 for field in dataclasses.fields(TrainState)} | {"num_updates": None}
+SEED_AXES = TrainState(**_AXES)
 
 
 def moving_average(average: Params, params: Params, decay: float) -> Params:

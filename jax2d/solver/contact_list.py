@@ -40,7 +40,7 @@ class ListedContacts(NamedTuple):
 
 
 class ContactPlaces(NamedTuple):
-    """Where contacts read and change arrays that are flat."""
+    """Places at which contacts read and change arrays that are flat."""
 
     velocity: jax.Array  # int32 [3, ends, C], of the bodies, in a flat motion
     displacement: jax.Array  # int32 [2, ends, C]
@@ -59,7 +59,7 @@ def places_of_contacts(selected: SelectedContacts, spec: SimSpec, batch: int) ->
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """Where the contacts of one phase come from and how many there may be: static.
+    """Origin of the contacts of one phase, and how many there may be: static.
 
     Attributes:
       kind: which of the kinds of pairs.

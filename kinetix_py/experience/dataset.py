@@ -25,7 +25,7 @@ TOLERANCE = 1e-3  # m or rad, of a replay that is off
 
 @dataclasses.dataclass
 class Drift:
-    """How far replays were off at the key frames that followed them.
+    """Distances of replays from the key frames that followed them.
 
     Attributes:
       segments: replays that were compared.

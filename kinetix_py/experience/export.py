@@ -61,4 +61,5 @@ def export_npz(experience: Experience, path: str | os.PathLike) -> None:
       OSError: it cannot be written.
     """
     with atomic_path(path, ".npz") as part:
-        np.savez_compressed(part, **transitions(experience))  # type: ignore[arg-type]
+        arrays: dict[str, Any] = {**transitions(experience)}
+        np.savez_compressed(part, **arrays)

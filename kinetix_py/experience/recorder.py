@@ -26,10 +26,14 @@ def shard_path(folder: str | os.PathLike, number: int) -> pathlib.Path:
     return pathlib.Path(folder) / f"shard_{number:05d}.npz"
 
 
+def _numbered_shards(folder: str | os.PathLike) -> list[tuple[int, pathlib.Path]]:
+    found = [(NAME.fullmatch(path.name), path) for path in pathlib.Path(folder).glob("shard_*.npz")]
+    return sorted((int(match[1]), path) for match, path in found if match)
+
+
 def shard_paths(folder: str | os.PathLike) -> list[pathlib.Path]:
     """Lists the files of episodes of a folder, by their numbers."""
-    found = [(NAME.fullmatch(path.name), path) for path in pathlib.Path(folder).glob("shard_*.npz")]
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+    return [path for _, path in _numbered_shards(folder)]
 
 
 def _take(tree: Any, index: np.ndarray) -> Any:
@@ -37,7 +41,7 @@ def _take(tree: Any, index: np.ndarray) -> Any:
 
 
 class Told(NamedTuple):
-    """What a loop tells of episodes that it has played, in place of a replay."""
+    """Facts that a loop tells of episodes that it has played, in place of a replay."""
 
     outcome: np.ndarray  # int [E], 1 solved, -1 failed, 0 neither
     distance: np.ndarray  # float [E], green-blue distance after the last step [m]
@@ -206,8 +210,8 @@ class Recorder:
         """Writes what has not been written yet."""
         if not self._waiting:
             return
-        existing = shard_paths(self._folder)
-        number = int(NAME.fullmatch(existing[-1].name)[1]) + 1 if existing else 0  # type: ignore[index]
+        existing = _numbered_shards(self._folder)
+        number = existing[-1][0] + 1 if existing else 0
         write_shard(shard_path(self._folder, number), joined(self._waiting))
         self._waiting = []
 

@@ -22,6 +22,7 @@ from kinetix_py.env.types import EnvParams
 from kinetix_py.experience.replay import FRAME_FIELDS
 from kinetix_py.levels.level import Level, empty_level
 from kinetix_py.sizes import LevelSize
+from kinetix_py.spaces import Discrete
 
 FORMAT, VERSION = "kinetix-py experience", 1
 EPISODE_FIELDS = {"level_index": np.int32, "length": np.int32, "outcome": np.int8, "distance": np.float32}
@@ -146,14 +147,14 @@ def write_shard(path: str | os.PathLike, shard: Shard) -> None:
     env, _ = header_env(shard.header)
     adapter = env.action_adapter
     actions = _codes(shard.actions, adapter) if adapter.type == "multi_discrete" else shard.actions
-    if adapter.type == "discrete":
-        actions = actions.astype(np.min_scalar_type(adapter.space.n - 1))  # type: ignore[union-attr]
-    arrays = {"header": np.array(json.dumps(shard.header)), "actions": actions}
+    if isinstance(adapter.space, Discrete):
+        actions = actions.astype(np.min_scalar_type(adapter.space.n - 1))
+    arrays: dict[str, Any] = {"header": np.array(json.dumps(shard.header)), "actions": actions}
     arrays |= {name: getattr(shard, name).astype(dtype) for name, dtype in EPISODE_FIELDS.items()}
     arrays |= {f"frame.{name}": value for name, value in shard.frames.items()}
     arrays |= dict(zip(_names(shard.levels), map(np.asarray, jax.tree.leaves(shard.levels)), strict=True))
     with atomic_path(path, ".npz") as part:
-        np.savez_compressed(part, digest=np.array(_digest(arrays)), **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(part, digest=np.array(_digest(arrays)), **arrays)
 
 
 def read_shard(path: str | os.PathLike) -> Shard:

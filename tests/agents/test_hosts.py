@@ -130,7 +130,7 @@ def start_two(*words):
 
 
 def outputs(processes, limit=240):
-    """What the processes printed, once both have ended."""
+    """Texts that the processes printed, once both have ended."""
     return [process.communicate(timeout=limit)[0] for process in processes]
 
 

@@ -260,17 +260,21 @@ def test_gradients_reach_every_parameter(kind, observation, action, changes):
         assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0, path
 
 
-def combinations():
-    """Every network with every observation that it reads and every action."""
-    for observation, kinds in READS.items():
-        for kind in kinds:
-            for action in ACTION_TYPES:
-                # The slow ones meet no code that the others do not.
-                marks = () if action == "multi_discrete" or kind == "mlp" else pytest.mark.slow
-                yield pytest.param(kind, observation, action, marks=marks)
+def combination(kind, observation, action):
+    """A case, which is slow if it meets no code that the others do not."""
+    marks = () if action == "multi_discrete" or kind == "mlp" else pytest.mark.slow
+    return pytest.param(kind, observation, action, marks=marks)
 
 
-@pytest.mark.parametrize("kind, observation, action", combinations())
+@pytest.mark.parametrize(
+    "kind, observation, action",
+    [
+        combination(kind, observation, action)
+        for observation, kinds in READS.items()
+        for kind in kinds
+        for action in ACTION_TYPES
+    ],
+)
 def test_every_combination_runs(kind, observation, action):
     env = kx.make(TINY, observation_type=observation, action_type=action)
     network = make_network(small(kind), env)

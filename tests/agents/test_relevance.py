@@ -1,4 +1,4 @@
-"""What a policy looks at: attention weights, and the effect of leaving bodies out."""
+"""Relevance of bodies to a policy: attention weights, and the effect of leaving bodies out."""
 
 from __future__ import annotations
 

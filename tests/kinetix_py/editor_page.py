@@ -24,6 +24,32 @@ from tests import webdriver
 from tests.kinetix_py.playing import Firing
 
 ROOT = pathlib.Path(__file__).parents[2]
+# Commands that change what is chosen, or one body of `fill`.
+CHANGES = [
+    "cut",
+    "delete",
+    "duplicate",
+    "left",
+    "right",
+    "grow",
+    "shrink",
+    "role-none",
+    "role-blue",
+    "role-red",
+    "static",
+    "motor",
+    "mirror",
+    "flip",
+    "front",
+    "back",
+    "align-left",
+    "align-right",
+    "align-top",
+    "align-bottom",
+    "align-middle",
+    "align-center",
+]
+ONE_BODY = {"topolygon": "a", "removecorner": "a", "addcorner": "b"}
 
 
 class Page(webdriver.Browser):

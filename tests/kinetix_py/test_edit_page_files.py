@@ -19,9 +19,7 @@ from tests import webdriver
 from tests.kinetix_py.editor_page import fill, serve
 from tests.kinetix_py.small_levels import rocket
 
-pytestmark = pytest.mark.skipif(
-    webdriver.CHROMIUM is None or webdriver.DRIVER is None, reason="needs Chromium and chromedriver"
-)
+pytestmark = webdriver.needs_browser
 
 
 def test_what_is_saved_is_what_is_drawn(page, folder):

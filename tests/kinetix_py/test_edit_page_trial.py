@@ -16,9 +16,7 @@ from tests import webdriver
 from tests.kinetix_py.editor_page import serve
 from tests.kinetix_py.small_levels import TINY
 
-pytestmark = pytest.mark.skipif(
-    webdriver.CHROMIUM is None or webdriver.DRIVER is None, reason="needs Chromium and chromedriver"
-)
+pytestmark = webdriver.needs_browser
 RUNS = "mode === 'trial' && level && level.trial === trial && now && now.time > 0.1"
 
 

@@ -24,9 +24,6 @@ from tests import webdriver
 from tests.kinetix_py.playing import Firing
 from tests.kinetix_py.small_levels import TINY, batch, rocket
 
-BROWSER = pytest.mark.skipif(
-    webdriver.CHROMIUM is None or webdriver.DRIVER is None, reason="needs Chromium and chromedriver"
-)
 LIMIT = 1200  # frames
 
 
@@ -70,7 +67,7 @@ def address():
 PHASE = "document.body.dataset.phase"
 
 
-@BROWSER
+@webdriver.needs_browser
 def test_real_keys_solve_levels(address, tmp_path):
     with webdriver.browser() as page:
         page.open(address)

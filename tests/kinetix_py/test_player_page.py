@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 
 import imageio.v3 as imageio
@@ -13,9 +12,9 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
+from tests import webdriver
 from tests.kinetix_py import drawn_scenes as scenes
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -29,7 +28,7 @@ FLAGS = [
     "--force-device-scale-factor=1",
 ]
 FRAMES = 31
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = pytest.mark.skipif(webdriver.CHROMIUM is None, reason="needs Chromium")
 
 # Uses the page as a person would, and leaves what it saw in the page's title.
 SCRIPT = """<script>
@@ -86,7 +85,7 @@ def page(states, tmp_path_factory):
 
 def browse(address, profile, *options):
     """Chromium's standard output for an address."""
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *options, address]
+    command = [webdriver.CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *options, address]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
