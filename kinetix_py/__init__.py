@@ -6,6 +6,7 @@ from kinetix_py.env.environment import Environment, make
 from kinetix_py.env.episodes import EpisodeResults, action_sequence, play_episodes
 from kinetix_py.env.game import goal_distance
 from kinetix_py.env.types import EnvParams, EnvState
+from kinetix_py.generator.box import GeneratorBox
 from kinetix_py.generator.mutations import mutate_level
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.generator.sample import noop_solves, sample_filtered_levels, sample_level, sample_levels
@@ -53,6 +54,7 @@ __all__ = [
     "EnvState",
     "Environment",
     "EpisodeResults",
+    "GeneratorBox",
     "GeneratorParams",
     "Level",
     "LevelBuilder",

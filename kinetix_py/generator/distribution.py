@@ -141,6 +141,7 @@ def plan_shapes(
     joined, either = params.joined_shape_weight, params.joined_shape_weight + params.free_shape_weight
     threshold = draw * (either + params.no_shape_weight)
     placement = jnp.where(threshold < joined, JOINED, jnp.where(threshold < either, FREE, EMPTY))
+    placement = jnp.where(jnp.arange(len(draw))[:, None] < params.max_shapes, placement, EMPTY)
     third = jnp.where(force_joint, JOINED, FREE)
     placement = placement.at[:2].set(FREE).at[2:NUM_FORCED_SHAPES].set(third)
     role = jnp.zeros(draw.shape, jnp.int32).at[0].set(GREEN).at[1].set(jnp.where(blue_floor, NONE, BLUE))

@@ -15,9 +15,9 @@ Number = jax.Array | float
 class GeneratorParams:
     """Numbers of the level distribution: traced, so changing one never recompiles.
 
-    Each is a scalar, or `[batch]` where the levels of a batch differ (`jax.vmap` of `sample_level`). Chances
-    are in 0 .. 1; weights are at least 0 and relative to those named beside them. Ranges are uniform. Nothing
-    is checked, since the values may be traced.
+    Each is a scalar, or `[n]` where the levels of a batch differ: one number for each level. Chances are
+    in 0 .. 1; weights are at least 0 and relative to those named beside them. Ranges are uniform. Nothing is
+    checked, since the values may be traced.
     """
 
     red_floor_chance: Number = 0.08
@@ -42,6 +42,8 @@ class GeneratorParams:
     """Weight of a free shape in such a slot."""
     no_shape_weight: Number = 0.30
     """Weight of leaving such a slot empty."""
+    max_shapes: Number = math.inf
+    """Most shapes; the first three (green, blue and the forced control's) are there in any case."""
     num_candidates: Number = 8.0
     """Candidates for a shape among which the one with fewest contacts is taken, 1 .. 8."""
     small_scene_bodies: Number = 7.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -49,15 +50,42 @@ def sample_levels(
       key: random key.
       n: number of levels; static.
       size: size of every level, as for `sample_level`; static.
-      params: numbers of the distribution, as for `sample_level`.
+      params: numbers of the distribution, as for `sample_level`; those that have an axis `[n]` differ from
+        level to level, and level i is drawn with `level_params(params, i)`.
 
     Returns:
       levels with a leading axis `[n]` on every array.
 
     Raises:
-      ValueError: the size has no place for a green and a blue shape.
+      ValueError: the size has no place for a green and a blue shape, or parameters are of another number of
+        levels.
     """
-    return jax.vmap(lambda key: sample_level(key, size, params))(jax.random.split(key, n))
+    params = GeneratorParams() if params is None else params
+    check_params(params, n)
+    axes = jax.tree.map(lambda value: 0 if jnp.ndim(value) else None, params)
+    draw = jax.vmap(lambda key, params: sample_level(key, size, params), in_axes=(0, axes))
+    return draw(jax.random.split(key, n), params)
+
+
+def is_batched(params: GeneratorParams | None) -> bool:
+    """Whether some numbers differ from level to level."""
+    return any(jnp.ndim(value) for value in jax.tree.leaves(params))
+
+
+def level_params(params: GeneratorParams, index: jax.Array | int) -> GeneratorParams:
+    """Parameters of some of the levels that they are of: those with an axis `[n]` at an index, all others."""
+    return jax.tree.map(lambda value: value[index] if jnp.ndim(value) else value, params)
+
+
+def check_params(params: GeneratorParams, n: int) -> None:
+    """Checks that every number is one for all levels, or one for each of `n`.
+
+    Raises:
+      ValueError: naming the number and its shape.
+    """
+    for name, value in vars(params).items():
+        if jnp.shape(value) not in ((), (n,)):
+            raise ValueError(f"GeneratorParams.{name} must be of shape () or {(n,)}, got {jnp.shape(value)}")
 
 
 @functools.cache
@@ -125,10 +153,12 @@ def sample_filtered_levels(
     Args:
       key: random key.
       n: number of levels, at least 1; static.
-      size, params: size and distribution of the levels, as for `sample_level`.
+      size, params: size and distribution of the levels, as for `sample_levels`. Where levels have parameters
+        of their own, those that did not pass yet are drawn again, each with its own.
       env, env_params, steps: environment, its numbers and steps of doing nothing, as for `noop_outcome`.
       round_size: levels drawn and played at once, a quarter of `n` if None; static.
-      max_rounds: bound on the rounds, for distributions of which (almost) nothing passes; static.
+      max_rounds: bound on the rounds, for distributions of which (almost) nothing passes; static. Levels with
+        parameters of their own are each drawn once in any case.
       wanted: number of rows, from the first, that should hold levels that passed; traced, all if None.
 
     Returns:
@@ -146,11 +176,17 @@ def sample_filtered_levels(
     drawn = max(-(-n // 4), 1) if round_size is None else round_size
     if min(n, drawn, max_rounds) < 1:
         raise ValueError(f"n, round_size and max_rounds must be at least 1, got {(n, drawn, max_rounds)}")
+    params = GeneratorParams() if params is None else params
+    check_params(params, n)
+    enough = n if wanted is None else jnp.minimum(wanted, n)
+    passes = lambda levels: ~noop_solves(levels, env, env_params, steps)
+    if is_batched(params):
+        return _filtered_each(key, size, params, passes, n, min(drawn, n), max_rounds, enough)
 
     def one_round(carried):
         index, count, kept = carried
         levels = sample_levels(jax.random.fold_in(key, index), drawn, size, params)
-        passed = ~noop_solves(levels, env, env_params, steps)
+        passed = passes(levels)
         # Rows start with levels of the first round; those that pass are written over them in order.
         repeat = lambda value: value[jnp.arange(n) % drawn]
         kept = jax.lax.cond(index == 0, lambda: jax.tree.map(repeat, levels), lambda: kept)
@@ -158,9 +194,50 @@ def sample_filtered_levels(
         kept = jax.tree.map(lambda into, new: into.at[row].set(new, mode="drop"), kept, levels)
         return index + 1, count + passed.sum(), kept
 
-    enough = n if wanted is None else jnp.minimum(wanted, n)
     more = lambda carried: (carried[0] == 0) | ((carried[0] < max_rounds) & (carried[1] < enough))
-    shapes = jax.eval_shape(lambda key: sample_levels(key, n, size, params), key)
-    empty = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
+    empty = _no_levels(size, n)
     _, count, kept = jax.lax.while_loop(more, one_round, (jnp.int32(0), jnp.int32(0), empty))
     return kept, jnp.arange(n) < count
+
+
+def _no_levels(size: LevelSize, n: int) -> Level:
+    """Arrays of `n` levels, all 0."""
+    shapes = jax.eval_shape(lambda key: sample_levels(key, n, size), jax.random.key(0))
+    return jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
+
+
+def _filtered_each(
+    key: jax.Array,
+    size: LevelSize,
+    params: GeneratorParams,
+    passes: Callable[[Level], jax.Array],
+    n: int,
+    drawn: int,
+    max_rounds: int,
+    enough: jax.Array | int,
+) -> tuple[Level, jax.Array]:
+    """Draws `n` levels, each of its own parameters until it passes; arguments as `sample_filtered_levels`.
+
+    A round draws the levels that did not pass yet and were drawn least often.
+    """
+
+    def pending(tries, passed):
+        return (tries == 0) | ~passed & (jnp.arange(n) < enough)
+
+    def more(carried):
+        index, tries, passed, _ = carried
+        return (tries == 0).any() | ((index < max_rounds) & pending(tries, passed).any())
+
+    def one_round(carried):
+        index, tries, passed, kept = carried
+        waiting = pending(tries, passed)
+        row = jnp.argsort(jnp.where(waiting, tries, jnp.iinfo(jnp.int32).max), stable=True)[:drawn]
+        levels = sample_levels(jax.random.fold_in(key, index), drawn, size, level_params(params, row))
+        row = jnp.where(waiting[row], row, n)  # rows that have passed stay as they are
+        kept = jax.tree.map(lambda into, new: into.at[row].set(new, mode="drop"), kept, levels)
+        passed = passed.at[row].set(passes(levels), mode="drop")
+        return index + 1, tries.at[row].add(1, mode="drop"), passed, kept
+
+    start = jnp.int32(0), jnp.zeros(n, jnp.int32), jnp.zeros(n, bool), _no_levels(size, n)
+    _, _, passed, kept = jax.lax.while_loop(more, one_round, start)
+    return kept, passed
