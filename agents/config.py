@@ -268,6 +268,8 @@ class TrainConfig:
       data: folder of recorded episodes, for `"bc"`.
       init_from: policy whose parameters the run starts from, named as for `agents.load_policy`; null starts
         anew.
+      init_actor_scale: factor on the last layers of its actor; below 1, the run explores more than that
+        policy does.
 
     Raises:
       ValueError: values that do not fit together.
@@ -283,6 +285,7 @@ class TrainConfig:
     algorithm: str = "ppo"
     data: str | None = None
     init_from: str | None = None
+    init_actor_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
@@ -291,6 +294,11 @@ class TrainConfig:
             raise ValueError(
                 f"data must name recorded episodes for algorithm 'bc' and for no other, got {self.data!r} "
                 f"with {self.algorithm!r}"
+            )
+        at_least(self, 0, "init_actor_scale")
+        if self.init_actor_scale != 1 and self.init_from is None:
+            raise ValueError(
+                f"init_actor_scale scales the actor of init_from, which is null; got {self.init_actor_scale}"
             )
         if self.training.rollout_length > self.env.max_timesteps:
             raise ValueError(

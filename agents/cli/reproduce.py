@@ -124,6 +124,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     fine_tuning.add_argument(
         "--seeds", type=positive, default=3, metavar="N", help="trainings of each kind (default 3)"
     )
+    fine_tuning.add_argument(
+        "--actor-scale",
+        type=_rate,
+        default=1.0,
+        metavar="X",
+        help="factor on the last layers of the agent's actor before training; below 1, it explores more",
+    )
     return parser.parse_args(arguments)
 
 
@@ -146,6 +153,7 @@ def main(arguments: Sequence[str]) -> None:
         overrides=tuple(options.overrides),
         seed=SEED if options.seed is None else options.seed,
         jobs=options.jobs,
+        actor_scale=getattr(options, "actor_scale", 1.0),
         folder=options.out,
     )
     run: dict[str, Callable[[Study, argparse.Namespace], Any]] = {

@@ -85,7 +85,7 @@ def write_policy_file(
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: the name of a policy file must end in {SUFFIX}")
     # Folders of the machine that trained it mean nothing elsewhere.
-    config = dataclasses.replace(config, output=OutputConfig(), init_from=None)
+    config = dataclasses.replace(config, output=OutputConfig(), init_from=None, init_actor_scale=1.0)
     header = {
         "format": FORMAT,
         "run": run,

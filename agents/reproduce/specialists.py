@@ -28,6 +28,7 @@ from agents.evaluation.evaluate import evaluate
 from agents.evaluation.evaluation import RunInfo
 from agents.evaluation.keys import EvaluationKeys
 from agents.loading import LoadedPolicy
+from agents.networks.heads import scale_actor
 from agents.policy import Params
 from agents.presets import compose_config
 from agents.training.keys import RunKeys
@@ -136,7 +137,9 @@ class LevelTraining:
 class Specialists:
     """Trains and evaluates policies, on one level each, with one compiled program for all."""
 
-    def __init__(self, agent: LoadedPolicy, config: TrainConfig, attempts: int, seed: int):
+    def __init__(
+        self, agent: LoadedPolicy, config: TrainConfig, attempts: int, seed: int, actor_scale: float = 1.0
+    ):
         """Prepares the program, which is compiled when it is first needed.
 
         Args:
@@ -144,17 +147,20 @@ class Specialists:
           config: config from `specialist_config`, of the levels' size.
           attempts: attempts of the evaluation at the end.
           seed: seed of the actions in it.
+          actor_scale: factor on the last layers of the agent's actor, from which fine-tuning begins.
 
         Raises:
           ConfigError: as `make_trainer`.
         """
         self.agent, self.config, self.attempts = agent, config, attempts
+        self._actor_scale = actor_scale
         self._key = EvaluationKeys.from_seed(seed).actions
         empty = kx.stack_levels([kx.empty_level(config.env.size)])
         self.trainer = make_trainer(config, self._curriculum(empty))
         self.identity = {
             "config": RunInfo.of("", config, 0).config_id,
-            "agent": f"{agent.run}, {'best ' if agent.is_best else ''}update {agent.step}",
+            "agent": f"{agent.run}, {'best ' if agent.is_best else ''}update {agent.step}, "
+            f"actor times {actor_scale:g}",
             "attempts": attempts,
             "evaluation_seed": seed,
         }
@@ -177,7 +183,7 @@ class Specialists:
 
     def _start(self, start: str, seed: int) -> Params:
         if start == FINE_TUNED:
-            return self.agent.params
+            return scale_actor(self.agent.params, self._actor_scale)
         return self.trainer.policy.init(RunKeys.from_seed(seed).network)
 
     def train(

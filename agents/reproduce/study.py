@@ -48,6 +48,7 @@ class StudyConfig:
       overrides: changes to `ppo` and `training` of the trainings, such as `"ppo.learning_rate=1e-3"`.
       seed: seed of evaluations.
       jobs: trainings at once, in threads.
+      actor_scale: factor on the last layers of the agent's actor, from which fine-tuning begins.
       folder: folder of results; `reproduce` in the run folder if None, or `reproduce/AGENT` in the working
         directory if the agent is named by something else than a path.
     """
@@ -61,6 +62,7 @@ class StudyConfig:
     overrides: tuple[str, ...] = ()
     seed: int = SEED
     jobs: int = 1
+    actor_scale: float = 1.0
     folder: pathlib.Path | None = None
 
 
@@ -118,7 +120,7 @@ class Study:
     def _make_specialists(self, agent: LoadedPolicy) -> Specialists:
         config = self.config
         trained = specialist_config(agent.config, config.budget, config.num_envs, config.overrides)
-        return Specialists(agent, trained, config.attempts, config.seed)
+        return Specialists(agent, trained, config.attempts, config.seed, config.actor_scale)
 
     def evaluations(self, group: TaskGroup) -> list[Evaluation]:
         """Evaluates the agent and the baselines on levels, or reads that from the folder.

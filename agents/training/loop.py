@@ -25,6 +25,7 @@ from agents.io.run_folder import RunFolder
 from agents.levels import load_level_sets
 from agents.loading import load_policy, trained_config
 from agents.networks.config import NetworkConfig
+from agents.networks.heads import scale_actor
 from agents.policy import Params
 from agents.training.hosts import any_process, is_main, num_processes, topology, wait_for_all
 from agents.training.interrupt import graceful_interrupt
@@ -73,7 +74,8 @@ def initial_params(config: TrainConfig) -> Params:
         policy = make_policy(config)
         return stack_seeds([policy.init(RunKeys.from_seed(seed).network) for seed in config.training.seeds])
     check_same_network(config, trained_config(config.init_from))
-    return stack_seeds([load_policy(config.init_from, config.env.size).params] * config.training.num_seeds)
+    params = load_policy(config.init_from, config.env.size).params
+    return stack_seeds([scale_actor(params, config.init_actor_scale)] * config.training.num_seeds)
 
 
 def validate_run(config: TrainConfig) -> None:

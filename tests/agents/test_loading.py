@@ -17,6 +17,7 @@ from agents.config import ConfigError, OutputConfig, read_config
 from agents.io.checkpoint import CheckpointError, Checkpoints
 from agents.io.run_folder import find_checkpoint, open_checkpoints
 from agents.loading import levels_trained_on, load_policy
+from agents.networks.heads import scale_actor
 from agents.play import AgentOfAnySize, PolicyPlayer
 from agents.training.loop import initial_params, validate_run
 from tests.agents.checkpoints import final_state
@@ -50,6 +51,8 @@ def test_a_trained_policy_is_loaded_by_any_of_its_paths(finished, tiny, tmp_path
         tuned = read_config(tiny(tmp_path) | {"init_from": str(path)})
         validate_run(tuned)
         assert same_trees(initial_params(tuned), saved)
+        calm = initial_params(dataclasses.replace(tuned, init_actor_scale=0.5))
+        assert same_trees(calm, scale_actor(saved, 0.5)) and not same_trees(calm, saved)
     assert load_policy(folder.path, "m").env.size.num_polygons > loaded.env.size.num_polygons
     other = read_config(tiny(tmp_path, network__width=16) | {"init_from": str(folder.path)})
     with pytest.raises(ConfigError, match=r"its network\.width is 8, this run's is 16"):

@@ -15,6 +15,7 @@ from agents.networks.config import KINDS, NetworkConfig
 from agents.networks.entity_layers import gather, relative_positions, rotate
 from agents.networks.factory import make_network
 from agents.networks.graph import pair_messages
+from agents.networks.heads import scale_actor
 from kinetix_py.actions import ACTION_TYPES
 from kinetix_py.observations.registry import OBSERVATIONS
 from kinetix_py.sizes import SIZES
@@ -290,13 +291,19 @@ def test_every_combination_runs(kind, observation, action):
         both, also = policy.sample_and_log_prob(seed=KEY), (actions, policy.log_prob(actions))
         assert output.carry == () and policy.batch_shape == policy.entropy().shape == (3,)
         assert policy.log_prob(many).shape == (7, 3) and policy.mode().shape == actions.shape
-        return output.value, both, also
+        return output.value, both, also, policy.entropy()
 
-    value, both, also = act(generic(network), obs, jax.vmap(env.action_mask)(state))
+    params, mask = generic(network), jax.vmap(env.action_mask)(state)
+    value, both, also, _ = act(params, obs, mask)
     assert value.shape == (3,) and value.dtype == jnp.float32
     assert both[0].shape == (3, *env.action_space.shape) and both[0].dtype == env.action_space.dtype
     jax.tree.map(np.testing.assert_array_equal, both, also)
     assert np.isfinite(value).all() and np.isfinite(both[1]).all()
+    # An actor whose last layers are 0 is uniform: each choice is as likely as exp(-entropy).
+    same_value, (_, log_prob), _, entropy = act(scale_actor(params, 0.0), obs, mask)
+    np.testing.assert_array_equal(same_value, value)
+    if action != "continuous":
+        np.testing.assert_allclose(log_prob, -entropy, rtol=1e-5)
 
 
 @pytest.mark.parametrize("observation", OBSERVATIONS)
