@@ -10,35 +10,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import kinetix_py as kx
+from agents.checks import at_least
+from agents.curricula.config import REPLAYING, CurriculumConfig
 from agents.evaluation.seeds import SEED
 from agents.networks.config import NetworkConfig
 from agents.ppo.config import PPOConfig
 
 ALGORITHMS = ("ppo", "bc")
-CURRICULA = ("sfl", "plr", "accel", "domain_randomization", "levels")
 DISTRIBUTED = ("auto", "on", "off")
-REPLAYING = ("sfl", "plr", "accel")  # kinds with a buffer of levels
 
 
 class ConfigError(ValueError):
     """A config that cannot be run; the message addresses its author."""
-
-
-def at_least(config: Any, least: float, *names: str) -> None:
-    """Checks fields of a config against a lower bound.
-
-    Args:
-      config: dataclass.
-      least: lower bound, inclusive.
-      names: names of the fields.
-
-    Raises:
-      ValueError: naming the field, its value and the bound.
-    """
-    for name in names:
-        value = getattr(config, name)
-        if not value >= least:
-            raise ValueError(f"{type(config).__name__}.{name} must be at least {least}, got {value!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,58 +61,6 @@ class EnvConfig:
     def params(self) -> kx.EnvParams:
         """Numbers of the game."""
         return kx.EnvParams(dense_reward_scale=self.dense_reward_scale, max_timesteps=self.max_timesteps)
-
-
-@dataclasses.dataclass(frozen=True)
-class CurriculumConfig:
-    """Curriculum, by kind; each kind uses the numbers that it knows.
-
-    Attributes:
-      kind: `"sfl"`, `"plr"`, `"accel"`, `"domain_randomization"`, or `"levels"`, which plays the files under
-        `levels`.
-      levels: level files, folders of them, or names of the library or of its sets, such as `library/s`.
-      buffer_size, buffer_share: fields of `agents.curricula.PLR`; levels of all devices together.
-      score, prioritization, temperature, staleness, min_fill, learn_fresh, history_decay: the same; null
-        leaves the default of the kind.
-      num_candidates, attempts, refresh_every, episodes_at_once: fields of `agents.curricula.SFL`; of all
-        devices together where they count levels.
-      num_steps: the same; the time limit if null.
-      edited_share, num_edits: fields of `agents.curricula.ACCEL`.
-      start: fresh levels of ACCEL: `"random"`, or `"minimal"`, the simplest ones, which edits make grow.
-    """
-
-    kind: str = "sfl"
-    levels: list[str] = dataclasses.field(default_factory=list)
-    num_candidates: int = 512
-    attempts: int = 8
-    buffer_size: int = 128
-    refresh_every: int = 10
-    buffer_share: float = 0.5
-    episodes_at_once: int = 4096
-    num_steps: int | None = None  # environment steps
-    score: str | None = None
-    prioritization: str | None = None
-    temperature: float | None = None
-    staleness: float | None = None
-    min_fill: float | None = None
-    learn_fresh: bool | None = None
-    history_decay: float | None = None
-    edited_share: float = 0.4
-    num_edits: int = 5
-    start: str = "random"
-
-    def __post_init__(self) -> None:
-        if self.start not in ("random", "minimal"):
-            raise ValueError(f"CurriculumConfig.start must be 'random' or 'minimal', got {self.start!r}")
-        if self.kind not in CURRICULA:
-            raise ValueError(f"CurriculumConfig.kind must be one of {CURRICULA}, got {self.kind!r}")
-        if self.kind == "sfl":
-            at_least(self, 2, "attempts")
-        if bool(self.levels) != (self.kind == "levels"):
-            raise ValueError(
-                f"CurriculumConfig.levels must name files for kind 'levels' and for no other kind, "
-                f"got {list(self.levels)} with kind {self.kind!r}"
-            )
 
 
 @dataclasses.dataclass(frozen=True)

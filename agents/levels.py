@@ -49,11 +49,11 @@ class LevelSetInfo:
 
     @property
     def is_random(self) -> bool:
-        """Whether the levels are a sample of a distribution, which they stand for."""
+        """Tells whether the levels are a sample of a distribution, which they stand for."""
         return self.seed is not None
 
     def same_levels(self, other: LevelSetInfo) -> bool:
-        """Whether two sets hold the same levels in the same order, up to rounding on another machine."""
+        """Tells whether two sets hold the same levels in the same order, up to rounding."""
         return self.level_names == other.level_names and np.allclose(
             self.checksums, other.checksums, rtol=1e-5, atol=1e-4
         )
@@ -167,7 +167,7 @@ def read_levels(files: Sequence[str], size: kx.LevelSize) -> kx.Level:
 
 
 def _in_library(file: str) -> bool:
-    """Whether a name or path is that of a level of the library."""
+    """Tells whether a name or path is that of a level of the library."""
     path = pathlib.Path(file)
     return not path.is_file() or LIBRARY.resolve() in path.resolve().parents
 
@@ -179,7 +179,7 @@ def _identity(file: str) -> str:
 
 
 def _is_kinetix_file(file: str) -> bool:
-    """Whether a file that can be read is in Kinetix's format."""
+    """Tells whether a file that can be read is in Kinetix's format."""
     return "env_state" in json.loads(pathlib.Path(file).read_bytes())
 
 

@@ -38,7 +38,7 @@ class Policy(Protocol):
 
     @property
     def recurrent(self) -> bool:
-        """Whether the policy has a memory, so that it must learn from whole sequences."""
+        """Tells whether the policy has a memory, so that it must learn from whole sequences."""
         return False
 
     def init(self, key: jax.Array) -> Params:

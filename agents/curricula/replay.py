@@ -129,7 +129,7 @@ class PLR:
         return ReplayState(deal_out(states.buffer, num_devices), jnp.zeros(num_devices, jnp.int32))
 
     def is_ready(self, buffer: LevelBuffer) -> jax.Array:
-        """Whether levels may be replayed: bool `[]`."""
+        """Tells whether levels may be replayed: bool `[]`."""
         return buffer.filled.any() & (buffer.filled.mean() >= self.min_fill)
 
     def draw(self, key: jax.Array, wanted: jax.Array | int) -> tuple[kx.Level, jax.Array]:

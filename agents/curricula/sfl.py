@@ -72,7 +72,7 @@ class SFL(PLR):
         return max(n for n in range(1, min(most, self.num_candidates) + 1) if self.num_candidates % n == 0)
 
     def is_due(self, num_updates: jax.Array | int) -> jax.Array:
-        """Whether the next update attempts candidates: bool `[]`."""
+        """Tells whether the next update attempts candidates: bool `[]`."""
         return jnp.asarray(num_updates % self.refresh_every == 0) & (self.num_candidates > 0)
 
     def num_wanted(self, state: ReplayState, num_updates: jax.Array | int) -> jax.Array:

@@ -172,7 +172,7 @@ def compared(found: dict[str, list[Evaluation]]) -> list[Evaluation]:
 
 
 def _played_alike(first: Evaluation, second: Evaluation) -> bool:
-    """Whether two evaluations of one baseline are the same but for chance."""
+    """Tells whether two evaluations of one baseline are the same but for chance."""
     return (
         first.level_set == second.level_set
         and first.conditions == second.conditions

@@ -116,7 +116,7 @@ class Network(Policy):
 
     @property
     def recurrent(self) -> bool:
-        """Whether the network has a memory."""
+        """Tells whether the network has a memory."""
         return self.config.recurrent
 
     def initial_carry(self, batch: int) -> Carry:

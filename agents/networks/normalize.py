@@ -107,7 +107,7 @@ class NormalizedPolicy(Policy):
 
     @property
     def recurrent(self) -> bool:
-        """Whether the network has a memory."""
+        """Tells whether the network has a memory."""
         return self.network.recurrent
 
     def initial_carry(self, batch: int) -> Carry:

@@ -76,7 +76,7 @@ class Comparison:
         return ordered[len(ordered) // 2]
 
     def is_solved(self, start: str) -> bool:
-        """Whether most seeds with a start solve the level."""
+        """Tells whether most seeds with a start solve the level."""
         return math.isfinite(self.steps_to_solve(start))
 
 

@@ -18,12 +18,12 @@ import kinetix_py as kx
 from agents.build import make_trainer, num_devices
 from agents.config import (
     ConfigError,
-    CurriculumConfig,
     TrainConfig,
     TrainingConfig,
     read_config,
 )
 from agents.curricula import FixedLevels
+from agents.curricula.config import CurriculumConfig
 from agents.evaluation.evaluate import evaluate
 from agents.evaluation.evaluation import RunInfo
 from agents.evaluation.keys import EvaluationKeys

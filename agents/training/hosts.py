@@ -72,7 +72,7 @@ def num_processes() -> int:
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes."""
+    """Tells whether this process is the one that writes."""
     return _num_processes == 1 or jax.process_index() == 0
 
 
@@ -93,7 +93,7 @@ def wait_for_all(name: str) -> None:
 
 
 def any_process(flag: bool) -> bool:
-    """Whether the flag is set in any process."""
+    """Tells whether the flag is set in any process."""
     if _num_processes == 1:
         return flag
     from jax.experimental import multihost_utils

@@ -111,5 +111,5 @@ def _slurm_tasks(environ: Mapping[str, str]) -> int | None:
 
 
 def is_requeued(environ: Mapping[str, str]) -> bool:
-    """Whether Slurm has started this job before: after `scontrol requeue`, preemption, or a lost node."""
+    """Tells whether Slurm started this job before: after `scontrol requeue`, preemption, or a lost node."""
     return int(environ.get("SLURM_RESTART_COUNT") or 0) > 0

@@ -245,7 +245,7 @@ def _log_call(
 
 @jax.jit
 def _all_finite(tree: Any) -> jax.Array:
-    """Whether all floating point numbers of a tree are finite; bool `[]`."""
+    """Tells whether all floating point numbers of a tree are finite; bool `[]`."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
 

@@ -29,12 +29,12 @@ class EpisodeResults(NamedTuple):
 
     @property
     def solved(self) -> jax.Array:
-        """Whether green touched blue: bool `[B]`."""
+        """Tells whether green touched blue: bool `[B]`."""
         return self.outcome == 1
 
     @property
     def failed(self) -> jax.Array:
-        """Whether green touched red: bool `[B]`."""
+        """Tells whether green touched red: bool `[B]`."""
         return self.outcome == -1
 
 

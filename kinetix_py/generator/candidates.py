@@ -115,7 +115,7 @@ def propose(
 def choose_kind_and_target(
     draws: CandidateDraws, joined: jax.Array, bodies: Body, params: GeneratorParams, free: LevelSize
 ) -> tuple[jax.Array, jax.Array]:
-    """Whether a candidate is a circle `[B]`, and the body that it is joined to, one-hot `[N, B]`.
+    """Tells whether a candidate is a circle `[B]`, and the body that it is joined to, one-hot `[N, B]`.
 
     Two circles are never joined: at their centers, one would hide the other.
     """
@@ -209,7 +209,7 @@ def join(body: Body, target: Body, draws: CandidateDraws, free: LevelSize) -> Bo
 
 
 def is_enclosed(body: Body, target: Body, params: GeneratorParams, free: LevelSize) -> jax.Array:
-    """Whether of two joined shapes one stays within the other however they turn: bool `[B]`.
+    """Tells whether of two joined shapes one stays within the other however they turn: bool `[B]`.
 
     A polygon is judged by the box that anchors are drawn from: all of a rectangle. A circle is judged as if
     it were joined to the target's center: it should stick out wherever it is.

@@ -108,7 +108,7 @@ def _extents(sim: jax2d.SimState) -> jax.Array:
 
 
 def _inside(sim: jax2d.SimState, moved: jax.Array) -> jax.Array:
-    """Whether the centers of the moved bodies are in the room, above the floor: bool `[]`."""
+    """Tells whether the centers of the moved bodies are in the room, above the floor: bool `[]`."""
     low, high = jnp.array([0.0, FLOOR]), jnp.array([ROOM, ROOM])
     inside = ((sim.position >= low[None]) & (sim.position <= high[None])).all(1)
     return (inside | ~moved).all()

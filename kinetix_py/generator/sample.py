@@ -68,7 +68,7 @@ def sample_levels(
 
 
 def is_batched(params: GeneratorParams | None) -> bool:
-    """Whether some numbers differ from level to level."""
+    """Tells whether some numbers differ from level to level."""
     return any(jnp.ndim(value) for value in jax.tree.leaves(params))
 
 
@@ -130,7 +130,7 @@ def noop_outcome(
 def noop_solves(
     levels: Level, env: Environment | None = None, params: EnvParams | None = None, steps: int | None = None
 ) -> jax.Array:
-    """Whether doing nothing solves a level: bool `[]` or `[batch]`; arguments as for `noop_outcome`."""
+    """Tells whether doing nothing solves a level: bool `[]` or `[batch]`; arguments as for `noop_outcome`."""
     return noop_outcome(levels, env, params, steps) == 1
 
 

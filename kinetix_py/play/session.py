@@ -102,7 +102,7 @@ class Session:
 
     @property
     def closed(self) -> bool:
-        """Whether the session was closed."""
+        """Tells whether the session was closed."""
         return self._closed
 
     def join(self, page: str) -> object | None:

@@ -123,7 +123,7 @@ class Histogram(Linear):
 
 
 def same_trees(a, b):
-    """Whether two pytrees have equal leaves, random keys included."""
+    """Tells whether two pytrees have equal leaves, random keys included."""
     plain = lambda leaf: (
         jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
     )

@@ -143,7 +143,7 @@ CHANGES = {
 
 
 def same_run(folder, other):
-    """Whether two runs have learnt the same, up to the order in which gradients are added."""
+    """Tells whether two runs have learnt the same, up to the order in which gradients are added."""
     rows, others = stable_rows(folder), stable_rows(other)
     assert [row.keys() for row in rows] == [row.keys() for row in others]
     for row, row_of_other in zip(rows[:6], others[:6], strict=True):

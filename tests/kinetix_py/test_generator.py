@@ -210,7 +210,7 @@ def drawn_and_filtered(blue_floor_chance):
 
 
 def solved_by_nothing(levels):
-    """Whether doing nothing solves 32 levels, and 96 that were not filtered; as many as evaluations play."""
+    """Tells whether doing nothing solves 32 levels, and 96 unfiltered ones; as many as evaluations play."""
     both = jax.tree.map(lambda value, other: np.concatenate([value, other[:96]]), levels, drawn("s"))
     return np.split(np.asarray(noop_solves(both)), [32])
 

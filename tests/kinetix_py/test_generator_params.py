@@ -64,7 +64,7 @@ def test_each_level_obeys_its_own_numbers(draw):
 
 
 def test_numbers_of_one_level_are_those_of_a_batch_of_it(draw):
-    """Whether a number has the axis of levels or not: the same levels, for all numbers at once."""
+    """Tells whether a number has the axis of levels or not: the same levels, for all numbers at once."""
     for value, other in zip(*map(jax.tree.leaves, (draw(each()), draw(kx.GeneratorParams()))), strict=True):
         np.testing.assert_allclose(value, other, rtol=1e-5, atol=1e-5)
 

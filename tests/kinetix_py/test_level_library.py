@@ -34,7 +34,7 @@ def files(size):
 
 @functools.cache
 def play(size, copies=1, no_op=False, names=None):
-    """Whether the solution (or the no-op) solves each level, or each perturbed copy of it: `[L, copies]`."""
+    """Tells whether the solution (or the no-op) solves levels, or perturbed copies: `[L, copies]`."""
     chosen = [files(size)[name] for name in names or files(size)]
     one = lambda level: jax.tree.map(lambda value: np.asarray(value)[None], level)
     starts = [one(file.level) if copies == 1 else perturbed(file.level, copies, seed=2) for file in chosen]

@@ -1,0 +1,62 @@
+"""Choice and numbers of a curriculum, checked before anything is built."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from agents.checks import at_least
+
+CURRICULA = ("sfl", "plr", "accel", "domain_randomization", "levels")
+REPLAYING = ("sfl", "plr", "accel")  # kinds with a buffer of levels
+
+
+@dataclasses.dataclass(frozen=True)
+class CurriculumConfig:
+    """Curriculum, by kind; each kind uses the numbers that it knows.
+
+    Attributes:
+      kind: `"sfl"`, `"plr"`, `"accel"`, `"domain_randomization"`, or `"levels"`, which plays the files under
+        `levels`.
+      levels: level files, folders of them, or names of the library or of its sets, such as `library/s`.
+      buffer_size, buffer_share: fields of `agents.curricula.PLR`; levels of all devices together.
+      score, prioritization, temperature, staleness, min_fill, learn_fresh, history_decay: the same; null
+        leaves the default of the kind.
+      num_candidates, attempts, refresh_every, episodes_at_once: fields of `agents.curricula.SFL`; of all
+        devices together where they count levels.
+      num_steps: the same; the time limit if null.
+      edited_share, num_edits: fields of `agents.curricula.ACCEL`.
+      start: fresh levels of ACCEL: `"random"`, or `"minimal"`, the simplest ones, which edits make grow.
+    """
+
+    kind: str = "sfl"
+    levels: list[str] = dataclasses.field(default_factory=list)
+    num_candidates: int = 512
+    attempts: int = 8
+    buffer_size: int = 128
+    refresh_every: int = 10
+    buffer_share: float = 0.5
+    episodes_at_once: int = 4096
+    num_steps: int | None = None  # environment steps
+    score: str | None = None
+    prioritization: str | None = None
+    temperature: float | None = None
+    staleness: float | None = None
+    min_fill: float | None = None
+    learn_fresh: bool | None = None
+    history_decay: float | None = None
+    edited_share: float = 0.4
+    num_edits: int = 5
+    start: str = "random"
+
+    def __post_init__(self) -> None:
+        if self.start not in ("random", "minimal"):
+            raise ValueError(f"CurriculumConfig.start must be 'random' or 'minimal', got {self.start!r}")
+        if self.kind not in CURRICULA:
+            raise ValueError(f"CurriculumConfig.kind must be one of {CURRICULA}, got {self.kind!r}")
+        if self.kind == "sfl":
+            at_least(self, 2, "attempts")
+        if bool(self.levels) != (self.kind == "levels"):
+            raise ValueError(
+                f"CurriculumConfig.levels must name files for kind 'levels' and for no other kind, "
+                f"got {list(self.levels)} with kind {self.kind!r}"
+            )
