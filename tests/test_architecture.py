@@ -16,6 +16,7 @@ ALLOWED = {
     # What only those who ask for it import.
     "kinetix_py/wrappers/gymnasium.py": {"gymnasium"},
     "kinetix_py/experience/minari_export.py": {"minari"},
+    "kinetix_py/experience/zarr_arrays.py": {"numcodecs"},
     "kinetix_py/rendering/video.py": {"imageio", "tqdm"},
     "agents": {"jax2d", "kinetix_py", "agents"},
     "scripts": {"agents"},
