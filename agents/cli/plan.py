@@ -21,7 +21,7 @@ EXAMPLES = """examples:
   kinetix plan size=l hardware=gpu target=v5e:2x2      needs pip install 'jax[tpu]'
   kinetix plan size=l hardware=gpu target=h100 network.dtype=bfloat16 --top 10
   kinetix plan part=engine steps=64 training.num_envs=4096 target=cpu --json
-  kinetix plan part=fit size=l hardware=gpu target=h100   environments that fit 8 to 140 GB"""
+  kinetix plan part=fit size=l hardware=gpu training.num_envs=131072 target=h100   what fits 8 to 140 GB"""
 PARTS = ("train", "engine", "fit")
 
 
@@ -39,7 +39,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="target=NAME: h100, another GPU, a TPU with its grid of chips (v5e:2x2), or cpu; an unknown "
         "name lists them all. part=train (default), part=engine for steps=N (default 1) of physics "
         "alone, in training.num_envs environments, or part=fit for how many environments fit, by plans "
-        "of training.num_envs of them and half of these. All else as for kinetix train",
+        "of training.num_envs of them and a 32nd of these. All else as for kinetix train",
     )
     return parser.parse_args(arguments)
 

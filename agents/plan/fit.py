@@ -20,28 +20,41 @@ class FitError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class MemoryLine:
-    """Memory of a program as a line: `fixed + each * num_envs` bytes."""
+class MemoryBound:
+    """Bound on the memory of a program, from plans of two numbers of environments, `few` and `many` [B].
 
-    fixed: float
-    each: float
+    What is in memory at a moment grows linearly with the environments, from what is always needed; a plan
+    is the most of all moments, and so a convex function of the environments. Between two plans it is at most
+    on the line through them, and beyond the greater one at most in proportion to it, as long as XLA makes the
+    same program.
+    """
 
-    @classmethod
-    def through(cls, first: tuple[int, int], second: tuple[int, int]) -> MemoryLine:
-        """Draws the line through two plans, each a number of environments and the bytes that they need.
+    few: tuple[int, int]
+    many: tuple[int, int]
 
-        Raises:
-          FitError: more environments do not need more memory.
-        """
-        each = (second[1] - first[1]) / (second[0] - first[0])
-        if not each > 0:
-            raise FitError(f"memory does not grow from {first} to {second}, environments and bytes")
-        return cls(first[1] - each * first[0], each)
+    def __post_init__(self) -> None:
+        if not self.few[1] < self.many[1]:
+            raise FitError(f"memory does not grow from {self.few} to {self.many}, environments and bytes")
+
+    @property
+    def each(self) -> float:
+        """Bytes for each environment, between the two plans."""
+        return (self.many[1] - self.few[1]) / (self.many[0] - self.few[0])
+
+    def needed(self, count: int) -> float:
+        """Most memory that a number of environments may need [B]."""
+        if count >= self.many[0]:
+            return self.many[1] * count / self.many[0]
+        return self.few[1] + self.each * max(count - self.few[0], 0)
 
     def largest(self, memory: float) -> int:
-        """Largest power of 2 of environments that fit a memory [B]; 0 if none does."""
-        most = int((memory - self.fixed) / self.each)
-        return 1 << (most.bit_length() - 1) if most >= 1 else 0
+        """Largest power of 2 of environments that surely fit a memory [B]; 0 if the few do not."""
+        if self.few[1] > memory:
+            return 0
+        count = 1 << (self.few[0].bit_length() - 1)
+        while self.needed(2 * count) <= memory:
+            count *= 2
+        return count
 
 
 def with_num_envs(config: TrainConfig, count: int) -> TrainConfig:
@@ -49,11 +62,28 @@ def with_num_envs(config: TrainConfig, count: int) -> TrainConfig:
     return dataclasses.replace(config, training=dataclasses.replace(config.training, num_envs=count))
 
 
-def plan_fit(config: TrainConfig, target: Target, memories: Sequence[float] = MEMORIES) -> dict[str, Any]:
-    """Plans training with all and with half of a config's environments, and tells how many would fit.
+def with_few_envs(config: TrainConfig) -> TrainConfig:
+    """Halves the environments of a config up to five times, as long as it can be run.
 
-    The minibatch and all else stay as they are, so that the rest of the memory grows with the number of
-    environments alone.
+    Raises:
+      FitError: half of the environments cannot be run.
+    """
+    few = config
+    for _ in range(5):
+        try:
+            few = with_num_envs(few, few.training.num_envs // 2)
+        except ValueError as error:
+            if few is config:
+                raise FitError(f"half of the {config.training.num_envs} environments: {error}") from None
+            break
+    return few
+
+
+def plan_fit(config: TrainConfig, target: Target, memories: Sequence[float] = MEMORIES) -> dict[str, Any]:
+    """Plans training with all and with few of a config's environments, and tells how many surely fit.
+
+    Few are a 32nd of all, or as few as can be cut into the minibatches. The minibatch and all else stay as
+    they are.
 
     Args:
       config: config of the run, of which one device's share is planned.
@@ -62,38 +92,36 @@ def plan_fit(config: TrainConfig, target: Target, memories: Sequence[float] = ME
 
     Returns:
       a report, ready for JSON: bytes of both plans, and under `"fits"` the largest power of 2 of
-      environments by memory.
+      environments by memory, 0 where the few do not fit.
 
     Raises:
       ConfigError: a config that cannot be run.
       FitError: half of the environments cannot be run, or need as much memory.
     """
     count = config.training.num_envs
-    counts = (count // 2, count)
-    try:
-        configs = [with_num_envs(config, each) for each in counts]
-    except ValueError as error:
-        raise FitError(f"half of the {count} environments: {error}") from None
-    needed = [plan_training(each, target)["needed_bytes"] for each in configs]
-    line = MemoryLine.through((counts[0], needed[0]), (counts[1], needed[1]))
+    few = with_few_envs(config)
+    counts = (few.training.num_envs, count)
+    needed = [plan_training(each, target)["needed_bytes"] for each in (few, config)]
+    bound = MemoryBound((counts[0], needed[0]), (counts[1], needed[1]))
     return {
         "part": "fit",
         "size": config.env.size,
         "target": target.name,
         "num_envs": counts,
         "needed_bytes": needed,
-        "fixed_bytes": round(line.fixed),
-        "bytes_per_env": round(line.each),
-        "fits": {str(memory): line.largest(USABLE * memory * 1e9) for memory in memories},
+        "bytes_per_env": round(bound.each),
+        "fits": {str(memory): bound.largest(USABLE * memory * 1e9) for memory in memories},
     }
 
 
 def fit_table(report: dict[str, Any]) -> str:
     """Writes a report of `plan_fit` for people."""
+    plans = [
+        f"{count:,} environments need {needed / 1e9:.2f} GB"
+        for count, needed in zip(report["num_envs"], report["needed_bytes"], strict=True)
+    ]
     lines = [
-        f"training, size {report['size']}, on {report['target']}: "
-        f"{report['fixed_bytes'] / 1e9:.2f} GB and {report['bytes_per_env'] / 1e3:.0f} kB for each "
-        "environment",
+        f"training, size {report['size']}, on {report['target']}: {', '.join(plans)}",
         "",
         f"{'memory [GB]':>12}{'environments':>14}",
     ]

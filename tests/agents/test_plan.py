@@ -6,11 +6,13 @@ import importlib.util
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from agents.cli.main import main
 from agents.cli.plan import table
-from agents.plan.fit import FitError, MemoryLine, fit_table
+from agents.config import TrainConfig
+from agents.plan.fit import FitError, MemoryBound, fit_table, with_few_envs
 from agents.plan.hlo import parse_module, shape_bytes, tuple_shapes
 from agents.plan.model import OTHER, Rates, part_of, plan_time, short_path
 from agents.plan.targets import GPUS, KNOWN
@@ -294,19 +296,39 @@ def test_a_missing_plugin_is_named(target, package, monkeypatch, capsys):
 
 
 def test_environments_that_fit_by_hand():
-    """1 GB, and 1 MB for each environment: 7.2 GB hold 6,200, and 4,096 is the power of 2 below."""
-    line = MemoryLine.through((1000, 2 * 10**9), (3000, 4 * 10**9))
-    assert (line.fixed, line.each) == (10**9, 10**6)
-    assert line.largest(7.2e9) == 4096 and line.largest(1.5e9) == 256 and line.largest(0.5e9) == 0
-    assert line.largest(1e9 + 4096e6) == 4096  # to the last byte
+    """1,024 need 2 GB and 3,072 need 4 GB: so 2,048 at most 3 GB, and 8,192 at most 4 GB * 8 / 3."""
+    bound = MemoryBound((1024, 2 * 10**9), (3072, 4 * 10**9))
+    assert bound.each == 10**9 / 1024
+    assert bound.needed(2048) == 3e9 and bound.needed(6144) == 8e9 and bound.needed(512) == 2e9
+    assert bound.largest(1.9e9) == 0 and bound.largest(2.9e9) == 1024
+    assert bound.largest(3e9) == 2048 and bound.largest(3e9 - 1) == 1024  # to the last byte
+    assert bound.largest(4e9 * 8 / 3) == 8192 and bound.largest(10.6e9) == 4096
     with pytest.raises(FitError, match="memory does not grow"):
-        MemoryLine.through((1000, 5), (2000, 5))
+        MemoryBound((1000, 5), (2000, 5))
+
+
+def test_more_environments_than_fit_are_never_promised():
+    """Memory as the most of three moments, each of fixed bytes and bytes an environment."""
+    needed = lambda count: max(6e9 + 1e5 * count, 3e9 + 2e5 * count, 2.3e5 * count)
+    bound = MemoryBound((4096, int(needed(4096))), (131_072, int(needed(131_072))))
+    for memory in np.geomspace(7e9, 2e11, 50):
+        found = bound.largest(memory)
+        assert needed(found) <= memory and needed(8 * max(found, 4096)) > memory
+
+
+def test_few_environments_are_a_32nd_or_what_a_minibatch_needs():
+    config = TrainConfig.preset("gpu", "training.num_envs=131072", "training.num_devices=1")
+    assert with_few_envs(config).training.num_envs == 4096
+    fewer = TrainConfig.preset("gpu", "training.num_envs=2048", "training.num_devices=1")
+    assert with_few_envs(fewer).training.num_envs == 512  # x 64 steps: one minibatch of 32,768
 
 
 def test_the_table_of_what_fits():
-    report = {"size": "l", "target": "h100", "fixed_bytes": 10**9, "bytes_per_env": 250_000}
+    report = {"size": "l", "target": "h100", "num_envs": (4096, 131_072), "needed_bytes": (10**9, 2 * 10**10)}
     lines = fit_table(report | {"fits": {"8": 16_384, "80": 262_144}}).splitlines()
-    assert lines[0] == "training, size l, on h100: 1.00 GB and 250 kB for each environment"
+    assert lines[0] == (
+        "training, size l, on h100: 4,096 environments need 1.00 GB, 131,072 environments need 20.00 GB"
+    )
     assert [line.split() for line in lines[3:]] == [["8", "16,384"], ["80", "262,144"]]
 
 
