@@ -42,7 +42,7 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
       ConfigError: levels that cannot be read, or numbers that do not fit together.
     """
     chosen, devices = config.curriculum, num_devices(config)
-    num_envs = config.training.num_envs // devices
+    num_envs, at_once = config.training.num_envs // devices, chosen.episodes_at_once
     try:
         if chosen.kind == "domain_randomization":
             return DomainRandomization(env, config.env.params, num_envs)
@@ -63,7 +63,7 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
             num_candidates=chosen.num_candidates // devices,
             attempts=chosen.attempts,
             num_steps=config.env.max_timesteps if chosen.num_steps is None else chosen.num_steps,
-            episodes_at_once=max(chosen.episodes_at_once // devices, 1),
+            episodes_at_once=None if at_once is None else max(at_once // devices, 1),
             refresh_every=chosen.refresh_every,
             **numbers,
         )

@@ -17,11 +17,11 @@ from agents.config import ConfigError
 from agents.levels import LevelSet
 from agents.loading import LoadedPolicy
 from agents.policy import Params, Policy
+from kinetix_py.chunks import suited_chunks
 from kinetix_py.experience.recorder import KEY_EVERY, Told, make_shard, shard_path
 from kinetix_py.experience.replay import FRAME_FIELDS, Frame, frame_of
 from kinetix_py.experience.shard import Shard, ShardError, make_header, read_shard, write_shard
 
-EPISODES_AT_ONCE = 1024
 EPISODES_PER_SHARD = 4096
 
 
@@ -122,15 +122,16 @@ class Recording:
         return -(-len(self.levels) // self.levels_per_shard)
 
     def play(self, number: int) -> Shard:
-        """Plays the episodes of a file: the same ones whenever it is asked for."""
+        """Plays the episodes of a file: the same ones whenever it is asked for, on one kind of device."""
         first = number * self.levels_per_shard
         rows = np.arange(first, min(first + self.levels_per_shard, len(self.levels)))
         levels = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], self.levels.levels)
         index = np.repeat(np.arange(len(rows)), self.attempts)
         key = jax.random.fold_in(jax.random.key(self.seed), number)
+        at_once = suited_chunks().recorded
         found = [
-            self._play(jax.random.fold_in(key, part), levels, index[start : start + EPISODES_AT_ONCE])
-            for part, start in enumerate(range(0, len(index), EPISODES_AT_ONCE))
+            self._play(jax.random.fold_in(key, part), levels, index[start : start + at_once])
+            for part, start in enumerate(range(0, len(index), at_once))
         ]
         join = lambda values, axis=0: np.concatenate(list(values), axis=axis)
         told = Told(
@@ -143,7 +144,7 @@ class Recording:
 
     def _play(self, key: jax.Array, levels: kx.Level, index: np.ndarray) -> PlayedEpisodes:
         """Plays an episode of each of some levels, always as many at once."""
-        loaded, chosen = self.loaded, np.resize(index, EPISODES_AT_ONCE)
+        loaded, chosen = self.loaded, np.resize(index, suited_chunks().recorded)
         played = play_for_record(
             key,
             loaded.policy,

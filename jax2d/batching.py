@@ -26,9 +26,15 @@ def lowering_for(platform: str) -> Iterator[None]:
         _PLATFORM.reset(token)
 
 
+def traced_platform() -> str:
+    """Returns the kind of device of the program being traced: `"cpu"`, `"gpu"` or `"tpu"`."""
+    name = _PLATFORM.get() or jax.default_backend()
+    return "gpu" if name in ("cuda", "rocm") else name
+
+
 def on_cpu() -> bool:
     """Tells whether the program being traced is one for a CPU."""
-    return (_PLATFORM.get() or jax.default_backend()) == "cpu"
+    return traced_platform() == "cpu"
 
 
 def natively_batched(

@@ -11,6 +11,7 @@ import kinetix_py as kx
 from agents.curricula.outcome import Outcome, episode_metrics
 from agents.curricula.protocol import LevelBatch, Metrics
 from agents.policy import Params, Policy
+from kinetix_py.chunks import filter_round
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,7 @@ class DomainRandomization:
             self.generator,
             env=self.env,
             env_params=self.env_params,
+            round_size=filter_round(self.num_envs),
             max_rounds=self.max_rounds,
         )
         unfiltered = (~passed).sum(dtype=jnp.int32)

@@ -22,7 +22,7 @@ class CurriculumConfig:
       score, prioritization, temperature, staleness, min_fill, learn_fresh, history_decay: the same; null
         leaves the default of the kind.
       num_candidates, attempts, refresh_every, episodes_at_once: fields of `agents.curricula.SFL`; of all
-        devices together where they count levels.
+        devices together where they count levels or episodes.
       num_steps: the same; the time limit if null.
       edited_share, num_edits: fields of `agents.curricula.ACCEL`.
       start: fresh levels of ACCEL: `"random"`, or `"minimal"`, the simplest ones, which edits make grow.
@@ -35,7 +35,7 @@ class CurriculumConfig:
     buffer_size: int = 128
     refresh_every: int = 10
     buffer_share: float = 0.5
-    episodes_at_once: int = 4096
+    episodes_at_once: int | None = None
     num_steps: int | None = None  # environment steps
     score: str | None = None
     prioritization: str | None = None

@@ -13,6 +13,7 @@ from agents.curricula.outcome import Outcome, episode_metrics, masked_average
 from agents.curricula.protocol import LevelBatch, Metrics
 from agents.curricula.scores import SCORES
 from agents.policy import Params, Policy
+from kinetix_py.chunks import filter_round
 
 
 @jax.tree_util.register_dataclass
@@ -148,7 +149,7 @@ class PLR:
             self.generator,
             env=self.env,
             env_params=self.env_params,
-            round_size=max(-(-self.num_fresh // 2), -(-rows // 8)),
+            round_size=filter_round(max(self.num_fresh, 1)),
             max_rounds=self.max_rounds,
             wanted=wanted,
         )

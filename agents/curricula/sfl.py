@@ -15,6 +15,7 @@ from agents.curricula.replay import PLR, ReplayState
 from agents.curricula.scores import History, expected_learnability
 from agents.evaluation.episodes import attempt_levels
 from agents.policy import Params, Policy
+from kinetix_py.chunks import suited_chunks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,8 @@ class SFL(PLR):
       attempts: episodes of each candidate; at least 2, because one attempt tells nothing of how learnable a
         level is.
       num_steps: largest length of these episodes; the time limit lets no solution be missed.
-      episodes_at_once: bound on the episodes that are played side by side, which bounds memory.
+      episodes_at_once: bound on the episodes that are played side by side, which bounds memory; None: what
+        suits the device (`kinetix_py.chunks`).
       refresh_every: updates between two refreshes.
 
     Raises:
@@ -50,7 +52,7 @@ class SFL(PLR):
     num_candidates: int = 512
     attempts: int = 8
     num_steps: int = 256
-    episodes_at_once: int = 4096
+    episodes_at_once: int | None = None
     refresh_every: int = 20
 
     def __post_init__(self) -> None:
@@ -58,7 +60,8 @@ class SFL(PLR):
         self._check("num_candidates", self.num_candidates >= 0, "at least 0")
         self._check("attempts", self.attempts >= 2, "at least 2")
         for name in ("num_steps", "episodes_at_once", "refresh_every"):
-            self._check(name, getattr(self, name) >= 1, "at least 1")
+            value = getattr(self, name)
+            self._check(name, value is None or value >= 1, "at least 1")
 
     @property
     def num_attempted(self) -> int:
@@ -68,7 +71,8 @@ class SFL(PLR):
     @property
     def candidates_at_once(self) -> int:
         """Candidates attempted side by side: the largest divisor of their number within the bound."""
-        most = max(self.episodes_at_once // self.attempts, 1)
+        bound = suited_chunks().attempted if self.episodes_at_once is None else self.episodes_at_once
+        most = max(bound // self.attempts, 1)
         return max(n for n in range(1, min(most, self.num_candidates) + 1) if self.num_candidates % n == 0)
 
     def is_due(self, num_updates: jax.Array | int) -> jax.Array:

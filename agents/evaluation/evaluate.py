@@ -19,9 +19,8 @@ from agents.evaluation.episodes import play_levels
 from agents.evaluation.evaluation import Conditions, Evaluation, RunInfo
 from agents.levels import LevelSet, make_level_set
 from agents.policy import Params, Policy
+from kinetix_py.chunks import suited_chunks
 
-# Most episodes of one call: enough to keep a core of a CPU busy, or an accelerator.
-CPU_BATCH, ACCELERATOR_BATCH = 512, 4096
 MAX_THREADS = 8  # calls at once on a CPU, which bounds memory
 Progress = Callable[[int], Any]
 
@@ -42,10 +41,9 @@ def suited_batch_size(num_episodes: int) -> int:
       num_episodes: number of episodes that are to be played.
 
     Returns:
-      the next power of two, but at most what suits this machine.
+      the next power of two, but at most what suits this machine (`kinetix_py.chunks`).
     """
-    most = CPU_BATCH if jax.default_backend() == "cpu" else ACCELERATOR_BATCH
-    return min(1 << (num_episodes - 1).bit_length(), most)
+    return min(1 << (num_episodes - 1).bit_length(), suited_chunks().evaluated)
 
 
 def on_default_device(params: Params) -> Params:

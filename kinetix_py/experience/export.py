@@ -9,9 +9,8 @@ import jax
 import numpy as np
 
 from kinetix_py.atomic import atomic_path
+from kinetix_py.chunks import suited_chunks
 from kinetix_py.experience.dataset import Experience
-
-BATCH = 256  # segments that are replayed at once
 
 
 def transitions(experience: Experience) -> dict[str, np.ndarray]:
@@ -25,11 +24,11 @@ def transitions(experience: Experience) -> dict[str, np.ndarray]:
       one array for each leaf, such as `observations.shapes`; `actions`, `rewards`, `terminals` and `timeouts`
       (bool, the ends of episodes), `episode` (number of the episode) and `solved`.
     """
-    parts = []
-    for start in range(0, len(experience), BATCH):
-        index = np.arange(start, min(start + BATCH, len(experience)))
+    parts, at_once = [], suited_chunks().replayed
+    for start in range(0, len(experience), at_once):
+        index = np.arange(start, min(start + at_once, len(experience)))
         # A batch of one size compiles once.
-        found, count = jax.device_get(experience.batch(np.resize(index, BATCH))), len(index)
+        found, count = jax.device_get(experience.batch(np.resize(index, at_once))), len(index)
         parts.append(_flat(jax.tree.map(lambda leaf, count=count: leaf[:count], found)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

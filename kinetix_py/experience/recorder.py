@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from kinetix_py.chunks import suited_chunks
 from kinetix_py.env.environment import Environment
 from kinetix_py.env.types import EnvParams
 from kinetix_py.experience.replay import FRAME_FIELDS, Frame, frame_of, play_segments
@@ -17,7 +18,6 @@ from kinetix_py.experience.shard import Shard, header_env, make_header, write_sh
 from kinetix_py.levels.level import Level
 
 KEY_EVERY = 16  # environment steps: rounding makes physics differ visibly after a second or two
-BATCH = 256  # episodes that are played at once
 NAME = re.compile(r"shard_(\d{5,})\.npz")
 
 
@@ -102,8 +102,9 @@ def replayed(
     every, shape = int(header["key_every"]), env.action_space.shape
     actions = np.pad(actions, [(0, 0), (0, -actions.shape[1] % every), *[(0, 0)] * len(shape)])
     parts = []
-    for start in range(0, len(length), BATCH):
-        rows = slice(start, start + BATCH)
+    at_once = suited_chunks().replayed
+    for start in range(0, len(length), at_once):
+        rows = slice(start, start + at_once)
         parts.append(_play(env, params, levels, level_index[rows], actions[rows], length[rows], every))
     ended = np.concatenate([part[1] for part in parts])
     early = np.flatnonzero((ended > 0) & (ended < length))
@@ -124,15 +125,16 @@ def _play(
     length: np.ndarray,
     every: int,
 ) -> tuple[Told, np.ndarray]:
-    """Plays up to `BATCH` episodes, segment by segment; also returns when each ended, int `[E]`, 0 if not."""
-    count, rows = len(length), np.resize(np.arange(len(length)), BATCH)
+    """Plays a chunk of episodes at most, by segments; also returns when each ended, `[E]`, 0 if not."""
+    count, at_once = len(length), suited_chunks().replayed
+    rows = np.resize(np.arange(count), at_once)
     chosen, actions, left = _take(levels, level_index[rows]), actions[rows], length[rows]
     frame = frame_of(jax.vmap(lambda level: env.reset_to_level(level, params)[1])(chosen))
-    outcome, ended, kept = np.zeros(BATCH, np.int8), np.zeros(BATCH, np.int32), []
+    outcome, ended, kept = np.zeros(at_once, np.int8), np.zeros(at_once, np.int32), []
     for first in range(0, actions.shape[1], every):
         part = actions[:, first : first + every]
         now = np.clip(left - first, 0, every)
-        played = play_segments(env, params, chosen, frame, np.full(BATCH, first), part, now)
+        played = play_segments(env, params, chosen, frame, np.full(at_once, first), part, now)
         frame, steps = played.frame, jax.device_get(played.steps)
         outcome += (steps.solved.any(0).astype(np.int8) - steps.failed.any(0)).astype(np.int8)
         done = steps.terminated | steps.truncated

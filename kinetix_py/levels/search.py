@@ -16,12 +16,11 @@ import numpy as np
 
 import kinetix_py as kx
 from kinetix_py.actions import bindings_in_use
+from kinetix_py.chunks import suited_chunks
 from kinetix_py.env.episodes import EpisodeResults
 from kinetix_py.levels.open_loop import NUM_PERTURBED, padded_actions, perturbed, play_sequences
 
 STEPS = 256  # environment steps of a sequence
-# Episodes played at once: as many as a processor's cache holds of each size.
-BATCHES = {"s": 128, "m": 64, "l": 64}
 RANDOM_ROUNDS = 4  # rounds before the cross-entropy method begins
 SHORT_STEPS = 128  # steps played in every other round: most solutions are no longer
 NUM_ELITES = 32
@@ -82,7 +81,9 @@ def search_environment(size: str | kx.LevelSize) -> kx.Environment:
 
 def batch_size(env: kx.Environment) -> int:
     """Returns how many episodes of this size are played at once."""
-    return next((BATCHES[name] for name, size in kx.SIZES.items() if size == env.size), BATCHES["l"])
+    counts = suited_chunks().searched
+    by_size = zip(kx.SIZES.values(), counts, strict=True)
+    return next((count for size, count in by_size if size == env.size), counts[-1])
 
 
 def play(env: kx.Environment, levels: kx.Level, actions: np.ndarray, limit: int = STEPS) -> EpisodeResults:

@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from kinetix_py.atomic import atomic_path, atomic_write
+from kinetix_py.chunks import suited_chunks
 from kinetix_py.env.types import EnvState
 from kinetix_py.rendering.pixels import render_pixels
 from kinetix_py.rendering.player import player_page
 from kinetix_py.rendering.recording import check_states, collect, lengths, per_episode
 
 FORMATS = (".gif", ".mp4", ".html")
-CHUNK = 32  # frames drawn at once
 GAP = 4  # pixels between pictures
 SOLVED, OVER, RUNNING = (40, 150, 60), (60, 60, 60), (150, 150, 150)
 LONG = 2000  # pictures from which on a progress bar is shown by default
@@ -59,12 +59,12 @@ def _frames(
     states: Any, ends: list[int], solved: list[bool], size: int, columns: int
 ) -> Iterator[np.ndarray]:
     """Yields frames up to the end of the longest episode: uint8 `[height, width, 3]` each."""
-    last = max(ends)
-    for start in range(0, last + 1, CHUNK):
+    last, at_once = max(ends), suited_chunks().drawn
+    for start in range(0, last + 1, at_once):
         # Whole chunks only, so that one compiled function draws them all.
-        index = np.minimum(np.arange(start, start + CHUNK), last)
+        index = np.minimum(np.arange(start, start + at_once), last)
         drawn = np.array(_pictures(jax.tree.map(lambda value, index=index: value[index], states), size))
-        for frame in range(start, min(start + CHUNK, last + 1)):
+        for frame in range(start, min(start + at_once, last + 1)):
             pictures = drawn[frame - start]
             for picture, end, good in zip(pictures, ends, solved, strict=True):
                 _frame_border(picture, frame >= end, good)

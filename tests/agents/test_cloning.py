@@ -22,7 +22,8 @@ from agents.loading import LoadedPolicy, levels_trained_on
 from agents.policy import UniformPolicy
 from agents.record import Recording, record
 from agents.training.loop import make_learner, train
-from kinetix_py.experience import Experience, recorder
+from kinetix_py.chunks import suited_chunks, use_chunks
+from kinetix_py.experience import Experience
 from kinetix_py.experience.recorder import shard_paths
 from tests.kinetix_py.small_levels import TINY, rocket
 
@@ -32,9 +33,7 @@ pytestmark = pytest.mark.usefixtures("compiled_fast", "few_at_once")
 @pytest.fixture(scope="module")
 def few_at_once():
     """Programs for few episodes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recorder, "BATCH", 16)
-        patch.setattr("agents.record.EPISODES_AT_ONCE", 24)
+    with use_chunks(dataclasses.replace(suited_chunks(), replayed=16, recorded=24)):
         yield
 
 

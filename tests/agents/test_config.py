@@ -14,6 +14,7 @@ from agents.curricula import ACCEL, PLR, SFL, minimal_levels
 from agents.curricula.scores import learnability
 from agents.levels import level_files, read_levels
 from agents.presets import compose_config, config_folder
+from kinetix_py.chunks import suited_chunks
 from kinetix_py.sizes import SIZES
 
 GROUPS = {
@@ -71,7 +72,7 @@ def test_the_curriculum_of_every_preset_can_tell_levels_apart(hardware):
         dataclasses.replace(config, training=TrainingConfig(rollout_length=64)), config.env.make()
     )
     assert curriculum.num_steps == config.env.max_timesteps  # no solution is missed
-    assert curriculum.candidates_at_once * config.curriculum.attempts <= config.curriculum.episodes_at_once
+    assert curriculum.candidates_at_once * config.curriculum.attempts <= suited_chunks().attempted
 
 
 def test_curricula_have_the_numbers_of_their_files_and_of_one_device():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +17,8 @@ from agents.policy import UniformPolicy
 from agents.ppo.config import PPOConfig
 from agents.ppo.ppo import make_optimizer
 from agents.training.trainer import Trainer
+from jax2d.batching import lowering_for
+from kinetix_py.chunks import filter_round, suited_chunks, use_chunks
 from kinetix_py.generator.sample import noop_solves
 from tests.agents.policies import Coin, same_trees
 from tests.kinetix_py.small_levels import TINY, falling, relabeled, rocket
@@ -79,8 +83,8 @@ def test_unfiltered_levels_are_counted_among_those_wanted(env, monkeypatch):
     passed = jnp.ones(15, bool).at[jnp.array([2, 13, 14])].set(False)
     given, games = kx.stack_levels([rocket()] * 15), []
 
-    def filtered(*_, env, env_params, **__):
-        games.append((env, env_params))
+    def filtered(*_, env, env_params, round_size, **__):
+        games.append((env, env_params, round_size))
         return given, passed
 
     monkeypatch.setattr(kx, "sample_filtered_levels", filtered)
@@ -90,7 +94,8 @@ def test_unfiltered_levels_are_counted_among_those_wanted(env, monkeypatch):
     state, batch = uniform.propose(KEY, UniformPolicy(env), (), uniform.init(KEY), 0)
     _, metrics = uniform.observe(KEY, UniformPolicy(env), (), state, batch, outcome([1]), 0)
     assert metrics["unfiltered_levels"] == 3 and metrics["solve_rate"] == 1
-    assert all(game[0] is env and game[1] is PARAMS for game in games) and len(games) == 3
+    assert all(game[0] is env and game[1] is PARAMS for game in games)
+    assert [game[2] for game in games] == [filter_round(3)] * 2 + [filter_round(15)]  # one round for most
 
 
 @pytest.mark.parametrize("kind", [pytest.param(SFL, marks=pytest.mark.slow), DomainRandomization])
@@ -230,6 +235,12 @@ def test_candidates_are_attempted_in_groups_that_fit(env):
     assert sfl(env).candidates_at_once == 12
     assert sfl(env, episodes_at_once=100).candidates_at_once == 6  # 6 x 16 episodes
     assert sfl(env, episodes_at_once=1).candidates_at_once == 1
+    with use_chunks(dataclasses.replace(suited_chunks(), attempted=50)):
+        assert sfl(env).candidates_at_once == 3
+    many = sfl(env, num_candidates=12_288, attempts=4)
+    with lowering_for("cuda"):  # as `kinetix plan` does: the numbers are those of its target
+        assert many.candidates_at_once == 4096
+    assert many.candidates_at_once == 512
 
 
 @pytest.mark.slow

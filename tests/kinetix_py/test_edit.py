@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
+from kinetix_py.chunks import CHUNKS, suited_chunks
 from kinetix_py.edit.folder import DRAFTS, Folder, check_name
 from kinetix_py.edit.judge import Judging
 from kinetix_py.edit.problems import Outline, find_problems, overlap
@@ -193,9 +194,8 @@ class Sure:
 @pytest.fixture
 def small_batches(monkeypatch):
     """Batches of the size that the tests of the search compile, too."""
-    from kinetix_py.levels import search
-
-    monkeypatch.setattr(search, "BATCHES", {"s": 64, "l": 64})
+    few = dataclasses.replace(suited_chunks(), searched=(64, 64, 64))
+    monkeypatch.setitem(CHUNKS, "cpu", few)  # also in the thread that judges
 
 
 def test_judging_measures_and_finds_a_solution(small_batches):

@@ -12,7 +12,8 @@ import pytest
 
 import kinetix_py as kx
 from kinetix_py.actions import ActionAdapter
-from kinetix_py.experience import Experience, Recorder, ShardError, export_npz, recorder
+from kinetix_py.chunks import suited_chunks, use_chunks
+from kinetix_py.experience import Experience, Recorder, ShardError, export_npz
 from kinetix_py.experience.recorder import joined, make_shard, shard_path, shard_paths
 from kinetix_py.experience.shard import _choices, _codes, make_header, read_shard, write_shard
 from tests.kinetix_py.small_levels import TINY, car, falling, rocket
@@ -25,10 +26,11 @@ LEVELS = kx.stack_levels([falling(), rocket(), car()])
 pytestmark = pytest.mark.usefixtures("compiled_fast", "few_at_once")
 
 
-@pytest.fixture
-def few_at_once(monkeypatch):
+@pytest.fixture(scope="module")
+def few_at_once():
     """Programs for 4 segments, written and read."""
-    monkeypatch.setattr(recorder, "BATCH", 4)
+    with use_chunks(dataclasses.replace(suited_chunks(), replayed=4)):
+        yield
 
 
 def step_by_step(level, actions):
@@ -62,9 +64,8 @@ def episodes():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, episodes):
+def folder(tmp_path_factory, episodes, few_at_once):
     """Two files, of four and two episodes."""
-    before, recorder.BATCH = recorder.BATCH, 4
     index, actions, length, played = episodes
     path = tmp_path_factory.mktemp("experience")
     with Recorder(
@@ -72,7 +73,6 @@ def folder(tmp_path_factory, episodes):
     ) as out:
         first = out.add(LEVELS, actions[:4], length[:4], index[:4])
         second = out.add(LEVELS, actions[4:], length[4:], index[4:])
-    recorder.BATCH = before
     outcomes = [outcome for *_, outcome in played]
     assert [*first, *second] == outcomes and {0, 1} <= set(outcomes)
     assert [file.name for file in shard_paths(path)] == ["shard_00000.npz", "shard_00001.npz"]

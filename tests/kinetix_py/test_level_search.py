@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import kinetix_py as kx
 from agents.cli.common import CommandError
 from agents.cli.solve import main as solve
+from kinetix_py.chunks import CHUNKS, suited_chunks
 from kinetix_py.levels import search as level_search
 from kinetix_py.levels.search import BaselineResult, Elites
 from tests.kinetix_py.small_levels import TINY, falling, rocket
@@ -25,7 +27,8 @@ def rng():
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
     """One compiled program for all tests of this file."""
-    monkeypatch.setattr(level_search, "BATCHES", {"s": 64, "l": 64})
+    few = dataclasses.replace(suited_chunks(), searched=(64, 64, 64))
+    monkeypatch.setitem(CHUNKS, "cpu", few)
 
 
 def valid(actions, count):
