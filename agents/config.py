@@ -41,6 +41,7 @@ class EnvConfig:
     dense_reward_scale: float = 0.2  # 1/m
     dense_reward_scale_final: float | None = None  # 1/m
     max_timesteps: int = 256  # environment steps
+    rules: bool = False
 
     def __post_init__(self) -> None:
         at_least(self, 1, "max_timesteps")
@@ -55,6 +56,7 @@ class EnvConfig:
             frame_skip=self.frame_skip,
             auto_reset=auto_reset,
             contact_order=self.contact_order,
+            rules=self.rules,
         )
 
     @property

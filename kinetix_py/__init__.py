@@ -28,10 +28,12 @@ from kinetix_py.levels.level import (
     pad_level,
     stack_levels,
     validate_level,
+    with_rules,
 )
 from kinetix_py.levels.level_file import LevelFile
 from kinetix_py.levels.library.sets import library, list_level_sets, list_levels
 from kinetix_py.levels.mirror import mirror_level
+from kinetix_py.levels.rules import Rules
 from kinetix_py.observations.mirror import mirror_observation
 from kinetix_py.rendering.pixels import render_pixels
 from kinetix_py.rendering.svg import Drawing, render_svg
@@ -66,6 +68,7 @@ __all__ = [
     "LevelMixture",
     "LevelSize",
     "RandomLevels",
+    "Rules",
     "action_sequence",
     "empty_level",
     "from_scene",
@@ -94,5 +97,6 @@ __all__ = [
     "spaces",
     "stack_levels",
     "validate_level",
+    "with_rules",
     "wrappers",
 ]

@@ -188,6 +188,8 @@ def entity_tables(config: NetworkConfig, obs: EntityObservation, features: Entit
     mass_columns = [SHAPE_FEATURES[name].start for name in MASS_FEATURES]
     is_mass = np.isin(np.arange(obs.shapes.shape[-1]), mass_columns)[None, None]
     shapes = jnp.where(is_mass, MASS_SCALE * symlog(features.shapes), features.shapes)
+    if features.shape_rules is not None:
+        shapes = jnp.concatenate([shapes, features.shape_rules], axis=-1)
     count = obs.shapes.shape[1]
 
     def reference(index, mask):

@@ -59,6 +59,11 @@ function newId(doc, kind) {
   while (taken.has(`${kind} ${n}`)) n += 1;
   return `${kind} ${n}`;
 }
+// Fields of rules need version 3 of the format.
+const BODY_RULES = ["goal", "hold"];
+function raiseVersion(draft) {
+  if (draft.bodies.some((body) => BODY_RULES.some((name) => name in body))) draft.version = Math.max(draft.version, 3);
+}
 // Unused slots between others close up.
 function compact(draft) {
   for (const row of [...draft.bodies, ...draft.joints, ...draft.thrusters]) delete row.slot;

@@ -41,6 +41,7 @@ const physics = (level) => JSON.stringify(Object.fromEntries(Object.entries(leve
 function edit(change, choose = null) {
   const draft = clone(doc), result = change(draft);
   if (result === false) { show(doc); return false; }
+  raiseVersion(draft);
   if (physics(draft) !== physics(doc)) for (const name of MEASURED) if (JSON.stringify(draft[name]) === JSON.stringify(doc[name])) delete draft[name];
   const next = JSON.stringify(draft);
   if (next === text) { if (choose) choose_(choose); show(doc); return true; }

@@ -76,6 +76,11 @@ function bodyFields(ids) {
     check("static: never moves", fixed, (v) => change((b) => setStatic(b, v))),
     number_("density", "density", 1, { unit: "kg/m²", min: 0.001, max: 1e4 }), number_("friction", "friction", 1, { min: 0, max: 100 }),
     number_("restitution", "restitution", 0, { min: 0, max: 1, title: "ratio of velocities after and before a bounce" }));
+  if (role === "blue") {
+    const whole = (label, name, options) => field(label, common(bodies.map((b) => b[name] ?? 1)), (value) => change((b) => setOr(b, name, Math.round(value), 1)), { min: 1, digits: 0, ...options });
+    list.push(whole("goal", "goal", { max: 99, title: "green must touch the goals in the order of their numbers; of goals with one number, any will do" }),
+      whole("touch for", "hold", { max: 10000, unit: "/60 s", title: "physics steps in a row for which green must touch it" }));
+  }
   if (one && !one.static) list.push(note(`mass ${round(areaOf(one) * (one.density ?? 1)).toPrecision(3)} kg`),
     ...[0, 1].map((axis) => field(`velocity ${"xy"[axis]}`, (one.velocity || [0, 0])[axis], (v) => change((b) => { const w = [...(b.velocity || [0, 0])]; w[axis] = v; setPoint(b, "velocity", w); }), { unit: "m/s", min: -100, max: 100 })),
     field("spin", degreesOf(one.angular_velocity), (v) => change((b) => setOr(b, "angular_velocity", radiansOf(v), 0)), { unit: "°/s", min: -2800, max: 2800, digits: 2 }));
@@ -147,7 +152,7 @@ function thingList() {
     return button;
   };
   const letter = { none: "", green: " G", blue: " B", red: " R" };
-  return [...doc.bodies.map((body) => row(`${body.id}${letter[body.role || "none"]}${body.static ? " static" : ""}`, { ...none(), bodies: [body.id] })),
+  return [...doc.bodies.map((body) => row(`${body.id}${letter[body.role || "none"]}${body.role === "blue" && body.goal || ""}${body.static ? " static" : ""}`, { ...none(), bodies: [body.id] })),
     ...doc.joints.map((joint, i) => row(`${joint.weld ? "weld" : joint.motor_on ? "motor" : "revolute"} ${i + 1}`, { ...none(), joints: [i] })),
     ...doc.thrusters.map((thruster, i) => row(`thruster ${i + 1}`, { ...none(), thrusters: [i] }))];
 }

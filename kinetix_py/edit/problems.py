@@ -144,7 +144,7 @@ def _overlaps(level: Any, outlines: dict[int, Outline]) -> Iterator[Problem]:
         if depth > 0 and roles == {GREEN, RED}:
             text = "Green touches red at the start: the episode is lost at once."
             yield Problem("lost at the start", text, bodies=(a, b))
-        elif depth > 0 and roles == {GREEN, BLUE}:
+        elif depth > 0 and roles == {GREEN, BLUE} and _is_only_goal(level, a if role[a] == BLUE else b):
             text = "Green touches blue at the start: doing nothing solves the level."
             yield Problem("solved at the start", text, bodies=(a, b))
         elif depth > ALLOWED_OVERLAP and component[a] != component[b]:
@@ -152,6 +152,14 @@ def _overlaps(level: Any, outlines: dict[int, Outline]) -> Iterator[Problem]:
                 continue  # neither moves
             text = f"Two shapes overlap by {depth:.2f} m at the start and push each other apart."
             yield Problem("overlap at the start", text, bodies=(a, b))
+
+
+def _is_only_goal(level: Any, body: int) -> bool:
+    """Tells whether a touch of a blue shape solves the level at once."""
+    if level.rules is None:
+        return True
+    numbers = level.rules.goal[_of_role(level, BLUE)]
+    return bool((numbers == level.rules.goal[body]).all()) and int(level.rules.hold[body]) == 1
 
 
 def _components(level: Any) -> np.ndarray:

@@ -13,10 +13,17 @@ import jax.numpy as jnp
 import jax2d
 from jax2d.params import ContactOrder
 from kinetix_py.actions import ActionAdapter, actuator_controls, bindings_in_use
-from kinetix_py.env.game import goal_distance, motion_is_finite, outcome, slot_outcomes
-from kinetix_py.env.types import EnvParams, EnvState, body_motion
+from kinetix_py.env.game import (
+    distance_left,
+    motion_is_finite,
+    outcome,
+    outcome_by_rules,
+    slot_outcomes,
+)
+from kinetix_py.env.start import initial_state, same_level_again
+from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.levels.distributions import LevelDistribution, LevelList, RandomLevels, draw_level
-from kinetix_py.levels.level import Level, empty_level, pad_level
+from kinetix_py.levels.level import Level, empty_level, pad_level, with_rules
 from kinetix_py.observations.registry import OBSERVATIONS, ObservationFn
 from kinetix_py.rewards import REWARDS, RewardFn
 from kinetix_py.sizes import LevelSize, as_size
@@ -39,6 +46,9 @@ class Environment:
         `(previous EnvState, EnvState, outcome, EnvParams) -> float`.
       levels: distribution that `reset` draws from, such as `kinetix_py.RandomLevels()` or
         `kinetix_py.LevelList(levels)`.
+      rules: whether observations tell the rules of a level (`kinetix_py.Rules`) and how far they are met;
+        plain levels then get the rules of the plain game. If False, a level with rules is played by them
+        all the same, and its observations are those of a plain level.
       solver_iterations, warm_start, contact_order: as in `jax2d.SimSpec`; `contact_order="kinetix"`
         reproduces published episodes, `"parallel"` depends neither on slot order nor on padding.
 
@@ -53,6 +63,7 @@ class Environment:
     auto_reset: bool = False
     reward: str | RewardFn = "distance"
     levels: LevelDistribution = dataclasses.field(default_factory=RandomLevels)
+    rules: bool = False
     solver_iterations: int = 10
     warm_start: bool = True
     contact_order: ContactOrder = "parallel"
@@ -101,7 +112,7 @@ class Environment:
     def observation_space(self) -> PyTreeSpace:
         """Structure, shapes and types of an observation."""
         level = jax.eval_shape(lambda: empty_level(self.size))
-        observe = lambda level: self.observe(initial_state(level))
+        observe = lambda level: self.observe(initial_state(self._with_rules(level)))
         leaves, structure = jax.tree.flatten(jax.eval_shape(observe, level))
         return PyTreeSpace(tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves), structure)
 
@@ -117,6 +128,8 @@ class Environment:
         """Returns the observation of a state: a pytree in `observation_space`."""
         chosen = self.observation_type
         function = chosen if callable(chosen) else OBSERVATIONS[chosen]
+        if not self.rules and state.rules is not None:
+            state = dataclasses.replace(state, rules=None, progress=None)
         return function(state, self.default_params if params is None else params)
 
     def reset(
@@ -171,7 +184,10 @@ class Environment:
         if level.batch_shape:
             raise ValueError(f"an episode starts from one level, got a batch {level.batch_shape}: vmap it")
         params = self.default_params if params is None else params
-        return self._reset(pad_level(level, self.size), index, params)
+        return self._reset(self._with_rules(pad_level(level, self.size)), index, params)
+
+    def _with_rules(self, level: Level) -> Level:
+        return with_rules(level) if self.rules else level
 
     def step(
         self,
@@ -197,7 +213,7 @@ class Environment:
             truncated: the time limit was reached, and it did not terminate.
             solved, failed: green touched blue; or red, which wins.
             diverged: the physics left the finite numbers; the state stays as it was before.
-            distance: green-blue distance after the step [m].
+            distance: green-blue distance after the step [m]; with rules the way to go, from goal to goal.
             episode_return, episode_length: of the episode so far; where done, of the whole episode.
             level_index: of the level just played, -1 if it was not drawn from `levels`.
             final_observation: with auto-reset only, the observation before the reset.
@@ -248,9 +264,15 @@ class Environment:
     def _next_episode(self, key, state: EnvState, levels: Level | None) -> EnvState:
         """Returns the first state of the next episode."""
         if levels is None:
-            return _same_level_again(state)
+            return same_level_again(state)
         index, level = draw_level(key, levels)
-        return initial_state(pad_level(level, self.size), index)
+        level = self._with_rules(pad_level(level, self.size))
+        if (level.rules is None) != (state.rules is None):
+            raise ValueError(
+                "step: some of the state's level and of levels have rules and others have not; "
+                "make the environment with rules=True"
+            )
+        return initial_state(level, index)
 
     def simulate(
         self, state: EnvState, action: jax.Array, params: EnvParams
@@ -271,63 +293,34 @@ class Environment:
         controls = actuator_controls(self.action_adapter.binding_values(action), state)
 
         def frame(carry, _):
-            sim, result, _ = carry
+            sim, result, _, progress = carry
             sim, contacts = jax2d.step(sim, controls, params.sim, spec)
-            result = jnp.where(result != 0, result, outcome(contacts.active, slot_outcome))
-            return (sim, result, contacts.active), None
+            decided = result != 0
+            if progress is None:
+                now = outcome(contacts.active, slot_outcome)
+            else:
+                progress, now = outcome_by_rules(contacts.active, slot_outcome, state, progress, spec)
+            result = jnp.where(decided, result, now)
+            return (sim, result, contacts.active, progress), None
 
-        carry = (state.sim, jnp.int32(0), state.touching_slots)
-        (sim, result, touching), _ = jax.lax.scan(frame, carry, length=self.frame_skip)
+        carry = (state.sim, jnp.int32(0), state.touching_slots, state.progress)
+        (sim, result, touching, progress), _ = jax.lax.scan(frame, carry, length=self.frame_skip)
         finite = motion_is_finite(sim)
         result = jnp.where(finite, result, 0)  # contacts of a state that is not finite are meaningless
         touching = jnp.where(finite, touching, state.touching_slots)
         keep = lambda name: jnp.where(finite, getattr(sim, name), getattr(state.sim, name))
         kept: dict[str, Any] = {name: keep(name) for name in jax2d.DYNAMIC_FIELDS}
         sim = dataclasses.replace(state.sim, **kept)
+        progress = jax.tree.map(lambda new, old: jnp.where(finite, new, old), progress, state.progress)
         next_state = dataclasses.replace(
             state,
             sim=sim,
             touching_slots=touching,
             step_count=state.step_count + 1,
-            distance=goal_distance(sim, state.labels.role),
+            distance=distance_left(sim, state.labels.role, state.rules, progress),
+            progress=progress,
         )
         return next_state, result, finite
-
-
-def initial_state(level: Level, index: jax.Array | int = -1) -> EnvState:
-    """Returns the first state of an episode.
-
-    Args:
-      level: one level.
-      index: its index in a batch of levels; -1 if it is of none.
-    """
-    sim = jax2d.edit.clear_impulses(level.sim)
-    connected = jax2d.connected(sim)
-    return EnvState(
-        sim=sim,
-        labels=level.labels,
-        initial=body_motion(sim),
-        component=jnp.argmax(connected, axis=1).astype(jnp.int32),
-        touching_slots=jnp.zeros(sim.contact_impulse.shape[:1], bool),
-        step_count=jnp.int32(0),
-        distance=goal_distance(sim, level.labels.role),
-        episode_return=jnp.float32(0),
-        level_index=jnp.asarray(index, jnp.int32),
-        size=level.size,
-    )
-
-
-def _same_level_again(state: EnvState) -> EnvState:
-    """Returns the first state of another episode of the same level, whose joints are not searched anew."""
-    sim = state.level.sim
-    return dataclasses.replace(
-        state,
-        sim=sim,
-        touching_slots=jnp.zeros_like(state.touching_slots),
-        step_count=jnp.int32(0),
-        distance=goal_distance(sim, state.labels.role),
-        episode_return=jnp.float32(0),
-    )
 
 
 def make(
@@ -339,6 +332,7 @@ def make(
     auto_reset: bool = False,
     levels: LevelDistribution | Level | Sequence[Level] | None = None,
     reward: str | RewardFn = "distance",
+    rules: bool | None = None,
     **solver_options: Any,
 ) -> Environment:
     """Makes an environment by the name of its size.
@@ -347,6 +341,7 @@ def make(
       size: `"s"`, `"m"`, `"l"`, or any `LevelSize`.
       observation_type, action_type, frame_skip, auto_reset, reward: as in `Environment`.
       levels: distribution that `reset` draws from, or levels for a `LevelList`; `RandomLevels()` if None.
+      rules: as in `Environment`; if None, whether one of the given levels has rules.
       solver_options: `solver_iterations`, `warm_start` and `contact_order`, as in `Environment`.
 
     Raises:
@@ -360,6 +355,8 @@ def make(
         levels = RandomLevels()
     elif isinstance(levels, (Level, Sequence)):
         levels = LevelList(levels)
+    if rules is None:
+        rules = isinstance(levels, LevelList) and levels.have_rules
     return Environment(
         size=as_size(size),
         observation_type=observation_type,
@@ -368,5 +365,6 @@ def make(
         auto_reset=auto_reset,
         reward=reward,
         levels=levels,
+        rules=rules,
         **solver_options,
     )

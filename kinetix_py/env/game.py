@@ -7,7 +7,9 @@ import jax.numpy as jnp
 
 import jax2d
 from jax2d.queries import body_pairs
+from kinetix_py.env.progress import Progress, advance, way_to_go
 from kinetix_py.env.types import MOTION_FIELDS, EnvState
+from kinetix_py.levels.rules import Rules
 from kinetix_py.roles import BLUE, GREEN, RED
 
 
@@ -55,6 +57,37 @@ def goal_distance(sim: jax2d.SimState, role: jax.Array) -> jax.Array:
     offset = sim.position[:, None] - sim.position[None]
     apart = jnp.sqrt((offset**2).sum(-1))
     return jnp.where(green[:, None] & blue[None], apart, 0).sum()
+
+
+def distance_left(
+    sim: jax2d.SimState, role: jax.Array, rules: Rules | None, progress: Progress | None
+) -> jax.Array:
+    """Returns the distance that green has to go: `goal_distance`, or with rules `way_to_go`; float `[]` m."""
+    if rules is None or progress is None:
+        return goal_distance(sim, role)
+    return way_to_go(sim, role, rules, progress)
+
+
+def outcome_by_rules(
+    active: jax.Array, slot_outcome: jax.Array, state: EnvState, progress: Progress, spec: jax2d.SimSpec
+) -> tuple[Progress, jax.Array]:
+    """Advances the progress by the touches of one physics step, and tells how they end the episode.
+
+    Args:
+      active: bool `[K]`, overlapping contact slots.
+      slot_outcome: int32 `[K]`, from `slot_outcomes`.
+      state: state before the environment step, of a level with rules.
+      progress: progress before the physics step.
+      spec: engine's spec of the scene.
+
+    Returns:
+      the progress after it; int32 `[]`, +1 the last goal was reached, -1 failed (which wins), 0 it goes on.
+    """
+    assert state.rules is not None
+    touches = body_pairs(active, spec)
+    progress, solved = advance(progress, state.rules, state.labels.role, touches, state.sim.active)
+    failed = (active & (slot_outcome == -1)).any(-1)
+    return progress, jnp.where(failed, -1, jnp.where(solved, 1, 0))
 
 
 def motion_is_finite(sim: jax2d.SimState) -> jax.Array:

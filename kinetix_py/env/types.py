@@ -7,7 +7,9 @@ import dataclasses
 import jax
 
 import jax2d
+from kinetix_py.env.progress import Progress
 from kinetix_py.levels.level import Level, LevelLabels
+from kinetix_py.levels.rules import Rules
 from kinetix_py.sizes import LevelSize
 
 
@@ -53,10 +55,12 @@ class EnvState:
     component: jax.Array  # int32 [N], equal for bodies that joints link
     touching_slots: jax.Array  # bool [K], contact slots that overlapped in the last physics step
     step_count: jax.Array  # int32 [], environment steps since the episode began
-    distance: jax.Array  # float [] m, summed over green-blue pairs, now
+    distance: jax.Array  # float [] m, summed over green-blue pairs, now; with rules the way to go
     episode_return: jax.Array  # float [], rewards since the episode began
     level_index: jax.Array  # int32 [], index of the level in a batch of levels; -1 for a level given by value
     size: LevelSize = dataclasses.field(metadata={"static": True})
+    rules: Rules | None = None  # of the level; None: the plain game, without progress
+    progress: Progress | None = None  # None exactly if the rules are
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -73,4 +77,4 @@ class EnvState:
         """The level being played; its `sim` is as the episode started."""
         motion = {name: getattr(self.initial, name) for name in MOTION_FIELDS}
         sim = jax2d.edit.clear_impulses(dataclasses.replace(self.sim, **motion))
-        return Level(sim=sim, labels=self.labels, size=self.size)
+        return Level(sim=sim, labels=self.labels, size=self.size, rules=self.rules)

@@ -81,6 +81,8 @@ def make_shard(
         )
     if count and not (length.min() >= 1 and length.max() <= actions.shape[1]):
         raise ValueError(f"length must be in 1 .. {actions.shape[1]}, got {length.min()} .. {length.max()}")
+    if levels.rules is not None:
+        raise ValueError("episodes of levels with rules cannot be recorded: key frames hold no progress")
     if told is None:
         told = replayed(header, levels, level_index, actions, length)
     kept = np.concatenate([actions[i, : length[i]] for i in range(count)])

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 import jax2d
-from kinetix_py.env.environment import Environment, initial_state
+from kinetix_py.env.environment import Environment
+from kinetix_py.env.start import initial_state
 from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.levels.level import Level
 

@@ -22,6 +22,7 @@ from jax2d import edit
 from jax2d.geometry import circle_mass, polygon_mass, rotate
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.levels.level import Level
+from kinetix_py.levels.rules import BODY_RULES, PLAIN
 from kinetix_py.roles import BLUE, GREEN, NONE, NUM_ROLES
 from kinetix_py.sizes import FLOOR, ROOM
 
@@ -358,7 +359,16 @@ def mutate_level(
     def apply(level, key):
         kind_key, edit_key = jax.random.split(key)
         kind = jax.random.randint(kind_key, (), 0, len(kinds))
-        return jax.lax.switch(kind, kinds, edit_key, level), None
+        return _without_stale_rules(jax.lax.switch(kind, kinds, edit_key, level)), None
 
     level = dataclasses.replace(level, sim=edit.clear_impulses(level.sim))
     return jax.lax.scan(apply, level, jax.random.split(key, num_edits))[0]
+
+
+def _without_stale_rules(level: Level) -> Level:
+    """The level without rules of slots that are not in use, so that shapes added later have none."""
+    rules, active = level.rules, level.sim.active
+    if rules is None:
+        return level
+    plain = {name: jnp.where(active, getattr(rules, name), PLAIN[name]) for name in BODY_RULES}
+    return dataclasses.replace(level, rules=dataclasses.replace(rules, **plain))

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jax2d.batching import natively_batched
-from kinetix_py.env.environment import Environment, initial_state
+from kinetix_py.env.environment import Environment
+from kinetix_py.env.start import initial_state
 from kinetix_py.env.types import EnvParams
 from kinetix_py.generator.distribution import free_slots, generate_levels, num_uniforms
 from kinetix_py.generator.params import GeneratorParams

@@ -6,11 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+
 import jax2d
 from jax2d.scene import Body, Joint, Thruster
 from kinetix_py.levels.level import Level, from_scene
+from kinetix_py.levels.rules import Rules, is_plain, plain_rules, rule_bounds
 from kinetix_py.roles import ROLES
 from kinetix_py.sizes import LevelSize, as_size
+from kinetix_py.validation import check_integer
 
 Point = tuple[float, float]
 Limits = tuple[float, float]
@@ -56,6 +60,7 @@ class LevelBuilder:
         self._motor_binding = [0] * self.size.num_joints
         self._motor_auto = [False] * self.size.num_joints
         self._thruster_binding = [0] * self.size.num_thrusters
+        self._rules: dict[str, Any] = dict(vars(plain_rules(self.size)))
         for slot, role in enumerate(map(_role_number, (floor, left, right, ceiling))):
             if slot < self.size.num_walls:
                 self._role[slot] = role
@@ -194,6 +199,23 @@ class LevelBuilder:
         self._thruster_binding[thruster.index] = binding
         return thruster
 
+    def goal(self, body: Body, number: int = 1, *, hold: int = 1) -> None:
+        """Gives a blue shape its place in the sequence of goals.
+
+        Args:
+          body: blue shape.
+          number: green must touch a shape of the lowest number first, then one of the next, and so on; of
+            shapes with one number, any will do.
+          hold: physics steps in a row for which green must touch it, 60 of them a second.
+        """
+        self._set_rule("goal", body.index, number)
+        self._set_rule("hold", body.index, hold)
+
+    def _set_rule(self, name: str, index: int, value: int) -> None:
+        low, high = rule_bounds(name)
+        check_integer(name, value, low, high)
+        self._rules[name][index] = value
+
     def level(self) -> Level:
         """Returns the level as built so far."""
         return from_scene(
@@ -203,6 +225,7 @@ class LevelBuilder:
             motor_binding=self._motor_binding,
             motor_auto=self._motor_auto,
             thruster_binding=self._thruster_binding,
+            rules=None if is_plain(self._rules) else jax.device_put(Rules(**self._rules)),
         )
 
 

@@ -73,6 +73,12 @@ class LevelList:
             raise ValueError(f"LevelList needs one batch axis of at least 1, got {levels.batch_shape}")
         object.__setattr__(self, "levels", levels)
 
+    @property
+    def have_rules(self) -> bool:
+        """Whether the levels have rules beyond the plain game; if one has, all have."""
+        assert isinstance(self.levels, Level)
+        return self.levels.rules is not None
+
     def sample(self, key: jax.Array, size: LevelSize) -> Level:
         """Draws one level, padded to a size."""
         assert isinstance(self.levels, Level)

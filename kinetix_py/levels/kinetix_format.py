@@ -28,6 +28,7 @@ from kinetix_py.levels.level_file import (
     from_level,
     to_level,
 )
+from kinetix_py.levels.rules import is_plain
 from kinetix_py.roles import NUM_ROLES
 from kinetix_py.sizes import LevelSize
 
@@ -194,6 +195,8 @@ def check_writable(file: LevelFile, where: str) -> None:
             raise LevelError(
                 f"{where}: {field} must be None, as Kinetix's files have no such field; format='native' has"
             )
+    if level.rules is not None and not is_plain(vars(level.rules)):
+        raise LevelError(f"{where}: the level has rules (goals), for which Kinetix's files have no fields")
     if file.extra is not None:
         read_extra(JsonNode(file.extra, where, "extra"))
 
@@ -244,6 +247,7 @@ def empty_unused(arrays: LevelArrays) -> LevelArrays:
         num_vertices=count,
         radius=np.where(bodies["active"][polygons:], arrays.radius, np.float32(0)),
         gravity=arrays.gravity,
+        rules=arrays.rules,
     )
 
 

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jax2d
-from jax2d.fields import ArrayFields, array, dimensions, field_specs
+from jax2d.fields import ArrayFields, array, field_specs
+from kinetix_py.levels.rules import PLAIN, Rules, plain_rules, rule_dimensions, validate_rules
 from kinetix_py.roles import NUM_ROLES
 from kinetix_py.sizes import LevelSize, as_size, largest
 
@@ -45,6 +46,7 @@ class Level:
     sim: jax2d.SimState  # at the episode's start, no impulses carried over
     labels: LevelLabels
     size: LevelSize = dataclasses.field(metadata={"static": True})
+    rules: Rules | None = None  # None: the plain game
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -111,6 +113,7 @@ def from_scene(
     motor_binding: Sequence[int] | None = None,
     motor_auto: Sequence[bool] | None = None,
     thruster_binding: Sequence[int] | None = None,
+    rules: Rules | None = None,
 ) -> Level:
     """Returns the level of a scene.
 
@@ -121,6 +124,7 @@ def from_scene(
       motor_binding, motor_auto: binding of each joint slot, and whether its motor runs by itself; all 0
         and False if None.
       thruster_binding: binding of each thruster slot; all 0 if None.
+      rules: rules beyond the plain game; none of them if None.
 
     Raises:
       ValueError: arrays that are not of this size.
@@ -136,7 +140,7 @@ def from_scene(
         motor_auto=pick(motor_auto, size.num_joints, bool),
         thruster_binding=pick(thruster_binding, size.num_thrusters, np.int32),
     )
-    level = Level(sim=sim, labels=labels, size=size)
+    level = Level(sim=sim, labels=labels, size=size, rules=rules)
     check_arrays(level)
     return level
 
@@ -160,13 +164,15 @@ def check_arrays(scene: Level | EnvState) -> None:
     Raises:
       ValueError: naming the array, its shape and the size's.
     """
-    sizes = dimensions(scene.size.sim_spec())
+    sizes = rule_dimensions(scene.size)
     parts = {
         "sim": scene.sim,
         "sim.joints": scene.sim.joints,
         "sim.thrusters": scene.sim.thrusters,
         "labels": scene.labels,
     }
+    if scene.rules is not None:
+        parts["rules"] = scene.rules
     for path, owner in parts.items():
         for name, spec in field_specs(owner).items():
             shape, own = tuple(getattr(owner, name).shape), spec.shape(sizes)
@@ -214,14 +220,15 @@ def pad_level(level: Level, size: str | LevelSize) -> Level:
 @functools.partial(jax.jit, static_argnames="size")
 def _padded(level: Level, size: LevelSize) -> Level:
     """The level in a size that is known to hold it."""
-    own, sizes, free = level.size, dimensions(size.sim_spec()), size.num_polygons
+    own, sizes, free = level.size, rule_dimensions(size), size.num_polygons
 
     def field(value: jax.Array, spec: jax2d.FieldSpec, fill: float = 0) -> jax.Array:
         shape = spec.shape(sizes)
         if spec.axis == "K":  # its slots are laid out anew, and a level carries no impulses
             return jnp.zeros(shape, spec.dtype)
         if spec.axis != "N":
-            return jnp.pad(value, [(0, new - old) for new, old in zip(shape, value.shape, strict=True)])
+            grown = [(0, new - old) for new, old in zip(shape, value.shape, strict=True)]
+            return jnp.pad(value, grown, constant_values=fill)
         padded = jnp.full(shape, fill, value.dtype).at[: own.num_polygons].set(value[: own.num_polygons])
         return padded.at[free : free + own.num_circles].set(value[own.num_polygons :])
 
@@ -237,11 +244,20 @@ def _padded(level: Level, size: LevelSize) -> Level:
     thrusters = jax2d.Thrusters(**fields(level.sim.thrusters))
     thrusters = dataclasses.replace(thrusters, body=moved(thrusters.body))
     sim = jax2d.SimState(**fields(level.sim), joints=joints, thrusters=thrusters)
-    return Level(sim=sim, labels=LevelLabels(**fields(level.labels, density=1)), size=size)
+    labels = LevelLabels(**fields(level.labels, density=1))
+    rules = None if level.rules is None else Rules(**fields(level.rules, **PLAIN))
+    return Level(sim=sim, labels=labels, size=size, rules=rules)
+
+
+def with_rules(level: Level) -> Level:
+    """Returns a level, or a batch, that has rules: those of the plain game if it has none."""
+    if level.rules is not None:
+        return level
+    return dataclasses.replace(level, rules=plain_rules(level.size, level.batch_shape))
 
 
 def stack_levels(levels: Sequence[Level], size: str | LevelSize | None = None) -> Level:
-    """Returns one batch of several levels, padded to one size.
+    """Returns one batch of several levels, padded to one size; if one of them has rules, then all.
 
     Args:
       levels: single levels, of any sizes.
@@ -253,6 +269,8 @@ def stack_levels(levels: Sequence[Level], size: str | LevelSize | None = None) -
     if not levels:
         raise ValueError("stack_levels needs at least one level, got none")
     size = largest([level.size for level in levels]) if size is None else as_size(size)
+    if any(level.rules is not None for level in levels):
+        levels = [with_rules(level) for level in levels]
     padded = [pad_level(level, size) for level in levels]
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(padded)):
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *padded)
@@ -288,6 +306,8 @@ def validate_level(level: Level) -> None:
         labels.thruster_binding,
         size.num_thruster_bindings,
     )
+    if level.rules is not None:
+        validate_rules(level.rules, size)
 
 
 def _check_bindings(kind: str, field: str, active, bindings, count: int) -> None:

@@ -14,6 +14,7 @@ from jax2d.validation import SceneError, check_polygon
 from kinetix_py.levels.difficulty import Difficulty
 from kinetix_py.levels.json_node import JsonNode, LevelError
 from kinetix_py.levels.level import Level, LevelLabels, validate_level
+from kinetix_py.levels.rules import Rules, is_plain, plain_rules
 from kinetix_py.sizes import LevelSize
 
 MAX_SLOTS = 256  # of any kind: a wrong count must not exhaust the memory
@@ -61,6 +62,7 @@ class LevelArrays:
     num_vertices: np.ndarray  # int32 [P]
     radius: np.ndarray  # float32 [C] m
     gravity: np.ndarray  # float32 [2] m/s^2
+    rules: dict[str, np.ndarray]  # by name, as in `Rules`; those of the plain game if the level has none
 
 
 def empty_arrays(size: LevelSize) -> LevelArrays:
@@ -74,7 +76,11 @@ def empty_arrays(size: LevelSize) -> LevelArrays:
     bodies, others = zeros(BODY_COLUMNS), zeros(SHARED_COLUMNS)
     bodies["density"][:] = 1
     return LevelArrays(
-        bodies=bodies, joints=zeros(JOINT_COLUMNS), thrusters=zeros(THRUSTER_COLUMNS), **others
+        bodies=bodies,
+        joints=zeros(JOINT_COLUMNS),
+        thrusters=zeros(THRUSTER_COLUMNS),
+        **others,
+        rules=dict(vars(plain_rules(size))),
     )
 
 
@@ -91,6 +97,7 @@ def from_level(level: Level) -> LevelArrays:
         joints=take(sim.joints, JOINT_COLUMNS),
         thrusters=take(sim.thrusters, THRUSTER_COLUMNS),
         **{name: getattr(sim, name) for name in SHARED_COLUMNS},
+        rules=dict(vars(level.rules or plain_rules(level.size))),
     )
 
 
@@ -112,7 +119,8 @@ def to_level(arrays: LevelArrays, size: LevelSize, file: str) -> Level:
     )
     tables = arrays.bodies | arrays.joints | arrays.thrusters
     labels = LevelLabels(**{name: put(tables[name]) for name in LABEL_FIELDS})
-    level = Level(sim=sim, labels=labels, size=size)
+    rules = None if is_plain(arrays.rules) else Rules(**{k: put(v) for k, v in arrays.rules.items()})
+    level = Level(sim=sim, labels=labels, size=size, rules=rules)
     check_level(level, file)
     return level
 

@@ -94,4 +94,8 @@ def mirror_level(level: Level) -> Level:
         joints=joints,
         thrusters=thrusters,
     )
-    return Level(sim=sim, labels=dataclasses.replace(labels, **bodies(labels)), size=size)
+    labels = dataclasses.replace(labels, **bodies(labels))
+    rules = level.rules
+    if rules is not None:
+        rules = dataclasses.replace(rules, **bodies(rules))
+    return Level(sim=sim, labels=labels, size=size, rules=rules)

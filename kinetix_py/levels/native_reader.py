@@ -1,6 +1,7 @@
 """This package's level files: what a level has, in meters, radians and kilograms, and no more.
 
-Version 2 adds `difficulty` and `extra`; a file without them says version 1, which older readers take.
+Version 2 adds `difficulty` and `extra`, version 3 the rules of `kinetix_py.levels.rules`; a file says the
+lowest version that has all of its fields, so that older readers take what they can.
 
 A body, joint or thruster takes the next free slot of its kind unless it names one. Vertices are about the
 body's position, which is taken for its center of mass. A number that is left out has the default below.
@@ -9,6 +10,7 @@ body's position, which is taken for its center of mass. A number that is left ou
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,12 +29,14 @@ from kinetix_py.levels.level_file import (
     read_solution,
     to_level,
 )
+from kinetix_py.levels.rules import BODY_RULES, rule_bounds
 from kinetix_py.levels.walls import DEFAULT_ROOM, read_walls
 from kinetix_py.roles import ROLES
 from kinetix_py.sizes import SIZES, LevelSize
 
 FORMAT = "kinetix-py level"
-VERSION = 2
+VERSION = 3
+RULES_VERSION = 3  # first version with fields of rules
 NOTES = ("name", "author", "description")
 # Names in a file for counts of LevelSize; the first four have no default.
 COUNTS = {
@@ -92,7 +96,8 @@ def read(root: JsonNode) -> LevelFile:
     arrays = empty_arrays(size)
     arrays.gravity[:] = root["gravity"].vector()
     ids = read_walls(root.get("walls", DEFAULT_ROOM), arrays, size)
-    _read_bodies(root.get("bodies", []), arrays, size, ids)
+    with_rules = version >= RULES_VERSION
+    _read_bodies(root.get("bodies", []), arrays, size, ids, with_rules)
     slots = _Slots("joint", 0, size.num_joints)
     for node in root.get("joints", []).elements():
         _read_joint(node.require_keys(("a", "b"), JOINT_OPTIONS), arrays, size, ids, slots)
@@ -148,12 +153,15 @@ class _Slots:
         return slot
 
 
-def _read_bodies(node: JsonNode, arrays: LevelArrays, size: LevelSize, ids: dict[str, int]) -> None:
+def _read_bodies(
+    node: JsonNode, arrays: LevelArrays, size: LevelSize, ids: dict[str, int], with_rules: bool
+) -> None:
+    options = (*BODY_OPTIONS, *(BODY_RULES if with_rules else ()))
     polygons = _Slots("polygon", len(ids), size.num_polygons)
     circles = _Slots("circle", 0, size.num_circles)
     for body in node.elements():
         shape = body["shape"].choice(GEOMETRY)
-        body.require_keys(("shape", "position", GEOMETRY[shape]), BODY_OPTIONS)
+        body.require_keys(("shape", "position", GEOMETRY[shape]), options)
         slot = (circles if shape == "circle" else polygons).take(body)
         index = slot + (size.num_polygons if shape == "circle" else 0)
         name = body.get("id", body_id(index, size))
@@ -163,6 +171,13 @@ def _read_bodies(node: JsonNode, arrays: LevelArrays, size: LevelSize, ids: dict
         _read_body(body, arrays, index)
         (_read_circle if shape == "circle" else _read_polygon)(body, arrays, slot)
         _read_inverses(body, arrays, index)
+        _read_rules(body, BODY_RULES, arrays, index)
+
+
+def _read_rules(node: JsonNode, fields: Iterable[str], arrays: LevelArrays, index: int) -> None:
+    for field in fields:
+        if field in node:
+            arrays.rules[field][index] = node[field].integer(*rule_bounds(field))
 
 
 def body_id(index: int, size: LevelSize) -> str:

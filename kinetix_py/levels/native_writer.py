@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ from kinetix_py.levels.native_reader import (
     JOINT_FLAGS,
     JOINT_NUMBERS,
     NOTES,
+    RULES_VERSION,
     THRUSTER_NUMBERS,
     Default,
     body_id,
     inverses,
     unit_mass,
 )
+from kinetix_py.levels.rules import BODY_RULES, PLAIN, is_plain
 from kinetix_py.levels.walls import DEFAULT_ROOM, WALL_NAMES, written_walls
 from kinetix_py.roles import ROLES
 from kinetix_py.sizes import SIZES, LevelSize
@@ -41,7 +44,10 @@ def write(file: LevelFile) -> str:
     walls = written_walls(arrays, size)
     first = 0 if walls == "listed" else size.num_walls
     # The lowest version that has every field of the file, so that older readers take what they can.
-    content: Row = {"format": FORMAT, "version": 1 if file.difficulty is None and file.extra is None else 2}
+    version = 1 if file.difficulty is None and file.extra is None else 2
+    if not is_plain(arrays.rules):
+        version = RULES_VERSION
+    content: Row = {"format": FORMAT, "version": version}
     content |= {note: getattr(file, note) for note in NOTES if getattr(file, note) is not None}
     content |= {"size": _size(size), "gravity": _pair(arrays.gravity)}
     if walls != DEFAULT_ROOM:
@@ -140,7 +146,12 @@ def _body(arrays: LevelArrays, ids: list[str], index: int, shape: Row) -> Row:
     row |= _vectors(bodies, index, ("velocity",)) | _numbers(bodies, index, BODY_NUMBERS)
     if bodies["collision_mode"][index] != 1:
         row["collision_mode"] = int(bodies["collision_mode"][index])
-    return row | _mass(arrays, index)
+    return row | _mass(arrays, index) | _rules(arrays, index, BODY_RULES)
+
+
+def _rules(arrays: LevelArrays, index: int, fields: Iterable[str]) -> Row:
+    values = {field: int(arrays.rules[field][index]) for field in fields}
+    return {field: value for field, value in values.items() if value != PLAIN[field]}
 
 
 def _mass(arrays: LevelArrays, index: int) -> Row:

@@ -13,6 +13,7 @@ from kinetix_py.levels.json_node import same, shortest_decimal
 from kinetix_py.levels.level import Level
 from kinetix_py.levels.level_file import from_level
 from kinetix_py.levels.native_reader import INVERSES, inverses, unit_mass
+from kinetix_py.levels.rules import BODY_RULES, PLAIN
 from kinetix_py.levels.walls import written_walls
 from kinetix_py.roles import ROLES
 from kinetix_py.sizes import SIZES
@@ -41,7 +42,8 @@ def level_to_python(level: Level) -> str:
     x, y = map(_number, level.sim.gravity)
     if x != "0":
         head.append(f"builder.scene.set_gravity(({x}, {y}))")
-    lines = [*head, *writer.bodies(), *writer.joints(), *writer.thrusters(), "level = builder.level()"]
+    lines = [*head, *writer.bodies(), *writer.joints(), *writer.thrusters(), *writer.rules()]
+    lines += ["level = builder.level()"]
     imports = ["import jax2d"] if any("jax2d." in line for line in lines) else []
     lines = [*imports, "import kinetix_py as kx", "", *lines]
     return "\n".join([*lines, *(f"# Not built: {text}." for text in writer.left_out)]) + "\n"
@@ -95,13 +97,28 @@ class _Writer:
         ends = joints["body_a"][joints["active"]].tolist() + joints["body_b"][joints["active"]].tolist()
         ends += thrusters["body"][thrusters["active"]].tolist()
         lines = []
-        for body in sorted({end for end in ends if end < walls}):
+        for body in sorted({int(end) for end in [*ends, *np.flatnonzero(self._ruled())] if end < walls}):
             self.names[body] = f"wall_{body}"
             lines.append(f"wall_{body} = jax2d.Body({body})")
-        used = set(ends)
+        used = {*ends, *np.flatnonzero(self._ruled())}
         for body in np.flatnonzero(arrays.bodies["active"]).tolist():
             if body >= walls:
                 lines.append(self._body(body, body in used))
+        return lines
+
+    def _ruled(self) -> np.ndarray:
+        """Tells which bodies have rules: bool `[N]`."""
+        changed = [self.arrays.rules[name] != PLAIN[name] for name in BODY_RULES]
+        return np.any(changed, axis=0) & self.arrays.bodies["active"]
+
+    def rules(self) -> list[str]:
+        """Returns a line for each goal that is not that of the plain game."""
+        rules, lines = self.arrays.rules, []
+        for body in np.flatnonzero((rules["goal"] != 1) | (rules["hold"] != 1)).tolist():
+            if body in self.names:
+                hold = int(rules["hold"][body])
+                call = f"{self.names[body]}, {int(rules['goal'][body])}"
+                lines.append(f"builder.goal({call}{'' if hold == 1 else f', hold={hold}'})")
         return lines
 
     def _body(self, body: int, named: bool) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from jax2d.scene import box_vertices, room_walls
 from kinetix_py.levels.json_node import JsonNode, same, shortest_decimal
 from kinetix_py.levels.level_file import LevelArrays
+from kinetix_py.levels.rules import BODY_RULES, PLAIN
 from kinetix_py.roles import ROLES
 from kinetix_py.sizes import LevelSize
 
@@ -98,7 +99,8 @@ def written_walls(arrays: LevelArrays, size: LevelSize) -> str | dict:
 def _is_room(arrays: LevelArrays, count: int, room: list[Shape]) -> bool:
     bodies = {name: column[:count] for name, column in arrays.bodies.items()}
     return (
-        bool(bodies["active"].all() and (bodies["collision_mode"] == 2).all())
+        all(bool((arrays.rules[name][:count] == PLAIN[name]).all()) for name in BODY_RULES)
+        and bool(bodies["active"].all() and (bodies["collision_mode"] == 2).all())
         and all(
             same(bodies[name], np.broadcast_to(value, bodies[name].shape)) for name, value in FIXED.items()
         )

@@ -6,11 +6,13 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import jax2d
 from kinetix_py.env.game import touching_bodies
+from kinetix_py.env.progress import goals_before
 from kinetix_py.env.types import EnvParams, EnvState
-from kinetix_py.roles import NUM_ROLES
+from kinetix_py.roles import BLUE, NUM_ROLES
 
 # Angular velocities go through tanh(w / ANGULAR_VELOCITY_SCALE) [rad/s].
 ANGULAR_VELOCITY_SCALE = 10.0
@@ -61,6 +63,12 @@ JOINT_FEATURES = _consecutive(
 )
 # Columns of `EntityObservation.thrusters`: direction is sine and cosine, binding a one-hot.
 THRUSTER_FEATURES = _consecutive(anchor=2, direction=2, power=1, binding=None)
+# Columns of `EntityObservation.shape_rules`, all 0 but for blue shapes: whether it is the shape's turn; how
+# many goals come before it, 0 if it was reached; for how long it must be touched, and the share of that for
+# which it has been.
+SHAPE_RULES = _consecutive(turn=1, before=1, hold=1, held=1)
+GOALS_SCALE = 4.0  # of numbers of goals
+HOLD_SCALE = 60.0  # of times that touches last [physics steps]
 
 
 @jax.tree_util.register_dataclass
@@ -77,6 +85,7 @@ class EntityObservation:
     thruster_mask: jax.Array  # bool [T]
     thruster_body: jax.Array  # int32 [T]
     attention: jax.Array  # bool [4, N, N]: all, same component, joined by a joint, in contact now
+    shape_rules: jax.Array | None = None  # float [N, 4], of environments with rules only
 
 
 def _stack(features: dict[str, slice], **columns: jax.Array | tuple[jax.Array, ...]) -> jax.Array:
@@ -176,6 +185,23 @@ def thruster_features(state: EnvState) -> jax.Array:
     )
 
 
+def shape_rules(state: EnvState) -> jax.Array | None:
+    """Returns what the rules say of every body, `SHAPE_RULES`: float `[N, 4]`; None if there are none."""
+    rules, progress = state.rules, state.progress
+    if rules is None or progress is None:
+        return None
+    blue = state.sim.active & (state.labels.role == BLUE)
+    ahead = goals_before(rules, progress, blue)
+    columns = _stack(
+        SHAPE_RULES,
+        turn=rules.goal == progress.goal,
+        before=ahead / GOALS_SCALE,
+        hold=jnp.log2(rules.hold) / np.log2(HOLD_SCALE),
+        held=progress.held / rules.hold,
+    )
+    return jnp.where(blue[:, None], columns, 0)
+
+
 def attention_masks(state: EnvState) -> jax.Array:
     """Returns the attention masks of bodies: bool `[4, N, N]`; rows and columns of unused slots are False."""
     active = state.sim.active
@@ -207,4 +233,5 @@ def entity_observation(state: EnvState, params: EnvParams) -> EntityObservation:
         thruster_mask=thrusters.active,
         thruster_body=jnp.where(thrusters.active, thrusters.body, 0),
         attention=attention_masks(state),
+        shape_rules=shape_rules(state),
     )

@@ -31,6 +31,7 @@ def _vector(tables: EntityObservation, num_bodies: int) -> jax.Array:
         tables.thrusters,
         tables.thruster_mask,
         _body_one_hot(tables.thruster_body, tables.thruster_mask, num_bodies),
+        *([] if tables.shape_rules is None else [tables.shape_rules]),
     ]
     return jnp.concatenate([part.reshape(-1).astype(jnp.float32) for part in parts])
 
@@ -71,6 +72,7 @@ def flat_padded_observation(state: EnvState, params: EnvParams) -> jax.Array:
         thruster_mask=grow(tables.thruster_mask, thrusters),
         thruster_body=grow(moved(tables.thruster_body), thrusters),
         attention=tables.attention,
+        shape_rules=None if tables.shape_rules is None else shapes(tables.shape_rules),
     )
     return _vector(padded, polygons + circles)
 

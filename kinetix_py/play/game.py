@@ -6,6 +6,7 @@ next frame. Time limits are therefore counted in frames: 256 steps of 2 frames a
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 from collections.abc import Collection, Iterator
@@ -22,6 +23,7 @@ from kinetix_py.play.keys import key_action
 from kinetix_py.play.levels import NamedLevel
 from kinetix_py.play.session import Drag
 from kinetix_py.rendering.contacts import contact_points
+from kinetix_py.rendering.goals import goal_numbers
 from kinetix_py.rendering.host import to_host
 from kinetix_py.sizes import LevelSize
 
@@ -92,6 +94,7 @@ class FrameView(NamedTuple):
     time: Any  # int [], frames since the episode began
     distance: Any  # float [] m, as in EnvState
     outcome: Any  # int [], index of OUTCOMES
+    progress: Any  # as in EnvState
 
 
 def environment(size: LevelSize) -> Environment:
@@ -111,6 +114,7 @@ def _view(state: EnvState, controls: jax.Array, outcome: jax.Array) -> FrameView
         time=state.step_count,
         distance=state.distance,
         outcome=outcome,
+        progress=state.progress,
     )
 
 
@@ -279,6 +283,19 @@ class Game:
             self._memory, self._values = player.act(self._memory, state, self._since == 0)
         self._since += 1
         return self._values
+
+    def goal(self) -> dict[str, Any] | None:
+        """Returns the goal that is to be touched, its place among how many, and the share of the time held.
+
+        None in a level of the plain game.
+        """
+        numbers = goal_numbers(self.scene)
+        if not numbers:
+            return None
+        now, every = int(self.view.progress.goal), sorted(set(numbers.values()))
+        held = max(self.view.progress.held[body] / self.scene.rules.hold[body] for body in numbers)
+        place = bisect.bisect_left(every, now) + 1
+        return {"number": now, "place": place, "count": len(every), "held": round(min(float(held), 1.0), 2)}
 
     def contacts(self) -> np.ndarray:
         """Returns the points where shapes touch: float `[m, 2]` m."""

@@ -176,6 +176,7 @@ def frame_message(game: Game) -> dict[str, Any]:
         "bodies": rounded(places),
         "contacts": rounded(game.contacts()),
         "controls": rounded(view.controls),
+        "goal": game.goal(),
         "time": round(int(view.time) * game.frame_seconds, 3),
         "distance": float(rounded(view.distance)),
         "watching": game.watching,

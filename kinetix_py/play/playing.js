@@ -131,11 +131,13 @@ function showFrame(frame) {
   placeBodies(parts, (i) => frame.bodies[i]);
   markContacts(parts, frame.contacts);
   showControls(parts, level.joints, (k) => frame.controls[k]);
+  if (frame.goal) showGoals(parts, frame.goal.number);
   const [title, rest] = BANNERS[frame.phase] || [];
   banner(frame.phase, frame.phase === "solved" ? `${title} in ${frame.time.toFixed(2)} s` : title, rest);
   document.body.dataset.phase = frame.phase;
   put("time", `${frame.time.toFixed(2)}${level.limit ? ` of ${level.limit.toFixed(2)}` : ""} s`);
   $("bar").firstElementChild.style.width = `${level.limit ? Math.min(100, 100 * frame.time / level.limit) : 0}%`;
+  put("goal", !frame.goal ? "blue" : `B${frame.goal.number}, ${frame.goal.place} of ${frame.goal.count}` + (frame.goal.held ? `, held ${Math.round(100 * frame.goal.held)} %` : ""));
   put("distance", `${frame.distance.toFixed(2)} m`);
   showDecision(frame);
   if (frame.rate) put("rate", `${frame.rate.toFixed(1)} frames/s`);

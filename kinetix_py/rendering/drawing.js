@@ -6,7 +6,7 @@ const short = (x) => String(Math.round(x * 100) / 100 || 0);
 function movingParts(picture, bodies) {
   const all = (selector) => [...picture.querySelectorAll(selector)];
   return { bodies: bodies.map((body) => ({ frames: all(`[data-body="${body}"]`), texts: all(`[data-text="${body}"]`) })),
-    contacts: picture.querySelector(".contacts"), turns: all("[data-turn]"), flames: all("[data-flame]") };
+    goals: all("[data-goal]"), contacts: picture.querySelector(".contacts"), turns: all("[data-turn]"), flames: all("[data-flame]") };
 }
 
 // at(i) is where the i-th body is: [x in m, y in m, rotation in rad].
@@ -18,6 +18,14 @@ function placeBodies(parts, at) {
     for (const text of body.texts)
       text.setAttribute("transform", `${where} translate(${text.dataset.x} ${text.dataset.y}) rotate(${short(turn)})`);
   });
+}
+
+// Goals are dashed until it is their turn, and faded when they were reached; `now` is the number of the current one.
+function showGoals(parts, now) {
+  for (const goal of parts.goals) {
+    goal.setAttribute("stroke-dasharray", +goal.dataset.goal > now ? "9 6" : "none");
+    goal.setAttribute("opacity", +goal.dataset.goal < now ? 0.35 : 1);
+  }
 }
 
 // Points [x, y] in m where shapes touch.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kinetix_py.rendering.goals import DASHES, goal_numbers
 from kinetix_py.rendering.parts import ARC, ARROW, FLAME, MARK, NOZZLE, number
 from kinetix_py.rendering.style import (
     CONTACT_COLOR,
@@ -28,7 +29,7 @@ def _swatch(fill: str, static: bool, letter: str = "") -> str:
     drawn = f'{box} fill="url(#{fill})" stroke="{INK}" stroke-width="{4 if static else 1.6}"/>'
     if static:
         drawn += f'{box} fill="none" stroke="{PAPER}" stroke-width="1.2"/>'
-    return drawn + (_letter(letter, 13, -5) if letter else "")
+    return drawn + (_letter(letter, *((13, -5) if len(letter) == 1 else (10, 3))) if letter else "")
 
 
 def _letter(text: str, size: float, x: float = 0) -> str:
@@ -59,6 +60,21 @@ def _shape_rows(prefix: str) -> list[tuple[str, str]]:
         (_swatch(f"{prefix}static", True), "static (double outline)"),
         (f'<circle r="9" fill="none" {_LINE}/><path d="M4,0H9" {_LINE}/>', "tick: rotation of a shape"),
     ]
+
+
+def _goal_rows(scenes: list[Any], prefix: str) -> list[tuple[str, str]]:
+    numbers = [set(goal_numbers(one).values()) for one in scenes]
+    rows = []
+    if any(len(found) > 1 for found in numbers):
+        swatch = _swatch(f"{prefix}blue", False, "B2")
+        rows += [(swatch, "goal 2: after goal 1"), (_dashed(swatch), "goal whose turn has not come")]
+    if any(int(one.rules.hold[body]) > 1 for one in scenes for body in goal_numbers(one)):
+        rows.append((_swatch(f"{prefix}blue", False, "B 1 s"), "goal to touch for 1 s"))
+    return rows
+
+
+def _dashed(swatch: str) -> str:
+    return swatch.replace("/>", f' stroke-dasharray="{DASHES}"/>', 1)
 
 
 def _joint_rows(scenes: list[Any]) -> list[tuple[str, str]]:
@@ -117,7 +133,13 @@ def legend_rows(scenes: list[Any], prefix: str, left: float) -> str:
       prefix: prefix of the names of `parts.definitions`.
       left: left edge [units].
     """
-    rows = _shape_rows(prefix) + _joint_rows(scenes) + _thruster_rows(scenes) + _action_rows(scenes)
+    rows = (
+        _shape_rows(prefix)
+        + _goal_rows(scenes, prefix)
+        + _joint_rows(scenes)
+        + _thruster_rows(scenes)
+        + _action_rows(scenes)
+    )
     pitch = min(ROW, 500 / len(rows))
     lines = [
         f'<g transform="translate({number(left + 18)} {number(pitch * (i + 0.6))})">{mark}'

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jax2d.geometry import rotate
+from kinetix_py.rendering.goals import goal_attributes, goal_texts
 from kinetix_py.rendering.host import polygon_corners, shape_depth
 from kinetix_py.rendering.style import (
     FLAME_COLORS,
@@ -35,6 +36,7 @@ CORE = "M0,-3.5 L-8,-2 L-16,0 L-8,2 L0,3.5 Z"
 # An arrow three quarters around a motor, counter-clockwise; its head at the end.
 ARROW = "M0,11 A11,11 0 1 0 -11,0 M-15.5,-1.5 L-11,4.5 L-6.5,-1.5"
 LETTER_SIZES = (8.0, 22.0)
+EDGE_MARGIN, EDGE_SIZE = 0.25, 16.0  # m and units: of texts about shapes outside of the room
 
 
 class Text(NamedTuple):
@@ -110,7 +112,8 @@ def draw_body(scene: Any, body: int, prefix: str) -> str:
         what = f'<polygon points="{points(polygon_corners(scene, body))}"'
     else:
         what = f'<circle r="{number(UNITS * sim.radius[body - polygons])}"'
-    drawn = f'{what} fill="url(#{prefix}{fill})" stroke="{INK}" stroke-width="{5 if static else 1.6}"/>'
+    drawn = f'{what} fill="url(#{prefix}{fill})" stroke="{INK}" stroke-width="{5 if static else 1.6}"'
+    drawn += f"{goal_attributes(scene, body)}/>"
     if static:
         drawn += f'{what} fill="none" stroke="{PAPER}" stroke-width="1.4"/>'
     elif sim.inverse_inertia[body] > 0:
@@ -222,18 +225,30 @@ def _obstacles(scene: Any, body: int) -> np.ndarray:
     return np.array(found).reshape(-1, 3)
 
 
+def _at_the_edge(scene: Any, body: int, text: str, place: np.ndarray) -> Text:
+    """Writes a text inside the room, as near as it can be to a place [m] outside."""
+    inside = np.clip(place, EDGE_MARGIN, ROOM - EDGE_MARGIN)
+    x, y = rotate(inside - scene.sim.position[body], -scene.sim.rotation[body])
+    return Text(body, UNITS * float(x), -UNITS * float(y), text, EDGE_SIZE)
+
+
 def role_letter(scene: Any, body: int) -> Text | None:
-    """Places the letter of a body's role where it is visible and covers no mark; None if there is no room."""
+    """Places the letter of a body's role where it is visible and covers no mark; None if there is no room.
+
+    A goal in a sequence, or one that must be held, has its number and time behind the letter.
+    """
     letter = ROLE_LETTERS[int(scene.labels.role[body])]
     if not letter:
         return None
+    goal = goal_texts(scene, body)
+    texts = goal or [letter]
     sim, polygons = scene.sim, scene.sim.vertices.shape[0]
     radius = None if body < polygons else float(sim.radius[body - polygons])
     extent = np.array([[-1, -1], [1, 1]]) * radius if radius is not None else polygon_corners(scene, body)
     world = sim.position[body] + (extent if radius is not None else rotate(extent, sim.rotation[body]))
     low, high = np.maximum(world.min(0), 0), np.minimum(world.max(0), ROOM)
-    if (low >= high).any():
-        return None
+    if (low >= high).any():  # outside, such as a wall
+        return _at_the_edge(scene, body, goal[0], (world.min(0) + world.max(0)) / 2) if goal else None
     grid = np.stack(np.meshgrid(*np.linspace(low, high, 25).T), axis=-1).reshape(-1, 2)
     local = rotate(grid - sim.position[body], -sim.rotation[body])
     room = np.minimum(shape_depth(scene, body, local), np.minimum(grid, ROOM - grid).min(1))
@@ -245,7 +260,8 @@ def role_letter(scene: Any, body: int) -> Text | None:
         room = np.minimum(room, np.hypot(local[:, 0] - x, local[:, 1] - y) - size)
     # Of places with about as much room, the one nearest to the middle.
     best = np.argmax(room - 0.02 * np.linalg.norm(grid - (low + high) / 2, axis=1))
-    size = min(LETTER_SIZES[1], 1.5 * UNITS * float(room[best]))
-    if size < LETTER_SIZES[0]:
-        return None
-    return Text(body, UNITS * float(local[best, 0]), -UNITS * float(local[best, 1]), letter, size)
+    for text in texts:
+        size = min(LETTER_SIZES[1], min(1.5, 3.2 / len(text)) * UNITS * float(room[best]))
+        if size >= LETTER_SIZES[0]:
+            return Text(body, UNITS * float(local[best, 0]), -UNITS * float(local[best, 1]), text, size)
+    return None

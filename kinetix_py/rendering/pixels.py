@@ -26,8 +26,10 @@ from kinetix_py.rendering.style import (
     ROLE_COLORS,
     STATIC_DARKENING,
     THRUSTER_COLORS,
+    WAITING_PALENESS,
     WELD_JOINT,
 )
+from kinetix_py.roles import BLUE
 from kinetix_py.sizes import ROOM
 from kinetix_py.validation import check_integer
 
@@ -82,10 +84,14 @@ def _look_up(table, index: jax.Array) -> jax.Array:
     return jnp.tensordot(chosen, table, 1, precision=jax.lax.Precision.HIGHEST)
 
 
-def _colors(state: EnvState) -> jax.Array:
-    """Returns the fill color of every body: float `[N, 3]`."""
+def shape_colors(state: EnvState) -> jax.Array:
+    """Returns the fill color of every body, pale for a goal that it is not the turn of: float `[N, 3]`."""
     dark = (state.sim.inverse_mass == 0) & (state.labels.role == 0)
-    return _look_up(ROLE_COLORS, state.labels.role) * jnp.where(dark, STATIC_DARKENING, 1.0)[:, None]
+    colors = _look_up(ROLE_COLORS, state.labels.role) * jnp.where(dark, STATIC_DARKENING, 1.0)[:, None]
+    if state.rules is None or state.progress is None:
+        return colors
+    waits = (state.labels.role == BLUE) & (state.rules.goal != state.progress.goal)
+    return colors + jnp.where(waits[:, None], WAITING_PALENESS * (1 - colors), 0)
 
 
 def _marks(state: EnvState, scale: float) -> _Marks:
@@ -270,7 +276,7 @@ def render_pixels(state: EnvState, size: int = 125) -> jax.Array:
         edges=_edges(state.sim, scale),
         rings=_rings(state.sim, scale),
         marks=_marks(state, scale),
-        colors=_colors(state) - OUTLINE,
+        colors=shape_colors(state) - OUTLINE,
         bare=_sides_are_outside(state.sim),
     )
     return _painter(size)(parts)

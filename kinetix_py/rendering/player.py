@@ -97,6 +97,7 @@ def _record(episode: Episode, title: str) -> dict[str, Any]:
         "controls": optional(episode.controls, "int8", CONTROL_STEP),
         "reward": optional(episode.reward, "float32"),
         "value": optional(episode.value, "float32"),
+        "goal": optional(episode.goal, "uint8"),
     }
 
 

@@ -24,6 +24,7 @@ class Episode:
     reward: np.ndarray | None  # float [F], earned on the way to each frame
     value: np.ndarray | None  # float [F] of each frame; NaN where unknown
     solved: bool | None  # None if unknown
+    goal: np.ndarray | None = None  # int [F], number of the goal to touch in each frame; None without rules
 
     @property
     def length(self) -> int:
@@ -167,4 +168,5 @@ def _episode(states: Any, i: int, actions, rewards, values, solved, frames: int,
         reward=reward,
         value=value,
         solved=None if solved is None else bool(solved),
+        goal=None if states.progress is None else states.progress.goal,
     )

@@ -34,8 +34,10 @@ def _leaf_space(leaf: jax.ShapeDtypeStruct) -> gymnasium.Space:
 
 
 def _as_dict(tree) -> dict | Any:
-    """A dataclass as a dictionary of its fields, anything else as it is."""
-    return dict(vars(tree)) if dataclasses.is_dataclass(tree) else tree
+    """A dataclass as a dictionary of the fields that it has, anything else as it is."""
+    if not dataclasses.is_dataclass(tree):
+        return tree
+    return {name: value for name, value in vars(tree).items() if value is not None}
 
 
 def observation_space(env: Environment) -> gymnasium.Space:

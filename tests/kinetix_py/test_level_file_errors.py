@@ -40,7 +40,7 @@ WRONG = {
         "bodies[0] has an unknown field 'frictoin'; did you mean 'friction'",
     ),
     "other format": ("format", "a level", "format must be one of kinetix-py level, got 'a level'"),
-    "newer version": ("version", 3, "version is 3, newer than this package reads; at most 2"),
+    "newer version": ("version", 4, "version is 4, newer than this package reads; at most 3"),
     "no version": ("version", True, "version must be an integer, got True"),
     "unknown size": ("size", "xl", "size must be one of s, m, l, got 'xl'"),
     "too large": ("size", {"polygons": 10**9}, "size has no field 'circles'"),

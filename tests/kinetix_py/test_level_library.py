@@ -16,7 +16,7 @@ import kinetix_py as kx
 from agents.config import ConfigError
 from agents.levels import level_files, training_files
 from kinetix_py.levels.files import LIBRARY, load_level_file
-from kinetix_py.levels.library.index import INDEX, index_text, read_index
+from kinetix_py.levels.library.index import INDEX, RULES, index_text, read_index
 from kinetix_py.levels.library.registry import index_rows, library_levels
 from kinetix_py.levels.library.sets import HELD_OUT, find_level_files, is_held_out
 from kinetix_py.levels.open_loop import NUM_PERTURBED, padded_actions, perturbed, play_sequences
@@ -28,14 +28,16 @@ PATIENCE = 32
 
 
 @functools.cache
-def files(size):
-    return {name: load_level_file(name) for name in kx.list_levels(f"library/{size}")}
+def files(size, rules=False):
+    """The levels of a size: those of the plain game, or those with rules."""
+    rows = [row for row in read_index().values() if row.size == size and (RULES in row.tags) == rules]
+    return {row.name: load_level_file(row.path) for row in rows}
 
 
 @functools.cache
-def play(size, copies=1, no_op=False, names=None):
+def play(size, rules=False, copies=1, no_op=False, names=None):
     """Tells whether the solution (or the no-op) solves levels, or perturbed copies: `[L, copies]`."""
-    chosen = [files(size)[name] for name in names or files(size)]
+    chosen = [files(size, rules)[name] for name in names or files(size, rules)]
     one = lambda level: jax.tree.map(lambda value: np.asarray(value)[None], level)
     starts = [one(file.level) if copies == 1 else perturbed(file.level, copies, seed=2) for file in chosen]
     levels = jax.tree.map(lambda *parts: np.concatenate(parts), *starts)
@@ -46,34 +48,39 @@ def play(size, copies=1, no_op=False, names=None):
     return np.asarray(results.solved).reshape(-1, copies)
 
 
-@pytest.mark.parametrize("size", ["s", *[pytest.param(size, marks=pytest.mark.slow) for size in "ml"]])
-def test_every_solution_solves_its_level(size):
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
+KINDS = [("s", False), slow("m", False), slow("l", False), ("s", True), slow("m", True)]
+
+
+@pytest.mark.parametrize("size, rules", KINDS)
+def test_every_solution_solves_its_level(size, rules):
     """Most perturbed starts must be solved where another processor or compiler rounds otherwise."""
-    names = np.array(list(files(size)))
-    unsolved = tuple(names[~play(size)[:, 0]].tolist())
+    names = np.array(list(files(size, rules)))
+    unsolved = tuple(names[~play(size, rules)[:, 0]].tolist())
     assert len(unsolved) <= len(names) // 20, unsolved
     if unsolved:
-        assert (play(size, NUM_PERTURBED, names=unsolved).mean(1) >= LEAST_ROBUST).all(), unsolved
+        assert (play(size, rules, NUM_PERTURBED, names=unsolved).mean(1) >= LEAST_ROBUST).all(), unsolved
 
 
-@pytest.mark.parametrize("size", ["s", *[pytest.param(size, marks=pytest.mark.slow) for size in "ml"]])
-def test_the_no_op_solves_no_level(size):
-    assert not play(size, no_op=True).any()
+@pytest.mark.parametrize("size, rules", KINDS)
+def test_the_no_op_solves_no_level(size, rules):
+    assert not play(size, rules, no_op=True).any()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", SIZES)
-def test_solutions_survive_perturbed_starts(size):
-    share = play(size, NUM_PERTURBED).mean(1)
-    for (name, file), value in zip(files(size).items(), share, strict=True):
+@pytest.mark.parametrize("size, rules", KINDS)
+def test_solutions_survive_perturbed_starts(size, rules):
+    share = play(size, rules, NUM_PERTURBED).mean(1)
+    for (name, file), value in zip(files(size, rules).items(), share, strict=True):
         assert file.difficulty.fragile or value >= LEAST_ROBUST, (name, value)
 
 
 def test_files_hold_what_the_families_build():
     members = library_levels()
-    assert set(members) == set(kx.list_levels())
+    assert set(members) == set(read_index())
     for name, member in members.items():
-        file = files(member.size)[name]
+        file = files(member.size, RULES in member.tags)[name]
+        assert (file.level.rules is not None) == (RULES in member.tags), name
         # Up to rounding: a zero of the frame of a turned body may be 1e-17 m on another machine.
         close = lambda a, b: np.allclose(a, b, rtol=1e-6, atol=1e-12)
         assert all(jax.tree.leaves(jax.tree.map(close, file.level, member.level()))), name
@@ -89,7 +96,7 @@ def test_the_index_is_made_of_the_families():
 
 @pytest.mark.parametrize("size", SIZES)
 def test_difficulty_is_within_what_the_library_promises(size):
-    for name, file in files(size).items():
+    for name, file in [*files(size).items(), *files(size, rules=True).items()]:
         found = file.difficulty
         assert not found.noop_solves, name
         assert found.random_solve_rate <= 0.5 or found.label == "easy", name
@@ -101,7 +108,9 @@ def test_sets_of_the_library():
     names = kx.list_levels()
     assert names == kx.list_levels("library/all") and len(set(names)) == len(names)
     assert names == [name for size in SIZES for name in kx.list_levels(f"library/{size}")]
-    assert dir(kx.library) == sorted(names)
+    with_rules = kx.list_levels("library/rules")
+    assert with_rules and not set(with_rules) & set(names)
+    assert dir(kx.library) == sorted([*names, *with_rules])
     assert {"library/s", "library/m", "library/l", "library/manipulation"} <= set(kx.list_level_sets())
     parts = kx.list_levels("library/train"), kx.list_levels(HELD_OUT)
     assert sorted([*parts[0], *parts[1]]) == sorted(names)

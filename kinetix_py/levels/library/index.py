@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kinetix_py.levels.files import LIBRARY
 
+RULES = "rules"  # tag of levels with rules beyond the plain game
 INDEX = LIBRARY / "index.csv"
 
 
@@ -28,7 +29,12 @@ class IndexRow(NamedTuple):
 
     @property
     def sets(self) -> tuple[str, ...]:
-        """Names of the sets that it belongs to."""
+        """Names of the sets that it belongs to; of a level with rules its tags alone.
+
+        All other sets hold levels of the plain game, in one batch of which no level needs rules.
+        """
+        if RULES in self.tags:
+            return self.tags
         return ("all", self.split, self.size, self.label, *self.tags)
 
 

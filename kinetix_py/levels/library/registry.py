@@ -12,6 +12,7 @@ from kinetix_py.levels.library.families import (
     large_walkers,
     medium_flight,
     medium_motors,
+    rules,
     small_flight,
     small_motors,
 )
@@ -27,6 +28,7 @@ LEVELS: tuple[LibraryLevel, ...] = (
     *large_walkers.LEVELS,
     *large_hands.LEVELS,
     *large_machines.LEVELS,
+    *rules.LEVELS,
 )
 
 

@@ -75,7 +75,7 @@ class Library:
     """Levels as attributes, for tab completion: `kx.library.swing_up` is `kx.load_level("swing_up")`."""
 
     def __dir__(self) -> list[str]:
-        return sorted(list_levels())
+        return sorted(read_index())
 
     def __getattr__(self, name: str) -> Level:
         if name.startswith("_"):
@@ -86,7 +86,7 @@ class Library:
             raise AttributeError(str(error)) from None
 
     def __repr__(self) -> str:
-        return f"<library of {len(list_levels())} levels; kx.list_levels() names them>"
+        return f"<library of {len(read_index())} levels; dir(kx.library) names them>"
 
 
 library = Library()
