@@ -45,7 +45,7 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
     num_envs, at_once = config.training.num_envs // devices, chosen.episodes_at_once
     try:
         if chosen.kind == "domain_randomization":
-            return DomainRandomization(env, config.env.params, num_envs)
+            return DomainRandomization(env, config.env.params, num_envs, make_distribution(config))
         if chosen.kind == "levels":
             return FixedLevels(read_levels(training_files(chosen.levels), env.size), num_envs, devices)
         numbers = replay_numbers(config)
@@ -87,7 +87,22 @@ def replay_numbers(config: TrainConfig) -> dict[str, Any]:
     )
     given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
     size = chosen.buffer_size // num_devices(config)
-    return {"buffer_size": size, "buffer_share": chosen.buffer_share, **given}
+    shared = {
+        "buffer_size": size,
+        "buffer_share": chosen.buffer_share,
+        "generator": make_distribution(config),
+    }
+    return shared | given
+
+
+def make_distribution(config: TrainConfig) -> kx.LevelDistribution:
+    """Makes the distribution of fresh levels that a config describes."""
+    known: dict[str, kx.LevelDistribution] = {
+        "random": kx.GeneratorParams(),
+        "locomotion": kx.LocomotionParams(),
+    }
+    parts = tuple(known[name] for name in config.curriculum.distributions)
+    return parts[0] if len(parts) == 1 else kx.LevelMixture(parts, tuple(config.curriculum.weights) or None)
 
 
 def make_trainer(config: TrainConfig, curriculum: Curriculum | None = None) -> Trainer:

@@ -8,7 +8,7 @@ from kinetix_py.env.game import goal_distance
 from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.generator.box import GeneratorBox
 from kinetix_py.generator.mutations import mutate_level
-from kinetix_py.generator.params import GeneratorParams
+from kinetix_py.generator.params import GeneratorParams, LocomotionParams
 from kinetix_py.generator.sample import noop_solves, sample_filtered_levels, sample_level, sample_levels
 from kinetix_py.levels.builder import LevelBuilder
 from kinetix_py.levels.distributions import LevelDistribution, LevelList, LevelMixture, RandomLevels
@@ -67,6 +67,7 @@ __all__ = [
     "LevelList",
     "LevelMixture",
     "LevelSize",
+    "LocomotionParams",
     "RandomLevels",
     "Rules",
     "action_sequence",

@@ -76,10 +76,12 @@ def draw_observations(state: kx.EnvState, out: pathlib.Path) -> None:
 
 
 def draw_random(out: pathlib.Path) -> None:
-    """Four random levels of each size."""
+    """Four random levels of each size, and four of procedural locomotion."""
     for size in kx.SIZES:
         levels, _ = kx.sample_filtered_levels(jax.random.key(4), 4, size)
         kx.render_svg(levels, width=200).save(out / f"random_{size}.svg")
+    levels = kx.sample_levels(jax.random.key(4), 4, "l", kx.LocomotionParams())
+    kx.render_svg(levels, width=200).save(out / "locomotion_l.svg")
 
 
 def main() -> None:

@@ -94,7 +94,8 @@ class ACCEL(PLR):
     def edited(self, key: jax.Array, state: ReplayState, fresh: kx.Level) -> kx.Level:
         """Edits each of the levels that the last update replayed."""
         assert state.has_parents is not None
-        edit = lambda key, level: kx.mutate_level(key, level, self.generator, self.num_edits, self.edits)
+        params = self.generator if isinstance(self.generator, kx.GeneratorParams) else None
+        edit = lambda key, level: kx.mutate_level(key, level, params, self.num_edits, self.edits)
         children = jax.vmap(edit)(jax.random.split(key, self.num_edited), state.parents)
         has_parents = state.has_parents
         return jax.tree.map(lambda a, b: jnp.where(has_parents, a, b), children, fresh)

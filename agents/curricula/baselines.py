@@ -21,7 +21,7 @@ class DomainRandomization:
     Attributes:
       env, env_params: environment and numbers of the game, by which the no-op policy plays.
       num_envs: levels of an update.
-      generator: parameters of the distribution.
+      generator: distribution: its parameters, or another distribution.
       max_rounds: bound on the rounds of drawing and filtering; where it is reached, unfiltered levels fill
         the batch, and the metric `unfiltered_levels` counts them.
     """
@@ -29,7 +29,7 @@ class DomainRandomization:
     env: kx.Environment
     env_params: kx.EnvParams
     num_envs: int
-    generator: kx.GeneratorParams = dataclasses.field(default_factory=kx.GeneratorParams)
+    generator: kx.LevelDistribution = dataclasses.field(default_factory=kx.GeneratorParams)
     max_rounds: int = 256
 
     def init(self, key: jax.Array, device: jax.Array | int = 0) -> jax.Array:

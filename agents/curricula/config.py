@@ -7,6 +7,7 @@ import dataclasses
 from agents.checks import at_least
 
 CURRICULA = ("sfl", "plr", "accel", "domain_randomization", "levels")
+DISTRIBUTIONS = ("random", "locomotion")  # of fresh levels
 REPLAYING = ("sfl", "plr", "accel")  # kinds with a buffer of levels
 
 
@@ -25,6 +26,8 @@ class CurriculumConfig:
         devices together where they count levels or episodes.
       num_steps: the same; the time limit if null.
       edited_share, num_edits: fields of `agents.curricula.ACCEL`.
+      distributions: distributions of fresh levels, each `"random"` or `"locomotion"`.
+      weights: one for each of them, above 0 and relative to each other; all alike if empty.
       start: fresh levels of ACCEL: `"random"`, or `"minimal"`, the simplest ones, which edits make grow.
     """
 
@@ -47,10 +50,19 @@ class CurriculumConfig:
     edited_share: float = 0.4
     num_edits: int = 5
     start: str = "random"
+    distributions: list[str] = dataclasses.field(default_factory=lambda: ["random"])
+    weights: list[float] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.start not in ("random", "minimal"):
             raise ValueError(f"CurriculumConfig.start must be 'random' or 'minimal', got {self.start!r}")
+        names, weights = list(self.distributions), list(self.weights)
+        if not names or len(set(names)) < len(names) or not set(names) <= set(DISTRIBUTIONS):
+            raise ValueError(f"CurriculumConfig.distributions must be some of {DISTRIBUTIONS}, got {names}")
+        if weights and (len(weights) != len(names) or not all(weight > 0 for weight in weights)):
+            raise ValueError(f"CurriculumConfig.weights must be {len(names)} numbers above 0, got {weights}")
+        if self.start == "minimal" and names != ["random"]:
+            raise ValueError(f"CurriculumConfig.start='minimal' is for random levels alone, got {names}")
         if self.kind not in CURRICULA:
             raise ValueError(f"CurriculumConfig.kind must be one of {CURRICULA}, got {self.kind!r}")
         if self.kind == "sfl":

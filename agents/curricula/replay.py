@@ -48,7 +48,7 @@ class PLR:
       learn_fresh: whether levels are learnt from that do not come from the buffer.
       history_decay: share to which attempts at a level fade with every update, in 0 .. 1; for scores that
         count attempts.
-      generator: parameters of the distribution of fresh levels.
+      generator: distribution of fresh levels: its parameters, or another distribution.
       max_rounds: bound on the rounds of drawing and filtering; where it is reached, unfiltered levels take
         the missing places, and the metric `unfiltered_levels` counts them.
 
@@ -68,7 +68,7 @@ class PLR:
     min_fill: float = 0.5
     learn_fresh: bool = True
     history_decay: float = 0.9
-    generator: kx.GeneratorParams = dataclasses.field(default_factory=kx.GeneratorParams)
+    generator: kx.LevelDistribution = dataclasses.field(default_factory=kx.GeneratorParams)
     max_rounds: int = 256
 
     def __post_init__(self) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kinetix_py.generator.params import GeneratorParams
+from kinetix_py.generator.params import GeneratorParams, LocomotionParams
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,9 +21,9 @@ class GeneratorBox:
     points"). Nothing is compiled anew when they change.
 
     Attributes:
-      names: fields of `GeneratorParams`.
+      names: fields of `base`.
       low, high: bounds of each.
-      base: all other numbers, plain ones.
+      base: all other numbers, plain ones: `GeneratorParams`, or `LocomotionParams`.
 
     Raises:
       ValueError: no name, an unknown one or one twice, bounds that are not as many, or a lower bound that is
@@ -32,16 +33,16 @@ class GeneratorBox:
     names: tuple[str, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
-    base: GeneratorParams = dataclasses.field(default_factory=GeneratorParams)
+    base: GeneratorParams | LocomotionParams = dataclasses.field(default_factory=GeneratorParams)
 
     def __post_init__(self) -> None:
         for name in ("names", "low", "high"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        known = {field.name for field in dataclasses.fields(GeneratorParams)}
+        known = {field.name for field in dataclasses.fields(self.base)}
         unknown = [name for name in self.names if name not in known]
         if not self.names or unknown or len(set(self.names)) != len(self.names):
             raise ValueError(
-                f"GeneratorBox.names must be distinct fields of GeneratorParams, got {self.names}"
+                f"GeneratorBox.names must be distinct fields of {type(self.base).__name__}, got {self.names}"
             )
         if not len(self.names) == len(self.low) == len(self.high):
             raise ValueError(
@@ -73,7 +74,7 @@ class GeneratorBox:
         low, high = self._bounds
         return jnp.clip((points - low) / (high - low), 0.0, 1.0)
 
-    def params(self, points: jax.Array) -> GeneratorParams:
+    def params(self, points: jax.Array) -> GeneratorParams | LocomotionParams:
         """Parameters of the distribution at points `[..., d]` of the box: its numbers have the axes `[...]`.
 
         With those of a batch `[B, d]`, `sample_levels(key, B, size, params)` draws level i at point i.
@@ -85,7 +86,8 @@ class GeneratorBox:
             raise ValueError(
                 f"points must have {self.dimension} coordinates {self.names}, got {points.shape}"
             )
-        return dataclasses.replace(self.base, **{name: points[..., i] for i, name in enumerate(self.names)})
+        changes: dict[str, Any] = {name: points[..., i] for i, name in enumerate(self.names)}
+        return dataclasses.replace(self.base, **changes)
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
         """Draws points of the box, uniformly: float `[count, d]`."""

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ from kinetix_py.generator.candidates import (
     sample_row,
     select,
 )
-from kinetix_py.generator.params import GeneratorParams
+from kinetix_py.generator.params import GeneratorParams, Number
 from kinetix_py.generator.shapes import Body, corners, empty_slots, inner_box, world_polygons
 from kinetix_py.levels.level import Level, empty_level
 from kinetix_py.roles import BLUE, GREEN, NONE, RED
@@ -318,37 +318,10 @@ def to_level(
     size: LevelSize,
 ) -> Level:
     """The level of placed bodies `[N]`: they, their joints and thrusters in an empty room."""
-    with jax.ensure_compile_time_eval():
-        room = empty_level(size)
-    free, walls = free_slots(size), size.num_walls
-    polygons = jax.tree.map(lambda value: value[: free.num_polygons], bodies)
-    vertices = jnp.stack(corners(polygons, size.max_vertices), axis=-1).swapaxes(0, 1)
-    solid = polygon_mass(vertices, params.density)[:2]
-    radius = bodies.radius[free.num_polygons :]
-    mass, inertia = map(jnp.concatenate, zip(solid, circle_mass(radius, params.density), strict=True))
-    active = bodies.number > 0
-    moving = active & bodies.movable
-    inverse = lambda value: jnp.where(moving, 1 / jnp.where(moving, value, 1), 0)
-    used = (jnp.arange(size.max_vertices) < polygons.num_vertices[:, None])[..., None]
-    new = {
-        "position": jnp.stack([bodies.x, bodies.y], axis=1),
-        "rotation": bodies.rotation,
-        "inverse_mass": inverse(mass),
-        "inverse_inertia": inverse(inertia),
-        "friction": jnp.where(active, params.friction, 0),
-        "restitution": jnp.where(active, params.restitution, 0),
-        "collision_mode": active,
-        "active": active,
-        "vertices": jnp.where(used, vertices, 0),
-        "num_vertices": polygons.num_vertices,
-    }
-    behind_walls = lambda old, value: jnp.concatenate([old[:walls], value.astype(old.dtype)])
-    sim: dict[str, Any] = {name: behind_walls(getattr(room.sim, name), value) for name, value in new.items()}
-    sim |= {"radius": radius, "gravity": jnp.stack([jnp.float32(0), params.gravity])}
-    labels = {
-        "role": behind_walls(room.labels.role.at[:1].set(floor), bodies.role),
-        "density": behind_walls(room.labels.density, jnp.where(moving, params.density, 1.0)),
-    }
+    free = free_slots(size)
+    level, mass = furnish(bodies, floor, params, size)
+    sim: dict[str, Any] = {}
+    labels: dict[str, jax.Array] = {}
     binding = lambda draw, count: jnp.clip(jnp.int32(draw * count), 0, count - 1)
     if free.num_joints:
         bound, auto, *rest = joint_draws
@@ -361,4 +334,62 @@ def to_level(
         bound, *rest = thruster_draws
         sim["thrusters"] = sample_thrusters(bodies, mass, forced, jnp.stack(rest), params, size)
         labels["thruster_binding"] = binding(bound, size.num_thruster_bindings)
-    return Level(dataclasses.replace(room.sim, **sim), dataclasses.replace(room.labels, **labels), size)
+    return Level(dataclasses.replace(level.sim, **sim), dataclasses.replace(level.labels, **labels), size)
+
+
+class Material(Protocol):
+    """Parameters of a distribution whose shapes are all of one material."""
+
+    @property
+    def density(self) -> Number: ...
+
+    @property
+    def friction(self) -> Number: ...
+
+    @property
+    def restitution(self) -> Number: ...
+
+    @property
+    def gravity(self) -> Number: ...
+
+
+@jax.numpy_rank_promotion("allow")  # corners of a kind broadcast against the bodies
+def furnish(bodies: Body, floor: jax.Array, material: Material, size: LevelSize) -> tuple[Level, jax.Array]:
+    """Puts bodies `[N]`, in free slots, into an empty room whose floor has a role, int `[]`.
+
+    Returns:
+      the level, without joints and thrusters, and the masses of the bodies if they move, float `[N]` kg.
+    """
+    with jax.ensure_compile_time_eval():
+        room = empty_level(size)
+    free, walls = free_slots(size), size.num_walls
+    polygons = jax.tree.map(lambda value: value[: free.num_polygons], bodies)
+    vertices = jnp.stack(corners(polygons, size.max_vertices), axis=-1).swapaxes(0, 1)
+    solid = polygon_mass(vertices, material.density)[:2]
+    radius = bodies.radius[free.num_polygons :]
+    mass, inertia = map(jnp.concatenate, zip(solid, circle_mass(radius, material.density), strict=True))
+    active = bodies.number > 0
+    moving = active & bodies.movable
+    inverse = lambda value: jnp.where(moving, 1 / jnp.where(moving, value, 1), 0)
+    used = (jnp.arange(size.max_vertices) < polygons.num_vertices[:, None])[..., None]
+    new = {
+        "position": jnp.stack([bodies.x, bodies.y], axis=1),
+        "rotation": bodies.rotation,
+        "inverse_mass": inverse(mass),
+        "inverse_inertia": inverse(inertia),
+        "friction": jnp.where(active, material.friction, 0),
+        "restitution": jnp.where(active, material.restitution, 0),
+        "collision_mode": active,
+        "active": active,
+        "vertices": jnp.where(used, vertices, 0),
+        "num_vertices": polygons.num_vertices,
+    }
+    behind_walls = lambda old, value: jnp.concatenate([old[:walls], value.astype(old.dtype)])
+    sim: dict[str, Any] = {name: behind_walls(getattr(room.sim, name), value) for name, value in new.items()}
+    sim |= {"radius": radius, "gravity": jnp.stack([jnp.float32(0), material.gravity])}
+    labels = {
+        "role": behind_walls(room.labels.role.at[:1].set(floor), bodies.role),
+        "density": behind_walls(room.labels.density, jnp.where(moving, material.density, 1.0)),
+    }
+    level = Level(dataclasses.replace(room.sim, **sim), dataclasses.replace(room.labels, **labels), size)
+    return level, mass

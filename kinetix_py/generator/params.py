@@ -1,11 +1,16 @@
-"""Every number of the random level distribution."""
+"""Every number of the level distributions: random levels, and procedural locomotion."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import jax
+
+if TYPE_CHECKING:
+    from kinetix_py.levels.level import Level
+    from kinetix_py.sizes import LevelSize
 
 Number = jax.Array | float
 
@@ -136,3 +141,98 @@ class GeneratorParams:
     """... times a factor between this ..."""
     max_thruster_factor: Number = 2.0
     """... and this."""
+
+    def sample(self, key: jax.Array, size: LevelSize) -> Level:
+        """Draws one level of a size, as a level distribution does."""
+        from kinetix_py.generator.sample import sample_level  # which reads the numbers of this module
+
+        return sample_level(key, size, self)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class LocomotionParams:
+    """Numbers of procedural locomotion: traced, each a scalar or `[n]`, as those of `GeneratorParams`.
+
+    A trunk (green) has limbs: legs of one or two links, or wheels, each joint with a motor. Between it and
+    the goal (blue, static, at the trunk's height) lie static blocks, flat or tilted. Sizes bound what there
+    is room for: S has a trunk on one wheel, L up to four limbs. Chances are in 0 .. 1, ranges are uniform.
+    """
+
+    min_limbs: Number = 1.0
+    """Fewest limbs, at least 1."""
+    max_limbs: Number = 4.0
+    """Most limbs, at most 4, and as many as the size has joints."""
+    wheel_chance: Number = 0.3
+    """Chance that a body has wheels rather than legs."""
+    foot_wheel_chance: Number = 0.2
+    """Chance that the second link of a leg is a wheel."""
+    knee_chance: Number = 0.6
+    """Chance that a leg has a second link."""
+    min_limb_length: Number = 0.4
+    """Shortest leg, stretched [m]."""
+    max_limb_length: Number = 0.9
+    """Longest leg [m]; those of one body are about as long."""
+    limb_thickness: Number = 0.12
+    """Thickness of legs [m]."""
+    max_lean: Number = 0.4
+    """Largest angle of a leg from the vertical at the start [rad]."""
+    max_bend: Number = 0.8
+    """Largest angle between a leg's links at the start [rad]."""
+    min_radius: Number = 0.15
+    """Smallest wheel [m]."""
+    max_radius: Number = 0.28
+    """Largest wheel [m]; wheels on the trunk are small enough not to overlap."""
+    min_trunk_length: Number = 0.4
+    """Shortest trunk [m]."""
+    max_trunk_length: Number = 1.1
+    """Longest trunk [m]."""
+    min_hip_distance: Number = 0.25
+    """Least length of the trunk for each limb [m]."""
+    min_trunk_height: Number = 0.15
+    """Thinnest trunk [m]."""
+    max_trunk_height: Number = 0.3
+    """Thickest trunk [m]."""
+
+    min_motor_speed: Number = 0.6
+    """Slowest motor, times `SimParams.base_motor_speed`."""
+    max_motor_speed: Number = 1.5
+    """Fastest motor."""
+    min_motor_power: Number = 1.0
+    """Weakest motor, times `SimParams.base_motor_power`."""
+    max_motor_power: Number = 2.0
+    """Strongest motor."""
+    min_swing: Number = 0.6
+    """Least angle by which a leg's joint turns to either side of where it starts [rad]."""
+    max_swing: Number = 1.3
+    """Largest such angle."""
+
+    roughness: Number = 0.3
+    """Height of the highest block above the floor [m]."""
+    slope_chance: Number = 0.5
+    """Chance that a block is tilted."""
+    max_slope: Number = 0.35
+    """Largest slope of a tilted block [rad]."""
+    min_distance: Number = 0.6
+    """Least distance from the body to the goal [m]."""
+    max_distance: Number = 2.6
+    """Largest distance, as far as the room reaches."""
+    goal_height: Number = 0.15
+    """Largest height of the goal's center above or below that of the trunk [m]."""
+
+    mirror_chance: Number = 0.5
+    """Chance that the goal is to the left."""
+    gravity: Number = -9.81
+    """Vertical acceleration [m/s^2]."""
+    density: Number = 1.0
+    """Of every shape [kg/m^2]."""
+    friction: Number = 1.0
+    """Of every shape, times `SimParams.base_friction`."""
+    restitution: Number = 0.0
+    """Of every shape, 0 .. 1."""
+
+    def sample(self, key: jax.Array, size: LevelSize) -> Level:
+        """Draws one level of a size, as a level distribution does."""
+        from kinetix_py.generator.locomotion import sample_locomotion
+
+        return sample_locomotion(key, size, self)

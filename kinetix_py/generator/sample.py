@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,11 @@ from kinetix_py.env.start import initial_state
 from kinetix_py.env.types import EnvParams
 from kinetix_py.generator.distribution import free_slots, generate_levels, num_uniforms
 from kinetix_py.generator.params import GeneratorParams
+from kinetix_py.levels.distributions import LevelDistribution
 from kinetix_py.levels.level import Level
 from kinetix_py.sizes import LevelSize, as_size
+
+Params = TypeVar("Params", bound=LevelDistribution)
 
 # Levels that a CPU generates at a time: their scenes and candidates should fit its cache.
 CPU_BLOCK = 128
@@ -25,25 +29,28 @@ NOOP_FRAMES = 128
 
 
 @functools.partial(jax.jit, static_argnames="size")
-def sample_level(key: jax.Array, size: str | LevelSize, params: GeneratorParams | None = None) -> Level:
+def sample_level(key: jax.Array, size: str | LevelSize, params: LevelDistribution | None = None) -> Level:
     """Draws a level; pure, so that it runs inside jit, and natively batched under `vmap`.
 
     Args:
       key: random key; the same key gives the same level, alone or in a batch.
       size: `"s"`, `"m"`, `"l"`, or any `LevelSize` of at least 2 body slots that are not walls; static.
-      params: numbers of the distribution; `GeneratorParams()` if None. `vmap` over them, too, is native.
+      params: numbers of the distribution; `GeneratorParams()` if None. `vmap` over them, too, is native. Or
+        any other level distribution, such as `LocomotionParams()` or a `LevelMixture`.
 
     Raises:
       ValueError: the size has no place for a green and a blue shape.
     """
     size = as_size(size)
+    if params is not None and not isinstance(params, GeneratorParams):
+        return params.sample(key, size)
     uniforms = jax.random.uniform(key, (num_uniforms(free_slots(size)),))
     return _generate(size)(uniforms, GeneratorParams() if params is None else params)
 
 
 @functools.partial(jax.jit, static_argnames=("n", "size"))
 def sample_levels(
-    key: jax.Array, n: int, size: str | LevelSize, params: GeneratorParams | None = None
+    key: jax.Array, n: int, size: str | LevelSize, params: LevelDistribution | None = None
 ) -> Level:
     """Draws a batch of levels; level i is `sample_level(jax.random.split(key, n)[i], size, params)`.
 
@@ -68,25 +75,27 @@ def sample_levels(
     return draw(jax.random.split(key, n), params)
 
 
-def is_batched(params: GeneratorParams | None) -> bool:
-    """Tells whether some numbers differ from level to level."""
+def is_batched(params: LevelDistribution) -> bool:
+    """Tells whether some numbers of a distribution differ from level to level."""
     return any(jnp.ndim(value) for value in jax.tree.leaves(params))
 
 
-def level_params(params: GeneratorParams, index: jax.Array | int) -> GeneratorParams:
+def level_params(params: Params, index: jax.Array | int) -> Params:
     """Parameters of some of the levels that they are of: those with an axis `[n]` at an index, all others."""
-    return jax.tree.map(lambda value: value[index] if jnp.ndim(value) else value, params)
+    chosen: Params = jax.tree.map(lambda value: value[index] if jnp.ndim(value) else value, params)
+    return chosen
 
 
-def check_params(params: GeneratorParams, n: int) -> None:
+def check_params(params: LevelDistribution, n: int) -> None:
     """Checks that every number is one for all levels, or one for each of `n`.
 
     Raises:
       ValueError: naming the number and its shape.
     """
-    for name, value in vars(params).items():
+    for path, value in jax.tree_util.tree_leaves_with_path(params):
         if jnp.shape(value) not in ((), (n,)):
-            raise ValueError(f"GeneratorParams.{name} must be of shape () or {(n,)}, got {jnp.shape(value)}")
+            name = type(params).__name__ + jax.tree_util.keystr(path)
+            raise ValueError(f"{name} must be of shape () or {(n,)}, got {jnp.shape(value)}")
 
 
 @functools.cache
@@ -140,7 +149,7 @@ def sample_filtered_levels(
     key: jax.Array,
     n: int,
     size: str | LevelSize,
-    params: GeneratorParams | None = None,
+    params: LevelDistribution | None = None,
     *,
     env: Environment | None = None,
     env_params: EnvParams | None = None,
@@ -210,7 +219,7 @@ def _no_levels(size: LevelSize, n: int) -> Level:
 def _filtered_each(
     key: jax.Array,
     size: LevelSize,
-    params: GeneratorParams,
+    params: LevelDistribution,
     passes: Callable[[Level], jax.Array],
     n: int,
     drawn: int,

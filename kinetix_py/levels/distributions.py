@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +13,12 @@ import jax.numpy as jnp
 from kinetix_py.levels.level import Level, pad_level, stack_levels
 from kinetix_py.sizes import LevelSize
 
-if TYPE_CHECKING:
-    from kinetix_py.generator.params import GeneratorParams
-
 
 class LevelDistribution(Protocol):
-    """A source of levels; hashable, so that an environment that holds one is hashable."""
+    """A source of levels; hashable, so that an environment that holds one is hashable, and a pytree.
+
+    `kx.GeneratorParams` and `kx.LocomotionParams` are such sources, as long as their numbers are plain ones.
+    """
 
     def sample(self, key: jax.Array, size: LevelSize) -> Level:
         """Draws one level of a size; pure, and to be called outside of `Environment.step`.
@@ -30,9 +30,10 @@ class LevelDistribution(Protocol):
         ...
 
 
+@jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class RandomLevels:
-    """Levels of the random generator.
+    """Levels of the random generator, or of another distribution, that doing nothing does not solve.
 
     Attributes:
       params: numbers of the distribution, all plain numbers; `GeneratorParams()` if None.
@@ -40,7 +41,7 @@ class RandomLevels:
         level is better than none.
     """
 
-    params: GeneratorParams | None = None
+    params: LevelDistribution | None = None
     filtered: bool = True
 
     def sample(self, key: jax.Array, size: LevelSize) -> Level:
@@ -54,6 +55,7 @@ class RandomLevels:
         return jax.tree.map(lambda value: value[0], levels)
 
 
+@jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True, eq=False)
 class LevelList:
     """Given levels, each equally likely.
@@ -85,6 +87,7 @@ class LevelList:
         return pad_level(draw_level(key, self.levels)[1], size)
 
 
+@jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class LevelMixture:
     """Levels of several distributions, each as likely as its weight.

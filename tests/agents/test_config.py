@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+import kinetix_py as kx
 from agents.build import make_curriculum, make_trainer
 from agents.config import ConfigError, TrainConfig, TrainingConfig, as_yaml, defaults, read_config
 from agents.curricula import ACCEL, PLR, SFL, minimal_levels
@@ -93,6 +94,13 @@ def test_curricula_have_the_numbers_of_their_files_and_of_one_device():
     accel = make("curriculum=accel", "curriculum.start=minimal")
     assert type(accel) is ACCEL and accel.generator == minimal_levels() and accel.num_edits == 5
     assert (accel.num_fresh, accel.num_edited, accel.num_replayed) == (85, 84, 87)
+    assert sfl.generator == kx.GeneratorParams()
+    walking = make("curriculum.distributions=[locomotion]")
+    assert walking == dataclasses.replace(sfl, generator=kx.LocomotionParams())
+    names, weights = "curriculum.distributions=[random,locomotion]", "curriculum.weights=[3,1]"
+    mixed = make("curriculum=domain_randomization", names, weights)
+    parts = kx.GeneratorParams(), kx.LocomotionParams()
+    assert mixed.generator == kx.LevelMixture(parts, (3.0, 1.0))
 
 
 def test_the_learning_rate_falls_over_the_gradients_that_there_are(monkeypatch):
@@ -153,6 +161,15 @@ def test_presets_refuse_unknown_names(hardware, overrides, message):
         (
             {"network": {"kind": "mlp", "relative_features": True}},
             "relative_features need one of the kinds .* got 'mlp'",
+        ),
+        (
+            {"curriculum": {"distributions": ["maze"]}},
+            r"distributions must be some of \('random', .*, got \['maze'\]",
+        ),
+        ({"curriculum": {"weights": [0.0]}}, r"weights must be 1 numbers above 0, got \[0.0\]"),
+        (
+            {"curriculum": {"distributions": ["locomotion"], "start": "minimal"}},
+            r"start='minimal' is for random levels alone, got \['locomotion'\]",
         ),
         ({"evaluation": {"attempts": 0}}, "EvaluationConfig.attempts must be at least 1, got 0"),
     ],
