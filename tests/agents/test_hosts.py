@@ -129,7 +129,7 @@ def start_two(*words):
     ]
 
 
-def outputs(processes, limit=240):
+def outputs(processes, limit=900):
     """Texts that the processes printed, once both have ended."""
     return [process.communicate(timeout=limit)[0] for process in processes]
 

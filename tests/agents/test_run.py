@@ -333,7 +333,7 @@ def flat(config, prefix=""):
             yield f"{prefix}{name}={json.dumps(value) if isinstance(value, list) else value}"
 
 
-def wait_for_update(folder, update, process, limit=180):
+def wait_for_update(folder, update, process, limit=900):
     """Waits until a run has written the row of an update."""
     end = time.time() + limit
     while time.time() < end:
