@@ -12,7 +12,8 @@ DESCRIPTION = """Records episodes of an agent as levels, actions and key frames,
 any kind are computed again. Run again after a kill, it goes on where it stopped."""
 EXAMPLES = """examples:
   kinetix record --agent s --random 4096 --out data/s
-  kinetix record --agent runs/NAME@best --levels library/m my_levels/ --attempts 16 --out data/mine"""
+  kinetix record --agent runs/NAME@best --levels library/m my_levels/ --attempts 16 --out data/mine
+  kinetix record --solutions --levels library/s --size s --out data/solutions"""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -20,8 +21,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="kinetix record", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=HelpFormatter
     )
+    parser.add_argument("--agent", help="a shipped agent, a policy file, a run, or a checkpoint in it")
     parser.add_argument(
-        "--agent", required=True, help="a shipped agent, a policy file, a run, or a checkpoint in it"
+        "--solutions",
+        action="store_true",
+        help="the solutions of --levels in place of an agent; needs --size",
     )
     parser.add_argument(
         "--levels", nargs="+", metavar="LEVEL", default=[], help="level files, folders, names of the library"
@@ -45,6 +49,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if bool(options.levels) == bool(options.random):
         parser.error("give either --levels or --random")
+    if options.solutions == bool(options.agent):
+        parser.error("give either --agent or --solutions")
+    if options.solutions and not (options.levels and options.size):
+        parser.error("--solutions needs --levels and --size")
     return options
 
 
@@ -57,7 +65,11 @@ def main(arguments: Sequence[str]) -> None:
     from kinetix_py.experience.shard import ShardError
 
     try:
-        _record(options)
+        if options.solutions:
+            _record_solutions(options)
+        else:
+            _record(options)
+        _tell(options)
     except (ConfigError, CheckpointError, ShardError, OSError) as error:
         raise CommandError(str(error)) from None
 
@@ -75,7 +87,6 @@ def _record(options: argparse.Namespace) -> None:
     )
     from agents.loading import load_policy
     from agents.record import Recording, record
-    from kinetix_py.experience import Experience, export_npz
     from kinetix_py.experience.recorder import KEY_EVERY
 
     loaded = load_policy(options.agent, options.size)
@@ -94,10 +105,31 @@ def _record(options: argparse.Namespace) -> None:
         options.key_every or KEY_EVERY,
         tuple(options.levels),
     )
-    shards = record(recording, options.out, lambda line: print(line, flush=True))
-    steps = sum(int(shard.length.sum()) for shard in shards)
+    record(recording, options.out, lambda line: print(line, flush=True))
+
+
+def _record_solutions(options: argparse.Namespace) -> None:
+    from agents.demonstrations import record_solutions
+    from agents.levels import distinct_files, level_files
+    from kinetix_py.experience.recorder import KEY_EVERY
+    from kinetix_py.sizes import SIZES
+
+    files, every = distinct_files(level_files(options.levels)), options.key_every or KEY_EVERY
+    found = record_solutions(files, SIZES[options.size], options.out, every, options.levels)
+    print(
+        f"{len(found.recorded)} of {len(files)} levels solved by their solutions, {len(found.failing)} not, "
+        f"{len(found.without)} without one"
+    )
+
+
+def _tell(options: argparse.Namespace) -> None:
+    """Prints how much the folder holds, and exports it if asked."""
+    from kinetix_py.experience import Experience, export_npz
+
+    data = Experience(options.out)
     size = sum(path.stat().st_size for path in options.out.glob("shard_*.npz"))
+    steps = data.num_steps
     print(f"{options.out}: {steps} steps, {size / 1e6:.1f} MB, {size / steps:.2f} bytes a step")
     if options.export:
-        export_npz(Experience(options.out), options.export)
+        export_npz(data, options.export)
         print(f"{options.export}: {options.export.stat().st_size / 1e6:.1f} MB")
