@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         FixedLevels,
         LevelBatch,
         Outcome,
+        TeacherCurriculum,
     )
     from agents.evaluation.evaluate import evaluate
     from agents.evaluation.evaluation import Evaluation
@@ -46,6 +47,7 @@ _MODULES = {
     "Policy": "agents.policy",
     "PolicyOutput": "agents.policy",
     "SFL": "agents.curricula",
+    "TeacherCurriculum": "agents.curricula",
     "TrainConfig": "agents.config",
     "Trainer": "agents.training.trainer",
     "UniformPolicy": "agents.policy",
@@ -74,6 +76,7 @@ __all__ = [
     "PPOConfig",
     "Policy",
     "PolicyOutput",
+    "TeacherCurriculum",
     "TrainConfig",
     "Trainer",
     "UniformPolicy",

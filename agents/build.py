@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from typing import Any
 
@@ -12,12 +13,24 @@ import kinetix_py as kx
 from agents.bc.cloner import Cloner
 from agents.bc.data import open_experience, read_segments
 from agents.config import ConfigError, TrainConfig
-from agents.curricula import ACCEL, PLR, SFL, Curriculum, DomainRandomization, FixedLevels, minimal_levels
+from agents.curricula import (
+    ACCEL,
+    PLR,
+    SFL,
+    Curriculum,
+    DomainRandomization,
+    FixedLevels,
+    TeacherCurriculum,
+    minimal_levels,
+)
+from agents.curricula.config import CurriculumConfig
+from agents.curricula.teacher import TASKS, task_box
 from agents.levels import read_levels, training_files
 from agents.networks.factory import make_network
 from agents.networks.normalize import NormalizedPolicy
 from agents.policy import Policy
 from agents.ppo.ppo import make_optimizer
+from agents.teachers import TEACHERS, Teacher
 from agents.training.hosts import num_processes
 from agents.training.trainer import Trainer
 
@@ -48,6 +61,11 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
             return DomainRandomization(env, config.env.params, num_envs, make_distribution(config))
         if chosen.kind == "levels":
             return FixedLevels(read_levels(training_files(chosen.levels), env.size), num_envs, devices)
+        if chosen.kind == "teacher":
+            box = make_task_box(config)
+            teacher = make_teacher(chosen, box.dimension)
+            tasks = chosen.num_tasks // devices
+            return TeacherCurriculum(env, config.env.params, num_envs, teacher, box, tasks)
         numbers = replay_numbers(config)
         if chosen.kind == "plr":
             return PLR(env, config.env.params, num_envs, **numbers)
@@ -103,6 +121,44 @@ def make_distribution(config: TrainConfig) -> kx.LevelDistribution:
     }
     parts = tuple(known[name] for name in config.curriculum.distributions)
     return parts[0] if len(parts) == 1 else kx.LevelMixture(parts, tuple(config.curriculum.weights) or None)
+
+
+def make_task_box(config: TrainConfig) -> kx.GeneratorBox:
+    """Makes the space of tasks of a teacher.
+
+    Raises:
+      ValueError: several distributions, an unknown number of the one, or bounds that are none.
+    """
+    base, bounds = make_distribution(config), config.curriculum.box
+    if not isinstance(base, kx.GeneratorParams | kx.LocomotionParams):
+        names = list(config.curriculum.distributions)
+        raise ValueError(
+            f"a teacher chooses numbers of one distribution, got curriculum.distributions {names}"
+        )
+    return task_box(TASKS if bounds is None else bounds, base)
+
+
+def make_teacher(chosen: CurriculumConfig, num_dims: int) -> Teacher:
+    """Makes the teacher that a config names, for tasks of so many dimensions.
+
+    Raises:
+      ValueError: an unknown teacher or option of it, or an option that is out of its bounds.
+    """
+    kind = TEACHERS.get(str(chosen.teacher))
+    if kind is None:
+        raise ValueError(f"curriculum.teacher must be one of {tuple(TEACHERS)}, got {chosen.teacher!r}")
+    known = [field.name for field in dataclasses.fields(kind) if field.name != "num_dims"]
+    given = chosen.teacher_options or {}
+    for name in given:
+        if name not in known:
+            raise ValueError(
+                f"curriculum.teacher_options: {chosen.teacher!r} has no {name!r}, it has {known}"
+            )
+    # A config has lists, where hashable objects have tuples.
+    plain = lambda value: tuple(value) if isinstance(value, list) else value
+    options = {name: plain(value) for name, value in given.items()}
+    teacher: Teacher = kind(num_dims, **options)
+    return teacher
 
 
 def make_trainer(config: TrainConfig, curriculum: Curriculum | None = None) -> Trainer:

@@ -252,6 +252,8 @@ class TrainConfig:
         if self.curriculum.kind in REPLAYING:
             names = ("buffer_size", "num_candidates") if self.curriculum.kind == "sfl" else ("buffer_size",)
             shared |= {f"curriculum.{name}": getattr(self.curriculum, name) for name in names}
+        if self.curriculum.kind == "teacher":
+            shared["curriculum.num_tasks"] = self.curriculum.num_tasks
         for name, value in shared.items():
             if value % num_devices:
                 raise ValueError(

@@ -24,6 +24,7 @@ SLOW = {
     "new_observation": r"\(1,\)$",
     "judge_a_policy": r"of 8 attempts at each of 64 levels",
     "new_curriculum": r"allowed_distance \[\d",
+    "new_teacher": r"task/gravity \[-\d",
 }
 
 

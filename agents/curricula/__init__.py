@@ -6,6 +6,7 @@ from agents.curricula.outcome import Outcome
 from agents.curricula.protocol import Curriculum, LevelBatch
 from agents.curricula.replay import PLR
 from agents.curricula.sfl import SFL
+from agents.curricula.teacher import TeacherCurriculum
 
 __all__ = [
     "ACCEL",
@@ -16,5 +17,6 @@ __all__ = [
     "FixedLevels",
     "LevelBatch",
     "Outcome",
+    "TeacherCurriculum",
     "minimal_levels",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from agents.checks import at_least
 
-CURRICULA = ("sfl", "plr", "accel", "domain_randomization", "levels")
+CURRICULA = ("sfl", "plr", "accel", "domain_randomization", "levels", "teacher")
 DISTRIBUTIONS = ("random", "locomotion")  # of fresh levels
 REPLAYING = ("sfl", "plr", "accel")  # kinds with a buffer of levels
 
@@ -16,8 +17,8 @@ class CurriculumConfig:
     """Curriculum, by kind; each kind uses the numbers that it knows.
 
     Attributes:
-      kind: `"sfl"`, `"plr"`, `"accel"`, `"domain_randomization"`, or `"levels"`, which plays the files under
-        `levels`.
+      kind: `"sfl"`, `"plr"`, `"accel"`, `"domain_randomization"`, `"levels"`, which plays the files under
+        `levels`, or `"teacher"`.
       levels: level files, folders of them, or names of the library or of its sets, such as `library/s`.
       buffer_size, buffer_share: fields of `agents.curricula.PLR`; levels of all devices together.
       score, prioritization, temperature, staleness, min_fill, learn_fresh, history_decay: the same; null
@@ -29,6 +30,11 @@ class CurriculumConfig:
       distributions: distributions of fresh levels, each `"random"` or `"locomotion"`.
       weights: one for each of them, above 0 and relative to each other; all alike if empty.
       start: fresh levels of ACCEL: `"random"`, or `"minimal"`, the simplest ones, which edits make grow.
+      teacher: name in `agents.teachers.TEACHERS`, for kind `"teacher"`.
+      teacher_options: fields of the teacher with other values than its defaults.
+      box: lower and upper bound of each number of the generator that a teacher chooses; null:
+        `agents.curricula.teacher.TASKS`.
+      num_tasks: tasks of an update, of all devices together, for kind `"teacher"`.
     """
 
     kind: str = "sfl"
@@ -52,6 +58,10 @@ class CurriculumConfig:
     start: str = "random"
     distributions: list[str] = dataclasses.field(default_factory=lambda: ["random"])
     weights: list[float] = dataclasses.field(default_factory=list)
+    teacher: str | None = None
+    teacher_options: dict[str, Any] | None = None
+    box: dict[str, Any] | None = None
+    num_tasks: int = 64
 
     def __post_init__(self) -> None:
         if self.start not in ("random", "minimal"):
@@ -67,6 +77,12 @@ class CurriculumConfig:
             raise ValueError(f"CurriculumConfig.kind must be one of {CURRICULA}, got {self.kind!r}")
         if self.kind == "sfl":
             at_least(self, 2, "attempts")
+        if (self.teacher is not None) != (self.kind == "teacher"):
+            raise ValueError(
+                f"CurriculumConfig.teacher must name a teacher for kind 'teacher' and for no other kind, "
+                f"got {self.teacher!r} with kind {self.kind!r}"
+            )
+        at_least(self, 1, "num_tasks")
         if bool(self.levels) != (self.kind == "levels"):
             raise ValueError(
                 f"CurriculumConfig.levels must name files for kind 'levels' and for no other kind, "

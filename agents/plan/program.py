@@ -27,7 +27,7 @@ def share_of_one_device(config: TrainConfig) -> TrainConfig:
     count = config.training.num_devices or 1
     training = dataclasses.replace(config.training, num_envs=config.training.num_envs // count, num_devices=1)
     ppo = dataclasses.replace(config.ppo, minibatch_size=config.ppo.minibatch_size // count)
-    names = ("num_candidates", "buffer_size", "episodes_at_once")
+    names = ("num_candidates", "buffer_size", "episodes_at_once", "num_tasks")
     totals = {name: getattr(config.curriculum, name) for name in names}
     shares = {name: -(-total // count) for name, total in totals.items() if total is not None}
     curriculum = dataclasses.replace(config.curriculum, **shares)

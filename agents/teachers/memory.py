@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,3 +63,20 @@ class Memory:
         distance = jnp.where(self.filled[None], distance, jnp.inf)
         near = distance <= distance.min(1, keepdims=True)
         return jnp.argmax(jnp.where(near, self.order[None], -1), axis=1)
+
+
+def keep_latest(own: Any, filled: jax.Array, new: Any, chosen: jax.Array) -> tuple[Any, jax.Array]:
+    """Adds the chosen of some new rows to others, oldest first, and keeps the latest.
+
+    Args:
+      own: pytree of arrays `[M, ...]`.
+      filled: bool `[M]`, rows of `own` that hold something.
+      new: the same tree, of arrays `[n, ...]`.
+      chosen: bool `[n]`, rows of `new` to add.
+
+    Returns:
+      the same as `own` and `filled`.
+    """
+    whole = jnp.concatenate([filled, chosen])
+    latest = jnp.argsort(whole, stable=True)[-filled.shape[0] :]
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b])[latest], own, new), whole[latest]

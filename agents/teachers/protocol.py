@@ -12,7 +12,8 @@ class Teacher(Protocol):
     """Chooses tasks: points of the unit cube, whose axes are numbers that levels are generated with.
 
     Pure functions on a pytree of arrays, so that teaching is part of the compiled training program. Teachers
-    are hashable: their own numbers are static.
+    are hashable: their own numbers are static. One that needs several attempts at each task says how many in
+    a class attribute `min_attempts`.
     """
 
     @property

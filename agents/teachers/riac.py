@@ -7,6 +7,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from agents.teachers.memory import keep_latest
 from agents.teachers.protocol import choose, require
 
 
@@ -45,28 +46,6 @@ def progress_of(returns: jax.Array, member: jax.Array) -> jax.Array:
     newer, older = member & (from_newest <= count // 2), member & (from_newest > count // 2)
     mean = lambda chosen: jnp.where(chosen, returns, 0).sum() / jnp.maximum(chosen.sum(), 1)
     return jnp.where(count > 2, jnp.abs(mean(newer) - mean(older)), 0.0)
-
-
-def append_chosen(
-    own: tuple[jax.Array, jax.Array, jax.Array], chosen: jax.Array, tasks: jax.Array, returns: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Adds the chosen of some episodes to a region's own, and keeps its latest.
-
-    Args:
-      own: tasks `[M, D]`, returns `[M]`, and whether each is one: bool `[M]`.
-      chosen: bool `[n]`.
-      tasks, returns: `[n, D]` and `[n]`.
-
-    Returns:
-      the same as `own`.
-    """
-    size, filled = own[1].shape[0], jnp.concatenate([own[2], chosen])
-    latest = jnp.argsort(filled, stable=True)[-size:]
-    return (
-        jnp.concatenate([own[0], tasks])[latest],
-        jnp.concatenate([own[1], returns])[latest],
-        filled[latest],
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,9 +138,9 @@ class RIAC:
         """Adds episodes to all regions that they fall in, and cuts leaves that have too many."""
         below = (tasks[None] < state.high[:, None]) | (state.high[:, None] >= 1)
         inside = ((tasks[None] >= state.low[:, None]) & below).all(-1) & state.exists[:, None]
-        own = (state.tasks, state.returns, state.filled)
-        own = jax.vmap(append_chosen, (0, 0, None, None))(own, inside, tasks, returns)
-        state = dataclasses.replace(state, tasks=own[0], returns=own[1], filled=own[2])
+        add = jax.vmap(keep_latest, (0, 0, None, 0))
+        own, filled = add((state.tasks, state.returns), state.filled, (tasks, returns), inside)
+        state = dataclasses.replace(state, tasks=own[0], returns=own[1], filled=filled)
         full = lambda state: state.leaf & (state.filled.sum(1) > self.region_size)
 
         def cut(carried):

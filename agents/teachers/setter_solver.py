@@ -125,7 +125,7 @@ class SetterSolverState:
 
     params: tuple[Params, Params]  # of the setter and the judge
     opt_state: tuple[Any, Any]
-    draw_key: jax.Array  # random key of the feasibilities of the last `sample`
+    draw_key: jax.Array  # uint32 [2], data of the random key of the last feasibilities
     recent: Memory  # rows (task, wanted feasibility, solve rate)
 
 
@@ -190,7 +190,9 @@ class SetterSolver:
         point = jnp.full((1, self.num_dims), 0.5)
         params = (self.setter.init(setter_key, point, point[:, 0]), self.judge.init(judge_key, point))
         opt_state = (self.optimizer.init(params[0]), self.optimizer.init(params[1]))
-        return SetterSolverState(params, opt_state, draw_key, Memory.empty(self.fit_every, self.num_dims + 2))
+        return SetterSolverState(
+            params, opt_state, jax.random.key_data(draw_key), Memory.empty(self.fit_every, self.num_dims + 2)
+        )
 
     def feasibility(self, key: jax.Array, n: int) -> jax.Array:
         """Draws wanted feasibilities `[n]`."""
@@ -201,7 +203,7 @@ class SetterSolver:
         normal_key, draw_key = jax.random.split(key)
         z = jax.random.normal(normal_key, (n, self.num_dims))
         tasks, _ = self.setter.apply(state.params[0], z, self.feasibility(draw_key, n))
-        return dataclasses.replace(state, draw_key=draw_key), tasks
+        return dataclasses.replace(state, draw_key=jax.random.key_data(draw_key)), tasks
 
     def update(
         self,
@@ -212,7 +214,7 @@ class SetterSolver:
         solved: jax.Array,
     ) -> SetterSolverState:
         """Adds tasks, and trains whenever `fit_every` are complete."""
-        wanted = self.feasibility(state.draw_key, tasks.shape[0])
+        wanted = self.feasibility(jax.random.wrap_key_data(state.draw_key), tasks.shape[0])
         rows = jnp.concatenate([tasks, wanted[:, None], solved[:, None]], axis=1)
         state = dataclasses.replace(state, recent=state.recent.append(rows))
         due = state.recent.passed(tasks.shape[0])
