@@ -188,8 +188,6 @@ def entity_tables(config: NetworkConfig, obs: EntityObservation, features: Entit
     mass_columns = [SHAPE_FEATURES[name].start for name in MASS_FEATURES]
     is_mass = np.isin(np.arange(obs.shapes.shape[-1]), mass_columns)[None, None]
     shapes = jnp.where(is_mass, MASS_SCALE * symlog(features.shapes), features.shapes)
-    if features.shape_rules is not None:
-        shapes = jnp.concatenate([shapes, features.shape_rules], axis=-1)
     count = obs.shapes.shape[1]
 
     def reference(index, mask):
@@ -204,6 +202,9 @@ def entity_tables(config: NetworkConfig, obs: EntityObservation, features: Entit
     if config.actor == "per_binding":  # it must not see binding indices
         joints = joints[..., : JOINT_FEATURES["binding"].start]
         thrusters = thrusters[..., : THRUSTER_FEATURES["binding"].start]
+    if features.rule_tables is not None:
+        tables = zip((shapes, joints, thrusters), features.rule_tables, strict=True)
+        shapes, joints, thrusters = (jnp.concatenate(pair, axis=-1) for pair in tables)
     if config.relative_features:
         shapes = jnp.concatenate([shapes, relative_positions(obs.shapes, roles)], axis=-1)
         joints = jnp.concatenate([joints, joints_in_world(obs, source, target)], axis=-1)

@@ -60,9 +60,10 @@ function newId(doc, kind) {
   return `${kind} ${n}`;
 }
 // Fields of rules need version 3 of the format.
-const BODY_RULES = ["goal", "hold"];
+const RULES = ["goal", "hold", "sensor", "waits_for"], SWITCHES = 4;
 function raiseVersion(draft) {
-  if (draft.bodies.some((body) => BODY_RULES.some((name) => name in body))) draft.version = Math.max(draft.version, 3);
+  const rows = [...draft.bodies, ...draft.joints, ...draft.thrusters];
+  if (rows.some((row) => RULES.some((name) => name in row))) draft.version = Math.max(draft.version, 3);
 }
 // Unused slots between others close up.
 function compact(draft) {

@@ -81,16 +81,21 @@ function bodyFields(ids) {
     list.push(whole("goal", "goal", { max: 99, title: "green must touch the goals in the order of their numbers; of goals with one number, any will do" }),
       whole("touch for", "hold", { max: 10000, unit: "/60 s", title: "physics steps in a row for which green must touch it" }));
   }
+  const chosenSwitch = (name) => { const value = common(bodies.map((b) => b[name] || 0)); return value === null ? null : String(value); };
+  list.push(pick("sensor", chosenSwitch("sensor"), switchWords("no", "turns on switch"), (v) => change((b) => setOr(b, "sensor", Number(v), 0))));
+  if (!fixed) list.push(pick("held", chosenSwitch("waits_for"), switchWords("no", "until switch"), (v) => change((b) => setOr(b, "waits_for", Number(v), 0))));
   if (one && !one.static) list.push(note(`mass ${round(areaOf(one) * (one.density ?? 1)).toPrecision(3)} kg`),
     ...[0, 1].map((axis) => field(`velocity ${"xy"[axis]}`, (one.velocity || [0, 0])[axis], (v) => change((b) => { const w = [...(b.velocity || [0, 0])]; w[axis] = v; setPoint(b, "velocity", w); }), { unit: "m/s", min: -100, max: 100 })),
     field("spin", degreesOf(one.angular_velocity), (v) => change((b) => setOr(b, "angular_velocity", radiansOf(v), 0)), { unit: "°/s", min: -2800, max: 2800, digits: 2 }));
   list.push(pick("collides", String(common(bodies.map((b) => b.collision_mode ?? 1)) ?? "") || null, [["1", "with other shapes"], ["2", "with everything"], ["0", "only with what collides with everything"]], (v) => change((b) => setOr(b, "collision_mode", Number(v), 1))));
   return list;
 }
+// Switches to choose from, and none.
+const switchWords = (none_, some_) => [["0", none_], ...Array.from({ length: SWITCHES }, (_, i) => [String(i + 1), `${some_} ${i + 1}`])];
 function setStatic(body, value) {
   freshMass(body);
   setOr(body, "static", value, false);
-  if (value) { delete body.velocity; delete body.angular_velocity; }
+  if (value) { delete body.velocity; delete body.angular_velocity; delete body.waits_for; }
 }
 function jointFields(i) {
   const joint = doc.joints[i], point = jointPoint(doc, joint), size = sizeOf(doc);
@@ -103,7 +108,8 @@ function jointFields(i) {
     pick("binding", String(joint.motor_binding || 0), Array.from({ length: size.motor_bindings }, (_, b) => [String(b), `${b}: keys ${["← →", "↑ ↓", "A D", "W S"][b] || "none"}`]), (v) => change((j) => setOr(j, "motor_binding", Number(v), 0))),
     check("runs by itself", joint.motor_auto === true, (v) => change((j) => setOr(j, "motor_auto", v, false))),
     field("speed", joint.motor_speed ?? 1, (v) => change((j) => setOr(j, "motor_speed", v, 1)), { unit: "× 6 rad/s", min: -100, max: 100 }),
-    field("power", joint.motor_power ?? 1, (v) => change((j) => setOr(j, "motor_power", v, 1)), { min: 0, max: 1000 }));
+    field("power", joint.motor_power ?? 1, (v) => change((j) => setOr(j, "motor_power", v, 1)), { min: 0, max: 1000 }),
+    pick("off", String(joint.waits_for || 0), switchWords("no", "until switch"), (v) => change((j) => setOr(j, "waits_for", Number(v), 0))));
   const limited = joint.limits_on ?? Boolean(joint.limits);
   list.push(check("limits", limited, (v) => change((j) => { if (v) j.limits ??= [round(-Math.PI / 4), round(Math.PI / 4)]; else delete j.limits; delete j.limits_on; })));
   if (limited) list.push(...[0, 1].map((side) => field(side ? "most" : "least", degreesOf(joint.limits[side]), (v) => { const next = [...joint.limits]; next[side] = radiansOf(v); return next[0] <= next[1] && change((j) => { j.limits = next; }); }, { unit: "°", digits: 2, title: "turn of the second shape about the first, counter-clockwise from the start" })));
@@ -116,7 +122,8 @@ function thrusterFields(i) {
     ...[0, 1].map((axis) => field("xy"[axis], point[axis], (v) => edit((draft) => { const p = [...point]; p[axis] = v; placeAnchor(draft, p); }), { unit: "m" })),
     field("pushes along", degreesOf(thrusterAngle(doc, thruster)), (v) => change((t) => setOr(t, "direction", normalAngle(v * HALF - turnedBy), 0)), { unit: "°", digits: 2 }),
     field("power", thruster.power ?? 1, (v) => change((t) => setOr(t, "power", v, 1)), { unit: "× 10 N", min: 0, max: 1000 }),
-    pick("binding", String(thruster.thruster_binding || 0), Array.from({ length: sizeOf(doc).thruster_bindings }, (_, b) => [String(b), `${b}: key ${b + 1}`]), (v) => change((t) => setOr(t, "thruster_binding", Number(v), 0)))];
+    pick("binding", String(thruster.thruster_binding || 0), Array.from({ length: sizeOf(doc).thruster_bindings }, (_, b) => [String(b), `${b}: key ${b + 1}`]), (v) => change((t) => setOr(t, "thruster_binding", Number(v), 0))),
+    pick("off", String(thruster.waits_for || 0), switchWords("no", "until switch"), (v) => change((t) => setOr(t, "waits_for", Number(v), 0)))];
 }
 
 function setSize(size) {

@@ -92,6 +92,7 @@ def find_problems(level: Any) -> list[Problem]:
         *_overlaps(level, outlines),
         *_actuators(level),
         *_joints(level),
+        *_switches(level),
     ]
 
 
@@ -191,6 +192,24 @@ def _actuators(level: Any) -> Iterator[Problem]:
             yield Problem("thruster without effect", text, thrusters=(t,))
         elif thrusters.power[t] == 0:
             yield Problem("thruster without effect", "A thruster has no power.", thrusters=(t,))
+
+
+def _switches(level: Any) -> Iterator[Problem]:
+    """Finds what waits for a switch that no sensor turns on."""
+    rules, sim = level.rules, level.sim
+    if rules is None:
+        return
+    sensors = set(rules.sensor[sim.active].tolist())
+    text = "It waits for a switch that no sensor turns on."
+    parts = (
+        ("bodies", rules.body_waits_for, sim.active),
+        ("joints", rules.joint_waits_for, sim.joints.active),
+        ("thrusters", rules.thruster_waits_for, sim.thrusters.active),
+    )
+    for kind, waits_for, active in parts:
+        for slot in np.flatnonzero(active & (waits_for > 0)).tolist():
+            if int(waits_for[slot]) not in sensors:
+                yield Problem("switch without sensor", text, **{kind: (slot,)})
 
 
 def _joints(level: Any) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from kinetix_py.env.game import (
     outcome,
     outcome_by_rules,
     slot_outcomes,
+    step_by_rules,
 )
 from kinetix_py.env.start import initial_state, same_level_again
 from kinetix_py.env.types import EnvParams, EnvState
@@ -294,7 +295,10 @@ class Environment:
 
         def frame(carry, _):
             sim, result, _, progress = carry
-            sim, contacts = jax2d.step(sim, controls, params.sim, spec)
+            if progress is None:
+                sim, contacts = jax2d.step(sim, controls, params.sim, spec)
+            else:
+                sim, contacts = step_by_rules(sim, controls, state, progress, params.sim, spec)
             decided = result != 0
             if progress is None:
                 now = outcome(contacts.active, slot_outcome)

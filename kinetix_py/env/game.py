@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 
 import jax2d
 from jax2d.queries import body_pairs
-from kinetix_py.env.progress import Progress, advance, way_to_go
+from kinetix_py.env.progress import (
+    Progress,
+    advance,
+    frozen,
+    held_in_place,
+    switched_controls,
+    way_to_go,
+)
 from kinetix_py.env.types import MOTION_FIELDS, EnvState
 from kinetix_py.levels.rules import Rules
 from kinetix_py.roles import BLUE, GREEN, RED
@@ -66,6 +75,34 @@ def distance_left(
     if rules is None or progress is None:
         return goal_distance(sim, role)
     return way_to_go(sim, role, rules, progress)
+
+
+def step_by_rules(
+    sim: jax2d.SimState,
+    controls: jax.Array,
+    state: EnvState,
+    progress: Progress,
+    params: jax2d.SimParams,
+    spec: jax2d.SimSpec,
+) -> tuple[jax2d.SimState, jax2d.Contacts]:
+    """Plays one physics step, in which what waits for a switch is off or held in place.
+
+    Args:
+      sim: scene.
+      controls: float `[J + T]` of motors, then thrusters.
+      state: state before the environment step, of a level with rules.
+      progress: progress before the physics step.
+      params, spec: as of `jax2d.step`.
+
+    Returns:
+      scene and contacts, as `jax2d.step`.
+    """
+    assert state.rules is not None
+    held = held_in_place(sim, state.rules, progress)
+    controls = switched_controls(controls, state.rules, progress)
+    moved, contacts = jax2d.step(frozen(sim, held), controls, params, spec)
+    moved = dataclasses.replace(moved, inverse_mass=sim.inverse_mass, inverse_inertia=sim.inverse_inertia)
+    return moved, contacts
 
 
 def outcome_by_rules(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 import jax2d
-from kinetix_py.levels.rules import MAX_GOAL, Rules
+from kinetix_py.levels.rules import MAX_GOAL, NUM_SWITCHES, Rules
 from kinetix_py.roles import BLUE, GREEN
 
 NO_GOAL = MAX_GOAL + 1  # number after the last goal
@@ -21,6 +21,7 @@ class Progress:
 
     goal: jax.Array  # int32 [], number of the goal that is to be touched now
     held: jax.Array  # int32 [N], physics steps in a row for which green has touched a shape of this number
+    on: jax.Array  # bool [NUM_SWITCHES], switches that green has turned on
 
 
 def _numbers(rules: Rules, blue: jax.Array) -> jax.Array:
@@ -44,7 +45,7 @@ def start_progress(rules: Rules, sim: jax2d.SimState, role: jax.Array) -> Progre
     """
     numbers = _numbers(rules, sim.active & (role == BLUE))
     first = jnp.minimum(numbers.min(initial=NO_GOAL), MAX_GOAL)
-    return Progress(goal=first.astype(jnp.int32), held=jnp.zeros_like(rules.hold))
+    return Progress(first.astype(jnp.int32), jnp.zeros_like(rules.hold), jnp.zeros(NUM_SWITCHES, bool))
 
 
 def advance(
@@ -64,13 +65,53 @@ def advance(
     """
     blue = active & (role == BLUE)
     by_green = (touches & (active & (role == GREEN))[None]).any(1)
+    number = jnp.arange(1, NUM_SWITCHES + 1)
+    pressed = ((active & by_green)[:, None] & (rules.sensor[:, None] == number[None])).any(0)
     held = jnp.where(blue & by_green & (rules.goal == progress.goal), progress.held + 1, 0)
     reached = ((held > 0) & (held >= rules.hold)).any()
     following = _next_number(_numbers(rules, blue), progress.goal)
     solved = reached & (following == NO_GOAL)
     next_one = reached & ~solved
     goal = jnp.where(next_one, following, progress.goal).astype(jnp.int32)
-    return Progress(goal=goal, held=jnp.where(next_one, 0, held).astype(jnp.int32)), solved
+    held = jnp.where(next_one, 0, held).astype(jnp.int32)
+    return Progress(goal, held, progress.on | pressed), solved
+
+
+def is_waiting(waits_for: jax.Array, progress: Progress) -> jax.Array:
+    """Tells what still waits for its switch.
+
+    Args:
+      waits_for: int32 `[n]`, switch of each entity, 0 for none.
+      progress: progress of the episode.
+
+    Returns:
+      bool `[n]`.
+    """
+    off = (waits_for[:, None] == jnp.arange(1, NUM_SWITCHES + 1)[None]) & ~progress.on[None]
+    return off.any(1)
+
+
+def switched_controls(controls: jax.Array, rules: Rules, progress: Progress) -> jax.Array:
+    """Returns the controls of motors, then thrusters, `[J + T]`, with those off that wait for a switch."""
+    waits_for = jnp.concatenate([rules.joint_waits_for, rules.thruster_waits_for])
+    return jnp.where(is_waiting(waits_for, progress), 0, controls)
+
+
+def held_in_place(sim: jax2d.SimState, rules: Rules, progress: Progress) -> jax.Array:
+    """Tells which bodies a switch holds in place: bool `[N]`."""
+    return is_waiting(rules.body_waits_for, progress) & sim.active
+
+
+def frozen(sim: jax2d.SimState, held: jax.Array) -> jax2d.SimState:
+    """Returns a scene in which some bodies, bool `[N]`, are static and at rest."""
+    still = lambda value: jnp.where(held.reshape(-1, *[1] * (value.ndim - 1)), 0, value)
+    return dataclasses.replace(
+        sim,
+        velocity=still(sim.velocity),
+        angular_velocity=still(sim.angular_velocity),
+        inverse_mass=still(sim.inverse_mass),
+        inverse_inertia=still(sim.inverse_inertia),
+    )
 
 
 def goals_before(rules: Rules, progress: Progress, blue: jax.Array) -> jax.Array:

@@ -22,7 +22,7 @@ from jax2d import edit
 from jax2d.geometry import circle_mass, polygon_mass, rotate
 from kinetix_py.generator.params import GeneratorParams
 from kinetix_py.levels.level import Level
-from kinetix_py.levels.rules import BODY_RULES, PLAIN
+from kinetix_py.levels.rules import BODY_RULES, JOINT_RULES, PLAIN, THRUSTER_RULES
 from kinetix_py.roles import BLUE, GREEN, NONE, NUM_ROLES
 from kinetix_py.sizes import FLOOR, ROOM
 
@@ -366,9 +366,18 @@ def mutate_level(
 
 
 def _without_stale_rules(level: Level) -> Level:
-    """The level without rules of slots that are not in use, so that shapes added later have none."""
-    rules, active = level.rules, level.sim.active
+    """The level without rules of slots that are not in use, so that what is added later has none."""
+    rules, sim = level.rules, level.sim
     if rules is None:
         return level
-    plain = {name: jnp.where(active, getattr(rules, name), PLAIN[name]) for name in BODY_RULES}
+    parts = (
+        (BODY_RULES, sim.active),
+        (JOINT_RULES, sim.joints.active),
+        (THRUSTER_RULES, sim.thrusters.active),
+    )
+    plain = {
+        name: jnp.where(active, getattr(rules, name), PLAIN[name])
+        for names, active in parts
+        for name in names
+    }
     return dataclasses.replace(level, rules=dataclasses.replace(rules, **plain))

@@ -211,6 +211,25 @@ class LevelBuilder:
         self._set_rule("goal", body.index, number)
         self._set_rule("hold", body.index, hold)
 
+    def sensor(self, body: Body, switch: int = 1) -> None:
+        """Makes a body a sensor, which turns a switch on for good when green touches it.
+
+        Args:
+          body: any shape that collides with green.
+          switch: number of the switch, 1 .. 4.
+        """
+        self._set_rule("sensor", body.index, switch)
+
+    def wait(self, entity: Body | Joint | Thruster, switch: int = 1) -> None:
+        """Lets an entity wait for a switch: until then a motor or thruster is off, a body held in place.
+
+        Args:
+          entity: body that can move, joint with a motor, or thruster.
+          switch: number of the switch, 1 .. 4.
+        """
+        kind = {Body: "body", Joint: "joint", Thruster: "thruster"}[type(entity)]
+        self._set_rule(f"{kind}_waits_for", entity.index, switch)
+
     def _set_rule(self, name: str, index: int, value: int) -> None:
         low, high = rule_bounds(name)
         check_integer(name, value, low, high)

@@ -14,7 +14,7 @@ from jax2d.validation import SceneError, check_polygon
 from kinetix_py.levels.difficulty import Difficulty
 from kinetix_py.levels.json_node import JsonNode, LevelError
 from kinetix_py.levels.level import Level, LevelLabels, validate_level
-from kinetix_py.levels.rules import Rules, is_plain, plain_rules
+from kinetix_py.levels.rules import PLAIN, Rules, is_plain, plain_rules
 from kinetix_py.sizes import LevelSize
 
 MAX_SLOTS = 256  # of any kind: a wrong count must not exhaust the memory
@@ -23,6 +23,8 @@ MAX_SLOTS = 256  # of any kind: a wrong count must not exhaust the memory
 BODY_COLUMNS = field_specs(jax2d.SimState, axis="N") | field_specs(LevelLabels, axis="N")
 JOINT_COLUMNS = field_specs(jax2d.Joints) | field_specs(LevelLabels, axis="J")
 THRUSTER_COLUMNS = field_specs(jax2d.Thrusters) | field_specs(LevelLabels, axis="T")
+# Names in a file for arrays of `Rules`.
+RULE_NAMES = {name: "waits_for" if name.endswith("_waits_for") else name for name in PLAIN}
 LABEL_FIELDS = tuple(field_specs(LevelLabels))
 # Arrays of a scene that are no column of one kind of entity.
 SHARED_COLUMNS = {
@@ -62,7 +64,8 @@ class LevelArrays:
     num_vertices: np.ndarray  # int32 [P]
     radius: np.ndarray  # float32 [C] m
     gravity: np.ndarray  # float32 [2] m/s^2
-    rules: dict[str, np.ndarray]  # by name, as in `Rules`; those of the plain game if the level has none
+    # By name, as in `Rules`; those of the plain game, or nothing, if the level has none.
+    rules: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 def empty_arrays(size: LevelSize) -> LevelArrays:

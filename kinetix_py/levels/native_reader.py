@@ -22,6 +22,7 @@ from kinetix_py.levels.json_node import JsonNode, truncated_repr
 from kinetix_py.levels.kinetix_params import read_env, read_extra
 from kinetix_py.levels.level_file import (
     MAX_SLOTS,
+    RULE_NAMES,
     LevelArrays,
     LevelFile,
     check_vertices,
@@ -29,7 +30,7 @@ from kinetix_py.levels.level_file import (
     read_solution,
     to_level,
 )
-from kinetix_py.levels.rules import BODY_RULES, rule_bounds
+from kinetix_py.levels.rules import BODY_RULES, JOINT_RULES, THRUSTER_RULES, rule_bounds
 from kinetix_py.levels.walls import DEFAULT_ROOM, read_walls
 from kinetix_py.roles import ROLES
 from kinetix_py.sizes import SIZES, LevelSize
@@ -99,11 +100,13 @@ def read(root: JsonNode) -> LevelFile:
     with_rules = version >= RULES_VERSION
     _read_bodies(root.get("bodies", []), arrays, size, ids, with_rules)
     slots = _Slots("joint", 0, size.num_joints)
+    options = (*JOINT_OPTIONS, *_rule_fields(JOINT_RULES, with_rules))
     for node in root.get("joints", []).elements():
-        _read_joint(node.require_keys(("a", "b"), JOINT_OPTIONS), arrays, size, ids, slots)
+        _read_joint(node.require_keys(("a", "b"), options), arrays, size, ids, slots)
     slots = _Slots("thruster", 0, size.num_thrusters)
+    options = (*THRUSTER_OPTIONS, *_rule_fields(THRUSTER_RULES, with_rules))
     for node in root.get("thrusters", []).elements():
-        _read_thruster(node.require_keys(("body",), THRUSTER_OPTIONS), arrays, size, ids, slots)
+        _read_thruster(node.require_keys(("body",), options), arrays, size, ids, slots)
     return LevelFile(
         level=to_level(arrays, size, root.file),
         solution=read_solution(root.get("solution", None), size),
@@ -156,7 +159,7 @@ class _Slots:
 def _read_bodies(
     node: JsonNode, arrays: LevelArrays, size: LevelSize, ids: dict[str, int], with_rules: bool
 ) -> None:
-    options = (*BODY_OPTIONS, *(BODY_RULES if with_rules else ()))
+    options = (*BODY_OPTIONS, *_rule_fields(BODY_RULES, with_rules))
     polygons = _Slots("polygon", len(ids), size.num_polygons)
     circles = _Slots("circle", 0, size.num_circles)
     for body in node.elements():
@@ -174,10 +177,15 @@ def _read_bodies(
         _read_rules(body, BODY_RULES, arrays, index)
 
 
-def _read_rules(node: JsonNode, fields: Iterable[str], arrays: LevelArrays, index: int) -> None:
-    for field in fields:
-        if field in node:
-            arrays.rules[field][index] = node[field].integer(*rule_bounds(field))
+def _rule_fields(names: Iterable[str], with_rules: bool) -> list[str]:
+    """Fields of rules of an entity, none in files of a version without them."""
+    return [RULE_NAMES[name] for name in names if with_rules]
+
+
+def _read_rules(node: JsonNode, names: Iterable[str], arrays: LevelArrays, index: int) -> None:
+    for name in names:
+        if RULE_NAMES[name] in node:
+            arrays.rules[name][index] = node[RULE_NAMES[name]].integer(*rule_bounds(name))
 
 
 def body_id(index: int, size: LevelSize) -> str:
@@ -281,6 +289,7 @@ def _read_joint(
     for field, value in values.items():
         table[field][row] = value
     _read_numbers(node, JOINT_NUMBERS | reference, table, row)
+    _read_rules(node, JOINT_RULES, arrays, row)
 
 
 def _read_thruster(
@@ -293,3 +302,4 @@ def _read_thruster(
     binding = node.get("thruster_binding", 0).integer(0, size.num_thruster_bindings - 1)
     table["thruster_binding"][row] = binding
     _read_numbers(node, THRUSTER_NUMBERS, table, row)
+    _read_rules(node, THRUSTER_RULES, arrays, row)

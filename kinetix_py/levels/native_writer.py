@@ -11,7 +11,7 @@ import numpy as np
 from jax2d.scene import box_vertices
 from kinetix_py.levels.difficulty import difficulty_row
 from kinetix_py.levels.json_node import same, shortest_decimal
-from kinetix_py.levels.level_file import LevelArrays, LevelFile, from_level
+from kinetix_py.levels.level_file import RULE_NAMES, LevelArrays, LevelFile, from_level
 from kinetix_py.levels.native_reader import (
     BODY_NUMBERS,
     COUNTS,
@@ -27,7 +27,7 @@ from kinetix_py.levels.native_reader import (
     inverses,
     unit_mass,
 )
-from kinetix_py.levels.rules import BODY_RULES, PLAIN, is_plain
+from kinetix_py.levels.rules import BODY_RULES, JOINT_RULES, PLAIN, THRUSTER_RULES, is_plain
 from kinetix_py.levels.walls import DEFAULT_ROOM, WALL_NAMES, written_walls
 from kinetix_py.roles import ROLES
 from kinetix_py.sizes import SIZES, LevelSize
@@ -149,9 +149,9 @@ def _body(arrays: LevelArrays, ids: list[str], index: int, shape: Row) -> Row:
     return row | _mass(arrays, index) | _rules(arrays, index, BODY_RULES)
 
 
-def _rules(arrays: LevelArrays, index: int, fields: Iterable[str]) -> Row:
-    values = {field: int(arrays.rules[field][index]) for field in fields}
-    return {field: value for field, value in values.items() if value != PLAIN[field]}
+def _rules(arrays: LevelArrays, index: int, names: Iterable[str]) -> Row:
+    values = {name: int(arrays.rules[name][index]) for name in names}
+    return {RULE_NAMES[name]: value for name, value in values.items() if value != PLAIN[name]}
 
 
 def _mass(arrays: LevelArrays, index: int) -> Row:
@@ -178,7 +178,7 @@ def _joint(arrays: LevelArrays, ids: list[str], row: int) -> Row:
         result["limits"] = _pair(limits)
         if not table["limits_on"][row]:
             result["limits_on"] = False
-    return result
+    return result | _rules(arrays, row, JOINT_RULES)
 
 
 def _thruster(arrays: LevelArrays, ids: list[str], row: int) -> Row:
@@ -187,4 +187,4 @@ def _thruster(arrays: LevelArrays, ids: list[str], row: int) -> Row:
     result |= _numbers(table, row, THRUSTER_NUMBERS)
     if table["thruster_binding"][row]:
         result["thruster_binding"] = int(table["thruster_binding"][row])
-    return result
+    return result | _rules(arrays, row, THRUSTER_RULES)

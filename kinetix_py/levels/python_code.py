@@ -70,6 +70,8 @@ class _Writer:
         self.level, self.size, self.arrays = level, level.size, from_level(level)
         self.left_out: list[str] = []
         self.names: dict[int, str] = {}
+        self.joint_names: dict[int, str] = {}
+        self.thruster_names: dict[int, str] = {}
 
     def room(self) -> str:
         """Returns the options of the builder."""
@@ -112,13 +114,20 @@ class _Writer:
         return np.any(changed, axis=0) & self.arrays.bodies["active"]
 
     def rules(self) -> list[str]:
-        """Returns a line for each goal that is not that of the plain game."""
+        """Returns a line for each rule that is not that of the plain game."""
         rules, lines = self.arrays.rules, []
         for body in np.flatnonzero((rules["goal"] != 1) | (rules["hold"] != 1)).tolist():
             if body in self.names:
                 hold = int(rules["hold"][body])
                 call = f"{self.names[body]}, {int(rules['goal'][body])}"
                 lines.append(f"builder.goal({call}{'' if hold == 1 else f', hold={hold}'})")
+        named = {"body": self.names, "joint": self.joint_names, "thruster": self.thruster_names}
+        calls = [("sensor", "sensor", self.names)]
+        calls += [("wait", f"{kind}_waits_for", names) for kind, names in named.items()]
+        for method, field, names in calls:
+            for slot in np.flatnonzero(rules[field]).tolist():
+                if slot in names:
+                    lines.append(f"builder.{method}({names[slot]}, {int(rules[field][slot])})")
         return lines
 
     def _body(self, body: int, named: bool) -> str:
@@ -203,7 +212,11 @@ class _Writer:
                 options["limits"] = f"({_degrees(low)}, {_degrees(high)})"
             if table["motor_on"][j] and table["motor_auto"][j]:
                 options["auto"] = "True"
-            lines.append(f"builder.{kind}({call}{''.join(f', {k}={v}' for k, v in options.items())})")
+            line = f"builder.{kind}({call}{''.join(f', {k}={v}' for k, v in options.items())})"
+            if self.arrays.rules["joint_waits_for"][j]:
+                self.joint_names[j] = f"joint_{j}"
+                line = f"joint_{j} = {line}"
+            lines.append(line)
         return lines
 
     def thrusters(self) -> list[str]:
@@ -217,5 +230,9 @@ class _Writer:
                 call += f", binding={int(table['thruster_binding'][t])}"
             if table["anchor"][t].any():
                 call += f", at={_point(self._world(body, table['anchor'][t]))}"
-            lines.append(f"builder.thruster({call})")
+            line = f"builder.thruster({call})"
+            if self.arrays.rules["thruster_waits_for"][t]:
+                self.thruster_names[t] = f"thruster_{t}"
+                line = f"thruster_{t} = {line}"
+            lines.append(line)
         return lines

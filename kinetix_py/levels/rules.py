@@ -1,4 +1,4 @@
-"""Rules of a level beyond the plain game: goals in a sequence, and touches that must last.
+"""Rules of a level beyond the plain game: goals in a sequence, touches that must last, and switches.
 
 A level without such rules has none of these arrays (`Level.rules` is None), and compiled programs of it have
 none of their operations.
@@ -19,6 +19,7 @@ from kinetix_py.sizes import LevelSize
 
 MAX_GOAL = 99  # number of a goal
 MAX_HOLD = 10_000  # physics steps that a touch must last
+NUM_SWITCHES = 4
 
 
 @jax.tree_util.register_dataclass
@@ -28,6 +29,9 @@ class Rules(ArrayFields):
 
     Green must touch the blue shapes of the lowest number, any one of them, then one of the next number, and
     so on; touching the last solves the level. Other blue shapes do nothing while it is not their turn.
+
+    A sensor turns its switch on, for the rest of the episode, when green touches it. What waits for a switch
+    does nothing before: motors and thrusters are off, and bodies stay where they are as if they were static.
     """
 
     goal: jax.Array = array(
@@ -36,11 +40,23 @@ class Rules(ArrayFields):
     hold: jax.Array = array(
         "N", dtype=np.int32, low=1, high=MAX_HOLD, doc="physics steps in a row for which green must touch it"
     )
+    sensor: jax.Array = array(
+        "N", dtype=np.int32, low=0, high=NUM_SWITCHES, doc="switch that a touch of green turns on; 0: none"
+    )
+    body_waits_for: jax.Array = array(
+        "N", dtype=np.int32, low=0, high=NUM_SWITCHES, doc="switch that lets the body go; 0: none"
+    )
+    joint_waits_for: jax.Array = array(
+        "J", dtype=np.int32, low=0, high=NUM_SWITCHES, doc="switch that frees the motor; 0: none"
+    )
+    thruster_waits_for: jax.Array = array(
+        "T", dtype=np.int32, low=0, high=NUM_SWITCHES, doc="switch that frees the thruster; 0: none"
+    )
 
 
-BODY_RULES = tuple(field_specs(Rules, axis="N"))
+BODY_RULES, JOINT_RULES, THRUSTER_RULES = (tuple(field_specs(Rules, axis=axis)) for axis in "NJT")
 # What an array of the plain game is filled with.
-PLAIN = {"goal": 1, "hold": 1}
+PLAIN = {name: int(spec.low) for name, spec in field_specs(Rules).items()}
 
 
 def rule_bounds(name: str) -> tuple[int, int]:
@@ -65,8 +81,8 @@ def plain_rules(size: LevelSize, batch_shape: tuple[int, ...] = ()) -> Rules:
 
 
 def is_plain(columns: Mapping[str, Any]) -> bool:
-    """Tells whether arrays by name, on the host, are those of the plain game."""
-    return all(bool((np.asarray(columns[name]) == value).all()) for name, value in PLAIN.items())
+    """Tells whether arrays by name, on the host, are those of the plain game; nothing is too."""
+    return all(bool((np.asarray(column) == PLAIN[name]).all()) for name, column in columns.items())
 
 
 def validate_rules(rules: Rules, size: LevelSize) -> None:
@@ -75,7 +91,7 @@ def validate_rules(rules: Rules, size: LevelSize) -> None:
     Raises:
       jax2d.SceneError: naming the first slot that is wrong, the value and the bounds.
     """
-    kinds = {"N": "body"}
+    kinds = {"N": "body", "J": "joint", "T": "thruster"}
     for name, spec in field_specs(Rules).items():
         values = np.asarray(getattr(rules, name))
         for index in np.argwhere((values < spec.low) | (values > spec.high))[:1]:

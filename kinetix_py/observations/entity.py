@@ -10,8 +10,9 @@ import numpy as np
 
 import jax2d
 from kinetix_py.env.game import touching_bodies
-from kinetix_py.env.progress import goals_before
+from kinetix_py.env.progress import Progress, goals_before
 from kinetix_py.env.types import EnvParams, EnvState
+from kinetix_py.levels.rules import NUM_SWITCHES, Rules
 from kinetix_py.roles import BLUE, NUM_ROLES
 
 # Angular velocities go through tanh(w / ANGULAR_VELOCITY_SCALE) [rad/s].
@@ -63,10 +64,11 @@ JOINT_FEATURES = _consecutive(
 )
 # Columns of `EntityObservation.thrusters`: direction is sine and cosine, binding a one-hot.
 THRUSTER_FEATURES = _consecutive(anchor=2, direction=2, power=1, binding=None)
-# Columns of `EntityObservation.shape_rules`, all 0 but for blue shapes: whether it is the shape's turn; how
-# many goals come before it, 0 if it was reached; for how long it must be touched, and the share of that for
-# which it has been.
-SHAPE_RULES = _consecutive(turn=1, before=1, hold=1, held=1)
+# Columns of `EntityObservation.shape_rules`. The first four are 0 but for blue shapes: whether it is the
+# shape's turn; how many goals come before it, 0 if it was reached; for how long it must be touched, and the
+# share of that for which it has been. Then the switch that it turns on, as one-hot until it is on, and the
+# one that it waits for likewise. Joints and thrusters have the last.
+SHAPE_RULES = _consecutive(turn=1, before=1, hold=1, held=1, sensor=NUM_SWITCHES, waits_for=NUM_SWITCHES)
 GOALS_SCALE = 4.0  # of numbers of goals
 HOLD_SCALE = 60.0  # of times that touches last [physics steps]
 
@@ -85,7 +87,17 @@ class EntityObservation:
     thruster_mask: jax.Array  # bool [T]
     thruster_body: jax.Array  # int32 [T]
     attention: jax.Array  # bool [4, N, N]: all, same component, joined by a joint, in contact now
-    shape_rules: jax.Array | None = None  # float [N, 4], of environments with rules only
+    # Of environments with rules only:
+    shape_rules: jax.Array | None = None  # float [N, 12]
+    joint_rules: jax.Array | None = None  # float [2 J, 4]
+    thruster_rules: jax.Array | None = None  # float [T, 4]
+
+    @property
+    def rule_tables(self) -> tuple[jax.Array, jax.Array, jax.Array] | None:
+        """What the rules say of shapes, joints and thrusters; None in an environment without rules."""
+        if self.shape_rules is None or self.joint_rules is None or self.thruster_rules is None:
+            return None
+        return self.shape_rules, self.joint_rules, self.thruster_rules
 
 
 def _stack(features: dict[str, slice], **columns: jax.Array | tuple[jax.Array, ...]) -> jax.Array:
@@ -185,21 +197,41 @@ def thruster_features(state: EnvState) -> jax.Array:
     )
 
 
-def shape_rules(state: EnvState) -> jax.Array | None:
-    """Returns what the rules say of every body, `SHAPE_RULES`: float `[N, 4]`; None if there are none."""
+def _switches(number: jax.Array, progress: Progress) -> jax.Array:
+    """One-hots of the switches, from 1, that are off yet: float `[rows, NUM_SWITCHES]`."""
+    return (_one_hot(number - 1, NUM_SWITCHES) & ~progress.on[None]).astype(jnp.float32)
+
+
+def rule_tables(state: EnvState) -> dict[str, jax.Array]:
+    """Returns the tables of `EntityObservation` that tell the rules, by name; none if there are no rules."""
     rules, progress = state.rules, state.progress
     if rules is None or progress is None:
-        return None
+        return {}
+    joints, thrusters = state.sim.joints, state.sim.thrusters
+    joint = jnp.where(joints.active[:, None], _switches(rules.joint_waits_for, progress), 0)
+    thruster = jnp.where(thrusters.active[:, None], _switches(rules.thruster_waits_for, progress), 0)
+    return {
+        "shape_rules": _shape_rules(state, rules, progress),
+        "joint_rules": jnp.concatenate([joint, joint]),
+        "thruster_rules": thruster,
+    }
+
+
+def _shape_rules(state: EnvState, rules: Rules, progress: Progress) -> jax.Array:
+    """What the rules say of every body, `SHAPE_RULES`: float `[N, 12]`."""
     blue = state.sim.active & (state.labels.role == BLUE)
     ahead = goals_before(rules, progress, blue)
+    of_blue = lambda value: jnp.where(blue, value, 0)
     columns = _stack(
         SHAPE_RULES,
-        turn=rules.goal == progress.goal,
-        before=ahead / GOALS_SCALE,
-        hold=jnp.log2(rules.hold) / np.log2(HOLD_SCALE),
-        held=progress.held / rules.hold,
+        turn=of_blue(rules.goal == progress.goal),
+        before=of_blue(ahead / GOALS_SCALE),
+        hold=of_blue(jnp.log2(rules.hold) / np.log2(HOLD_SCALE)),
+        held=of_blue(progress.held / rules.hold),
+        sensor=_switches(rules.sensor, progress),
+        waits_for=_switches(rules.body_waits_for, progress),
     )
-    return jnp.where(blue[:, None], columns, 0)
+    return jnp.where(state.sim.active[:, None], columns, 0)
 
 
 def attention_masks(state: EnvState) -> jax.Array:
@@ -233,5 +265,5 @@ def entity_observation(state: EnvState, params: EnvParams) -> EntityObservation:
         thruster_mask=thrusters.active,
         thruster_body=jnp.where(thrusters.active, thrusters.body, 0),
         attention=attention_masks(state),
-        shape_rules=shape_rules(state),
+        **rule_tables(state),
     )

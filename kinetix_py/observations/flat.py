@@ -31,8 +31,10 @@ def _vector(tables: EntityObservation, num_bodies: int) -> jax.Array:
         tables.thrusters,
         tables.thruster_mask,
         _body_one_hot(tables.thruster_body, tables.thruster_mask, num_bodies),
-        *([] if tables.shape_rules is None else [tables.shape_rules]),
     ]
+    if tables.rule_tables is not None:
+        shape_rules, joint_rules, thruster_rules = tables.rule_tables
+        parts += [shape_rules, joint_rules[:count], thruster_rules]
     return jnp.concatenate([part.reshape(-1).astype(jnp.float32) for part in parts])
 
 
@@ -73,6 +75,8 @@ def flat_padded_observation(state: EnvState, params: EnvParams) -> jax.Array:
         thruster_body=grow(moved(tables.thruster_body), thrusters),
         attention=tables.attention,
         shape_rules=None if tables.shape_rules is None else shapes(tables.shape_rules),
+        joint_rules=None if tables.joint_rules is None else first(tables.joint_rules),
+        thruster_rules=None if tables.thruster_rules is None else grow(tables.thruster_rules, thrusters),
     )
     return _vector(padded, polygons + circles)
 

@@ -23,8 +23,8 @@ from kinetix_py.play.keys import key_action
 from kinetix_py.play.levels import NamedLevel
 from kinetix_py.play.session import Drag
 from kinetix_py.rendering.contacts import contact_points
-from kinetix_py.rendering.goals import goal_numbers
 from kinetix_py.rendering.host import to_host
+from kinetix_py.rendering.rule_marks import goal_numbers
 from kinetix_py.sizes import LevelSize
 
 NO_LIMIT = 2**31 - 1  # frames: an episode that lasts until it is decided

@@ -177,6 +177,7 @@ def frame_message(game: Game) -> dict[str, Any]:
         "contacts": rounded(game.contacts()),
         "controls": rounded(view.controls),
         "goal": game.goal(),
+        "on": None if view.progress is None else view.progress.on.tolist(),
         "time": round(int(view.time) * game.frame_seconds, 3),
         "distance": float(rounded(view.distance)),
         "watching": game.watching,

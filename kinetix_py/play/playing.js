@@ -132,6 +132,7 @@ function showFrame(frame) {
   markContacts(parts, frame.contacts);
   showControls(parts, level.joints, (k) => frame.controls[k]);
   if (frame.goal) showGoals(parts, frame.goal.number);
+  if (frame.on) showSwitches(parts, frame.on);
   const [title, rest] = BANNERS[frame.phase] || [];
   banner(frame.phase, frame.phase === "solved" ? `${title} in ${frame.time.toFixed(2)} s` : title, rest);
   document.body.dataset.phase = frame.phase;

@@ -6,7 +6,7 @@ const short = (x) => String(Math.round(x * 100) / 100 || 0);
 function movingParts(picture, bodies) {
   const all = (selector) => [...picture.querySelectorAll(selector)];
   return { bodies: bodies.map((body) => ({ frames: all(`[data-body="${body}"]`), texts: all(`[data-text="${body}"]`) })),
-    goals: all("[data-goal]"), contacts: picture.querySelector(".contacts"), turns: all("[data-turn]"), flames: all("[data-flame]") };
+    goals: all("[data-goal]"), sensors: all("[data-sensor]"), locks: all("[data-lock]"), contacts: picture.querySelector(".contacts"), turns: all("[data-turn]"), flames: all("[data-flame]") };
 }
 
 // at(i) is where the i-th body is: [x in m, y in m, rotation in rad].
@@ -26,6 +26,12 @@ function showGoals(parts, now) {
     goal.setAttribute("stroke-dasharray", +goal.dataset.goal > now ? "9 6" : "none");
     goal.setAttribute("opacity", +goal.dataset.goal < now ? 0.35 : 1);
   }
+}
+
+// Sensors fade and locks go when their switch is on; `on` tells of each switch, from number 1, whether it is.
+function showSwitches(parts, on) {
+  for (const sensor of parts.sensors) sensor.setAttribute("opacity", on[sensor.dataset.sensor - 1] ? 0.35 : 1);
+  for (const lock of parts.locks) lock.setAttribute("visibility", on[lock.dataset.lock - 1] ? "hidden" : "visible");
 }
 
 // Points [x, y] in m where shapes touch.

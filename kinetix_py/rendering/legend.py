@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kinetix_py.rendering.goals import DASHES, goal_numbers
 from kinetix_py.rendering.parts import ARC, ARROW, FLAME, MARK, NOZZLE, number
+from kinetix_py.rendering.rule_marks import DASHES, draw_lock, goal_numbers
 from kinetix_py.rendering.style import (
     CONTACT_COLOR,
     FLAME_COLORS,
@@ -70,6 +70,9 @@ def _goal_rows(scenes: list[Any], prefix: str) -> list[tuple[str, str]]:
         rows += [(swatch, "goal 2: after goal 1"), (_dashed(swatch), "goal whose turn has not come")]
     if any(int(one.rules.hold[body]) > 1 for one in scenes for body in goal_numbers(one)):
         rows.append((_swatch(f"{prefix}blue", False, "B 1 s"), "goal to touch for 1 s"))
+    if any(one.rules is not None and bool(one.rules.sensor.any()) for one in scenes):
+        rows.append((_swatch(f"{prefix}none", False, "S1"), "sensor: green turns switch 1 on"))
+        rows.append((draw_lock(1), "waits for switch 1"))
     return rows
 
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jax2d.geometry import rotate
-from kinetix_py.rendering.goals import goal_attributes, goal_texts
 from kinetix_py.rendering.host import polygon_corners, shape_depth
+from kinetix_py.rendering.rule_marks import LOCK_RADIUS, lock, rule_attributes, rule_texts
 from kinetix_py.rendering.style import (
     FLAME_COLORS,
     INK,
@@ -113,12 +113,12 @@ def draw_body(scene: Any, body: int, prefix: str) -> str:
     else:
         what = f'<circle r="{number(UNITS * sim.radius[body - polygons])}"'
     drawn = f'{what} fill="url(#{prefix}{fill})" stroke="{INK}" stroke-width="{5 if static else 1.6}"'
-    drawn += f"{goal_attributes(scene, body)}/>"
+    drawn += f"{rule_attributes(scene, body)}/>"
     if static:
         drawn += f'{what} fill="none" stroke="{PAPER}" stroke-width="1.4"/>'
     elif sim.inverse_inertia[body] > 0:
         drawn += _rotation_mark(_reach(scene, body))
-    return drawn
+    return drawn + lock(scene, "body", body)
 
 
 def draw_joint(scene: Any, index: int, turning: float | None) -> tuple[str, Text | None]:
@@ -143,7 +143,7 @@ def draw_joint(scene: Any, index: int, turning: float | None) -> tuple[str, Text
     disc = f'<circle r="{MARK:g}" fill="{color}"{dashes}/>'
     letter = Text(int(joints.body_a[index]), float(x), float(y), "A" if auto else str(binding), 10)
     arrow = "" if turning is None else draw_arrow(index, turning)
-    return f"<g {place} {line}>{disc}{arrow}</g>", letter
+    return f"<g {place} {line}>{disc}{arrow}{lock(scene, 'joint', index, 14, -12)}</g>", letter
 
 
 def draw_arrow(index: int, turning: float) -> str:
@@ -196,7 +196,7 @@ def draw_thruster(scene: Any, index: int, push: float | None) -> tuple[str, Text
     text_x, text_y = np.array([x, y]) + rotate(np.array([-9.5, 0.0]), angle) * [1, -1]
     letter = Text(int(part.body[index]), float(text_x), float(text_y), str(binding), 10)
     drawn = f'<g transform="{place}" stroke="{INK}" stroke-width="1.6" stroke-linejoin="round">'
-    return f"{drawn}{burning}{nozzle}</g>", letter
+    return f"{drawn}{burning}{nozzle}{lock(scene, 'thruster', index, -8, 17)}</g>", letter
 
 
 def draw_flame(index: int, push: float) -> str:
@@ -222,6 +222,8 @@ def _obstacles(scene: Any, body: int) -> np.ndarray:
     if scene.sim.inverse_inertia[body] > 0:
         reach = _reach(scene, body) / UNITS
         found += [[0.72 * reach, 0, 0.02], [0.9 * reach, 0, 0.02]]
+    if scene.rules is not None and scene.rules.body_waits_for[body]:
+        found.append([0, 0, LOCK_RADIUS])
     return np.array(found).reshape(-1, 3)
 
 
@@ -235,13 +237,14 @@ def _at_the_edge(scene: Any, body: int, text: str, place: np.ndarray) -> Text:
 def role_letter(scene: Any, body: int) -> Text | None:
     """Places the letter of a body's role where it is visible and covers no mark; None if there is no room.
 
-    A goal in a sequence, or one that must be held, has its number and time behind the letter.
+    A goal in a sequence, or one that must be held, has its number and time behind the letter; a sensor has an
+    S and the number of its switch.
     """
     letter = ROLE_LETTERS[int(scene.labels.role[body])]
-    if not letter:
-        return None
-    goal = goal_texts(scene, body)
+    goal = rule_texts(scene, body)
     texts = goal or [letter]
+    if not texts[0]:
+        return None
     sim, polygons = scene.sim, scene.sim.vertices.shape[0]
     radius = None if body < polygons else float(sim.radius[body - polygons])
     extent = np.array([[-1, -1], [1, 1]]) * radius if radius is not None else polygon_corners(scene, body)

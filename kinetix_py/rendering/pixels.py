@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax2d import SimState
 from jax2d.batching import natively_batched
 from jax2d.geometry import rotate
+from kinetix_py.env.progress import is_waiting
 from kinetix_py.env.types import EnvState
 from kinetix_py.rendering.style import (
     MARK_RADIUS,
@@ -24,6 +25,7 @@ from kinetix_py.rendering.style import (
     OUTLINE,
     PLAIN_JOINT,
     ROLE_COLORS,
+    SENSOR_COLOR,
     STATIC_DARKENING,
     THRUSTER_COLORS,
     WAITING_PALENESS,
@@ -85,13 +87,21 @@ def _look_up(table, index: jax.Array) -> jax.Array:
 
 
 def shape_colors(state: EnvState) -> jax.Array:
-    """Returns the fill color of every body, pale for a goal that it is not the turn of: float `[N, 3]`."""
+    """Returns the fill color of every body: float `[N, 3]`.
+
+    A goal that it is not the turn of is pale, a sensor yellowish until it was touched, and what a switch
+    holds in place dark.
+    """
     dark = (state.sim.inverse_mass == 0) & (state.labels.role == 0)
     colors = _look_up(ROLE_COLORS, state.labels.role) * jnp.where(dark, STATIC_DARKENING, 1.0)[:, None]
     if state.rules is None or state.progress is None:
         return colors
     waits = (state.labels.role == BLUE) & (state.rules.goal != state.progress.goal)
-    return colors + jnp.where(waits[:, None], WAITING_PALENESS * (1 - colors), 0)
+    colors = colors + jnp.where(waits[:, None], WAITING_PALENESS * (1 - colors), 0)
+    sensor = is_waiting(state.rules.sensor, state.progress)  # until its switch is on
+    colors = jnp.where(sensor[:, None], 0.5 * (colors + jnp.asarray(SENSOR_COLOR)[None]), colors)
+    held = is_waiting(state.rules.body_waits_for, state.progress)
+    return colors * jnp.where(held, STATIC_DARKENING, 1.0)[:, None]
 
 
 def _marks(state: EnvState, scale: float) -> _Marks:

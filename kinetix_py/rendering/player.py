@@ -98,6 +98,7 @@ def _record(episode: Episode, title: str) -> dict[str, Any]:
         "reward": optional(episode.reward, "float32"),
         "value": optional(episode.value, "float32"),
         "goal": optional(episode.goal, "uint8"),
+        "on": optional(episode.on, "uint8"),
     }
 
 

@@ -24,7 +24,9 @@ class Episode:
     reward: np.ndarray | None  # float [F], earned on the way to each frame
     value: np.ndarray | None  # float [F] of each frame; NaN where unknown
     solved: bool | None  # None if unknown
-    goal: np.ndarray | None = None  # int [F], number of the goal to touch in each frame; None without rules
+    # None without rules:
+    goal: np.ndarray | None = None  # int [F], number of the goal to touch in each frame
+    on: np.ndarray | None = None  # bool [F, NUM_SWITCHES], switches that are on
 
     @property
     def length(self) -> int:
@@ -169,4 +171,5 @@ def _episode(states: Any, i: int, actions, rewards, values, solved, frames: int,
         value=value,
         solved=None if solved is None else bool(solved),
         goal=None if states.progress is None else states.progress.goal,
+        on=None if states.progress is None else states.progress.on,
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 ROLE_COLORS = ((0.62, 0.62, 0.62), (0.35, 0.85, 0.45), (0.15, 0.35, 0.85), (0.75, 0.1, 0.15))
 STATIC_DARKENING = 0.55  # factor on the color of static shapes without a role
 WAITING_PALENESS = 0.6  # share of white in the color of a goal that it is not the turn of
+SENSOR_COLOR = (0.97, 0.82, 0.33)  # half of a sensor's color, and that of locks
 OUTLINE = 0.15  # gray of every outline
 MARK_RADIUS = 0.06  # m, of joints and thrusters
 MOTOR_COLORS = ((0.95, 0.75, 0.1), (0.9, 0.4, 0.8), (0.2, 0.8, 0.85), (0.95, 0.5, 0.15))

@@ -40,3 +40,27 @@ def test_goals_are_properties_of_blue_shapes(page):
     page.chord("Ctrl+Z")
     page.chord("Ctrl+Z")
     assert page.level["version"] == 1 and "goal" not in page.level["bodies"][1]
+
+
+def test_sensors_and_what_waits_for_them_are_properties(page):
+    page.begin("m")
+    for left in (1.0, 3.0):
+        page.tap("b")
+        page.sweep((left, 1), (left + 0.4, 1.2), (left + 0.8, 1.4))
+    enter(page, "sensor", 2)
+    page.tap("t")
+    page.sweep((1.4, 1.2), (1.8, 1.2), (2.2, 1.2))
+    enter(page, "off", 2)
+    page.settle()
+    level = page.level
+    assert (
+        level["version"] == 3
+        and level["bodies"][1]["sensor"] == 2
+        and level["thrusters"][0]["waits_for"] == 2
+    )
+    assert page.evaluate("document.querySelectorAll('#room [data-lock]').length") == 1
+    kinds = page.evaluate("problems.map((problem) => problem.kind)")
+    assert "switch without sensor" not in kinds
+    enter(page, "off", 3)
+    page.settle()
+    assert "switch without sensor" in page.evaluate("problems.map((problem) => problem.kind)")

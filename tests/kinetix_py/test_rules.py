@@ -16,7 +16,7 @@ from kinetix_py.edit.problems import find_problems
 from kinetix_py.env.progress import NO_GOAL, Progress, advance, goals_before
 from kinetix_py.levels.files import LIBRARY
 from kinetix_py.levels.python_code import level_to_python
-from kinetix_py.levels.rules import plain_rules
+from kinetix_py.levels.rules import NUM_SWITCHES, plain_rules
 from kinetix_py.observations.entity import SHAPE_RULES
 from kinetix_py.rendering.host import to_host
 from kinetix_py.rendering.pixels import shape_colors
@@ -65,10 +65,15 @@ def same(a, b):
     )
 
 
+def start(goal, bodies):
+    """Progress before the first touch."""
+    return Progress(jnp.int32(goal), jnp.zeros(bodies, jnp.int32), jnp.zeros(NUM_SWITCHES, bool))
+
+
 def steps(rules, roles, touched):
     """Plays sets of bodies that green, body 0, touches: the goal after each, and whether it was the last."""
     role, active = jnp.array(roles), jnp.ones(len(roles), bool)
-    progress = Progress(jnp.int32(1), jnp.zeros(len(roles), jnp.int32))
+    progress = start(1, len(roles))
     found = []
     for bodies in touched:
         touches = np.zeros((len(roles), len(roles)), bool)
@@ -146,11 +151,13 @@ def test_environments_without_rules_see_plain_levels(episode):
     level = course()
     state = jax.tree.map(lambda value: jnp.asarray(value[5, 0]), episode[1])
     obs, full = plain.observe(state), told.observe(state)
-    assert obs.shape_rules is None and same(obs, dataclasses.replace(full, shape_rules=None))
+    tables = dict.fromkeys(("shape_rules", "joint_rules", "thruster_rules"))
+    assert obs.shape_rules is None and same(obs, dataclasses.replace(full, **tables))
     flat = {rules: kx.make(SIZE, observation_type="flat", rules=rules).observe(state) for rules in (0, 1)}
     assert plain.observation_space.structure == jax.tree.structure(obs)
     np.testing.assert_array_equal(flat[1][: flat[0].size], flat[0])
-    assert flat[1].size - flat[0].size == SIZE.num_bodies * 4
+    more = [getattr(full, name).size for name in tables]
+    assert flat[1].size - flat[0].size == more[0] + more[1] // 2 + more[2]
     assert kx.make(SIZE, levels=[level, falling(SIZE)]).rules
     assert not kx.make(SIZE, levels=[falling(SIZE)]).rules
 
@@ -162,7 +169,8 @@ def test_plain_levels_have_nothing_of_it_and_play_alike(env):
     assert states.rules is None and states.progress is None
     one = kx.with_rules(jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], falling(SIZE)))
     _, lifted_states, _, _, lifted = play(env, one, 20)
-    assert len(jax.tree.leaves(states)) == len(jax.tree.leaves(lifted_states)) - 4
+    more = jax.tree.leaves((lifted_states.rules, lifted_states.progress))
+    assert len(jax.tree.leaves(states)) == len(jax.tree.leaves(lifted_states)) - len(more)
     assert plain["solved"].any()
     end = int(np.argmax(plain["solved"][:, 0])) + 1
     for name in ("solved", "terminated", "failed"):
@@ -227,9 +235,15 @@ def test_files_of_plain_levels_are_written_as_before():
 
 def test_wrong_rules_are_named():
     level = course()
-    for name, value in (("goal", 0), ("hold", 10_001)):
-        changed = dataclasses.replace(level.rules, **{name: level.rules.goal.at[6].set(value)})
-        with pytest.raises(jax2d.SceneError, match=rf"body 6: {name} must be in 1 \.\. \d+, got {value}"):
+    for name, where, value in (
+        ("goal", "body", 0),
+        ("hold", "body", 10_001),
+        ("sensor", "body", 5),
+        ("joint_waits_for", "joint", -1),
+    ):
+        wrong = getattr(level.rules, name).at[0].set(value)
+        changed = dataclasses.replace(level.rules, **{name: wrong})
+        with pytest.raises(jax2d.SceneError, match=rf"{where} 0: {name} must be in \d \.\. \d+, got {value}"):
             kx.validate_level(dataclasses.replace(level, rules=changed))
     builder = kx.LevelBuilder("s")
     with pytest.raises(ValueError, match=r"goal must be an integer in 1 \.\. 99, got 100"):
@@ -272,6 +286,6 @@ def test_the_editor_knows_that_more_goals_follow():
 
 def test_goals_before_counts_numbers_that_exist():
     rules, blue = rules_of([1, 4, 7, 9, 2]), jnp.array([True, True, True, True, False])
-    progress = Progress(jnp.int32(4), jnp.zeros(5, jnp.int32))
+    progress = start(4, 5)
     assert goals_before(rules, progress, blue).tolist() == [0, 0, 1, 2, 0]
     assert NO_GOAL > 99

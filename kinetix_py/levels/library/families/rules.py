@@ -1,9 +1,9 @@
-"""Levels with rules beyond the plain game: goals in a sequence, any of several, touches that must last."""
+"""Levels with rules beyond the plain game: goals in a sequence, touches that must last, switches."""
 
 from __future__ import annotations
 
 import jax2d
-from kinetix_py.levels.builder import LevelBuilder
+from kinetix_py.levels.builder import LevelBuilder, Point
 from kinetix_py.levels.library.family import LibraryLevel, family
 
 LEFT_WALL, RIGHT_WALL, CEILING = (jax2d.Body(slot) for slot in (1, 2, 3))
@@ -73,6 +73,42 @@ def rest(hold: int = 45, pad: float = 1.2) -> LevelBuilder:
     return builder
 
 
+def drop() -> LevelBuilder:
+    """A ball must roll against the sensor, which lets the blue ball over it fall."""
+    builder = LevelBuilder("s")
+    ball = builder.circle((1.0, 0.65), 0.25, "green")
+    builder.thruster(ball, 0, 0.1)
+    builder.sensor(builder.static_box((3.4, 0.7), 0.3, 0.6), 1)
+    builder.wait(builder.circle((2.9, 2.6), 0.3, "blue"), 1)
+    return builder
+
+
+def start_the_engine(goal: Point = (0.8, 3.2)) -> LevelBuilder:
+    """A ball must first be pushed against the sensor, which frees the engine that lifts it to the disc."""
+    builder = LevelBuilder("m", gravity=4.0)
+    ball = builder.box((1.6, 0.6), 0.4, 0.4, "green", friction=0.2)
+    builder.thruster(ball, 0, 0.1, 0, at=(1.4, 0.6))
+    builder.wait(builder.thruster(ball, 110, 0.14, 1, at=(1.6, 0.4)), 1)
+    builder.sensor(builder.static_box((4.4, 0.8), 0.3, 0.8), 1)
+    builder.static_circle(goal, 0.3, "blue")
+    return builder
+
+
+def open_the_gate(power: float = 0.06) -> LevelBuilder:
+    """A ball must go to the sensor on the left, which unlocks the hanging gate on its way to the right."""
+    builder = LevelBuilder("m")
+    ball = builder.circle((1.6, 0.6), 0.2, "green", friction=0.0)
+    builder.thruster(ball, 180, power, 0)
+    builder.thruster(ball, 0, power, 1)
+    pivot = builder.static_circle((3.0, 2.2), 0.12)
+    gate = builder.box((3.0, 1.35), 0.16, 1.7, density=0.2)
+    builder.revolute(pivot, gate, (3.0, 2.2))
+    builder.wait(gate, 1)
+    builder.sensor(builder.static_box((0.4, 0.7), 0.3, 0.6), 1)
+    builder.static_circle((4.4, 0.7), 0.3, "blue")
+    return builder
+
+
 LEVELS: list[LibraryLevel] = [
     *family(
         press,
@@ -115,5 +151,26 @@ LEVELS: list[LibraryLevel] = [
         "rules goals",
         "Land on the pad and stay there.",
         {"rest": {}},
+    ),
+    *family(
+        drop,
+        "s",
+        "rules switches",
+        "Touch the sensor, which drops the goal.",
+        {"drop_easy": {}},
+    ),
+    *family(
+        start_the_engine,
+        "m",
+        "rules switches",
+        "Touch the sensor, which frees the engine to fly to the disc.",
+        {"start_the_engine": {}},
+    ),
+    *family(
+        open_the_gate,
+        "m",
+        "rules switches",
+        "Touch the sensor, then go through the gate that it unlocks.",
+        {"open_the_gate": {}},
     ),
 ]
