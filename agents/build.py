@@ -15,6 +15,7 @@ from agents.bc.data import open_experience, read_segments
 from agents.config import ConfigError, TrainConfig
 from agents.curricula import (
     ACCEL,
+    NCC,
     PLR,
     SFL,
     Curriculum,
@@ -69,6 +70,10 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
         numbers = replay_numbers(config)
         if chosen.kind == "plr":
             return PLR(env, config.env.params, num_envs, **numbers)
+        if chosen.kind == "ncc":
+            for name in ("adversary_learning_rate", "adversary_entropy_coef"):
+                numbers[name] = getattr(chosen, name)
+            return NCC(env, config.env.params, num_envs, **numbers)
         if chosen.kind == "accel":
             numbers |= {"edited_share": chosen.edited_share, "num_edits": chosen.num_edits}
             if chosen.start == "minimal":

@@ -169,7 +169,7 @@ def test_the_metadata_is_complete(wheel):
         text = archive.read(name).decode()
     import jax2d
 
-    assert f"\nVersion: {jax2d.__version__}\n" in text
+    assert f"\nVersion: {jax2d.__version__}\n" in text and "\nProject-URL: Paper, https://arxiv.org/" in text
     assert (
         "\nLicense-Expression: MIT\n" in text
         and "\nClassifier: Programming Language :: Python :: 3.13\n" in text

@@ -83,6 +83,10 @@ class VariationStudy:
             if not self.config(variation, 0).evaluation.num_levels:
                 raise ConfigError("evaluation.num_levels must be at least 1, got 0")
 
+    def run_folder(self, variation: Variation, seed: int) -> RunFolder:
+        """Returns the folder of one training."""
+        return RunFolder(self.folder / "runs" / f"{variation.name}_{seed}")
+
     def config(self, variation: Variation, seed: int) -> TrainConfig:
         """Makes the config of one training.
 
@@ -108,7 +112,7 @@ class VariationStudy:
           ConfigError: the folder holds a run of this name with another config.
         """
         config = self.config(variation, seed)
-        folder = RunFolder(self.folder / "runs" / f"{variation.name}_{seed}")
+        folder = self.run_folder(variation, seed)
         if folder.path.exists():
             if as_yaml(folder.config()) != as_yaml(config):
                 raise ConfigError(f"{folder.path}: is a run with another config; choose another --out")

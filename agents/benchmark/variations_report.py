@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from agents.io.figures import COLORS, LINE_STYLES, make_figure
 from agents.reproduce.tasks import family_of
 from kinetix_py.atomic import atomic_write
 
-# Panels of the curves: titles and metrics.
+# Panels of the curves, and of those of what is taught: titles and metrics.
 PANELS = {
     "unseen random levels": "eval/solve_rate",
     "levels trained on, first attempts": "solve_rate",
@@ -22,6 +22,14 @@ PANELS = {
     "replayed levels in training": "solve_rate_replayed",
     "learnability of the buffer": "buffer_learnability",
     "length of an episode [steps]": "episode_length",
+}
+TAUGHT_PANELS = {
+    "shapes in a level": "levels/shapes",
+    "static shapes": "levels/static_shapes",
+    "joints": "levels/joints",
+    "motors": "levels/motors",
+    "thrusters": "levels/thrusters",
+    "distance of green and blue [m]": "levels/goal_distance",
 }
 
 
@@ -104,6 +112,10 @@ def report_text(title: str, command: str, results: Sequence[VariationResult]) ->
         "training, without compilation.",
         "\n".join(changes),
         "![curves](curves.png)",
+        "What the levels that were learnt from are made of, means over seeds; below, levels of the update "
+        "that would follow, of the first seed.",
+        "![parts of the levels](taught.png)",
+        "![levels at the end](taught_levels.png)",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -134,10 +146,12 @@ def as_dict(results: Sequence[VariationResult]) -> dict[str, Any]:
     }
 
 
-def plot_variations(results: Sequence[VariationResult], path: pathlib.Path) -> None:
+def plot_variations(
+    results: Sequence[VariationResult], path: pathlib.Path, panels: Mapping[str, str] = PANELS
+) -> None:
     """Draws means over seeds of metrics over policy steps, with the range of the seeds for solve rates."""
     known = {name for result in results for row in result.trainings[0].metrics for name in row}
-    panels = {title: metric for title, metric in PANELS.items() if metric in known}
+    panels = {title: metric for title, metric in panels.items() if metric in known}
     columns = -(-len(panels) // 2)
     figure = make_figure(4.6 * columns, 7.5)
     for axis, (title, metric) in zip(
@@ -164,8 +178,9 @@ def plot_variations(results: Sequence[VariationResult], path: pathlib.Path) -> N
 def write_report(
     folder: pathlib.Path, title: str, command: str, results: Sequence[VariationResult]
 ) -> pathlib.Path:
-    """Writes `report.md`, `report.json` and `curves.png`; returns the path of the first."""
+    """Writes `report.md`, `report.json`, `curves.png` and `taught.png`; returns the path of the first."""
     atomic_write(folder / "report.json", json.dumps(as_dict(results), indent=1) + "\n")
     plot_variations(results, folder / "curves.png")
+    plot_variations(results, folder / "taught.png", TAUGHT_PANELS)
     atomic_write(folder / "report.md", report_text(title, command, results))
     return folder / "report.md"

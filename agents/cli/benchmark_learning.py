@@ -64,6 +64,7 @@ def random_level_curricula() -> list[str]:
 
 def main(options: argparse.Namespace) -> None:
     """Runs the study and writes its report."""
+    from agents.benchmark.taught import draw_taught
     from agents.benchmark.variations import Variation, VariationStudy, run_study
     from agents.benchmark.variations_report import write_report
     from agents.config import ConfigError
@@ -91,4 +92,6 @@ def main(options: argparse.Namespace) -> None:
     # Fields come first: --try would take them for variations.
     given = " ".join(map(shlex.quote, overrides))
     text = f"kinetix benchmark {options.part} {given} --seeds {options.seeds} {command} --out FOLDER"
+    folders = {result.variation.name: study.run_folder(result.variation, 0) for result in results}
+    draw_taught(folders, options.out / "taught_levels.png")
     print(write_report(options.out, title, " ".join(text.split()), results))

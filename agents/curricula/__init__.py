@@ -2,6 +2,7 @@
 
 from agents.curricula.accel import ACCEL, minimal_levels
 from agents.curricula.baselines import DomainRandomization, FixedLevels
+from agents.curricula.ncc import NCC
 from agents.curricula.outcome import Outcome
 from agents.curricula.protocol import Curriculum, LevelBatch
 from agents.curricula.replay import PLR
@@ -10,6 +11,7 @@ from agents.curricula.teacher import TeacherCurriculum
 
 __all__ = [
     "ACCEL",
+    "NCC",
     "PLR",
     "SFL",
     "Curriculum",

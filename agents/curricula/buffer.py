@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import kinetix_py as kx
 from agents.curricula.outcome import Outcome
 from agents.curricula.scores import History, Score
 
+Tree = TypeVar("Tree")
 PRIORITIZATIONS = ("rank", "proportional")
 
 
@@ -213,18 +215,19 @@ def _finite_or_lowest(score: jax.Array) -> jax.Array:
     return jnp.where(jnp.isfinite(score), score, -jnp.inf)
 
 
-def deal_out(buffers: LevelBuffer, num_buffers: int) -> LevelBuffer:
-    """Deals the levels of several buffers out to others, one by one from the highest score to the lowest.
+def deal_out(slots: Tree, score: jax.Array, num_buffers: int) -> Tree:
+    """Deals the slots of several buffers out to others, one by one from the highest score to the lowest.
 
     So each gets as many levels, and as good ones, as any other; none is lost.
 
     Args:
-      buffers: leading axes `[old number, capacity]`.
+      slots: pytree of arrays with leading axes `[old number, capacity]`, such as a `LevelBuffer`.
+      score: float `[old number, capacity]`.
       num_buffers: number of buffers, which divides the number of all slots.
 
     Returns:
       leading axes `[num_buffers, new capacity]`, with as many slots together.
     """
-    whole = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), buffers)
-    order = jnp.argsort(-whole.score, stable=True).reshape(-1, num_buffers).T
-    return jax.tree.map(lambda leaf: leaf[order], whole)
+    order = jnp.argsort(-score.reshape(-1), stable=True).reshape(-1, num_buffers).T
+    dealt: Tree = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[order], slots)
+    return dealt

@@ -7,9 +7,9 @@ from typing import Any
 
 from agents.checks import at_least
 
-CURRICULA = ("sfl", "plr", "accel", "domain_randomization", "levels", "teacher")
+CURRICULA = ("sfl", "plr", "accel", "ncc", "domain_randomization", "levels", "teacher")
 DISTRIBUTIONS = ("random", "locomotion")  # of fresh levels
-REPLAYING = ("sfl", "plr", "accel")  # kinds with a buffer of levels
+REPLAYING = ("sfl", "plr", "accel", "ncc")  # kinds with a buffer of levels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +17,7 @@ class CurriculumConfig:
     """Curriculum, by kind; each kind uses the numbers that it knows.
 
     Attributes:
-      kind: `"sfl"`, `"plr"`, `"accel"`, `"domain_randomization"`, `"levels"`, which plays the files under
-        `levels`, or `"teacher"`.
+      kind: one of `CURRICULA`; `"levels"` plays the files under `levels`.
       levels: level files, folders of them, or names of the library or of its sets, such as `library/s`.
       buffer_size, buffer_share: fields of `agents.curricula.PLR`; levels of all devices together.
       score, prioritization, temperature, staleness, min_fill, learn_fresh, history_decay: the same; null
@@ -27,6 +26,7 @@ class CurriculumConfig:
         devices together where they count levels or episodes.
       num_steps: the same; the time limit if null.
       edited_share, num_edits: fields of `agents.curricula.ACCEL`.
+      adversary_learning_rate, adversary_entropy_coef: fields of `agents.curricula.NCC`.
       distributions: distributions of fresh levels, each `"random"` or `"locomotion"`.
       weights: one for each of them, above 0 and relative to each other; all alike if empty.
       start: fresh levels of ACCEL: `"random"`, or `"minimal"`, the simplest ones, which edits make grow.
@@ -56,6 +56,8 @@ class CurriculumConfig:
     edited_share: float = 0.4
     num_edits: int = 5
     start: str = "random"
+    adversary_learning_rate: float = 1.0
+    adversary_entropy_coef: float = 0.05
     distributions: list[str] = dataclasses.field(default_factory=lambda: ["random"])
     weights: list[float] = dataclasses.field(default_factory=list)
     teacher: str | None = None

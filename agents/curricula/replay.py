@@ -25,6 +25,7 @@ class ReplayState:
     unfiltered: jax.Array  # int32 [], levels of the last draw that the no-op policy may solve
     parents: kx.Level | None = None  # [num_edited], levels that the last update replayed, to be edited
     has_parents: jax.Array | None = None  # bool [], whether it replayed any
+    log_weight: jax.Array | None = None  # float [capacity], of levels whose chances are learnt
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +128,8 @@ class PLR:
         held, needed = states.buffer.score.size, self.buffer_size * num_devices
         if held != needed:
             raise ValueError(f"buffers of {held} levels cannot become {num_devices} that hold {needed}")
-        return ReplayState(deal_out(states.buffer, num_devices), jnp.zeros(num_devices, jnp.int32))
+        buffer, weight = deal_out((states.buffer, states.log_weight), states.buffer.score, num_devices)
+        return ReplayState(buffer, jnp.zeros(num_devices, jnp.int32), log_weight=weight)
 
     def is_ready(self, buffer: LevelBuffer) -> jax.Array:
         """Tells whether levels may be replayed: bool `[]`."""
@@ -176,6 +178,11 @@ class PLR:
         """
         return state, 0
 
+    def replay_weights(self, state: ReplayState, num_updates: jax.Array | int) -> jax.Array:
+        """Chances with which levels of the buffer are replayed: float `[capacity]`, of sum 1."""
+        now = jnp.int32(num_updates)
+        return state.buffer.weights(self.prioritization, self.temperature, self.staleness, now)
+
     def edited(self, key: jax.Array, state: ReplayState, fresh: kx.Level) -> kx.Level:
         """Edits of replayed levels `[num_edited]`, or the given fresh ones where there are none."""
         return fresh
@@ -204,10 +211,7 @@ class PLR:
 
         fresh, others = self.num_fresh, self.num_envs - self.num_replayed
         ready, buffer = self.is_ready(state.buffer), state.buffer
-        weights = buffer.weights(
-            self.prioritization, self.temperature, self.staleness, jnp.int32(num_updates)
-        )
-        index = buffer.sample(index_key, self.num_replayed, weights)
+        index = buffer.sample(index_key, self.num_replayed, self.replay_weights(state, num_updates))
         rows = lambda levels, start, stop: jax.tree.map(lambda leaf: leaf[start:stop], levels)
         replayed = jax.tree.map(
             lambda old, new: jnp.where(ready, old[index], new[others : self.num_envs]), buffer.levels, drawn

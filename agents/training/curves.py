@@ -27,6 +27,11 @@ PANELS = (
     ("length of an episode", {"episode_length": "mean"}, "environment steps"),
     ("entropy of the policy", {"loss/entropy": "mean"}, "nats"),
     ("losses", {"loss/policy": "policy", "loss/value": "value"}, "loss"),
+    (
+        "what the levels are made of",
+        {"levels/shapes": "shapes", "levels/joints": "joints", "levels/thrusters": "thrusters"},
+        "number in a level",
+    ),
     ("speed", {"steps_per_second": "training"}, "environment steps/s"),
 )
 # Metrics of an evaluation: already means over many episodes, drawn as they are, with this interval.

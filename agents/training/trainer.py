@@ -15,6 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import kinetix_py as kx
 from agents.curricula.outcome import Outcome
 from agents.curricula.protocol import Curriculum, LevelBatch, Metrics
+from agents.curricula.structure import structure_metrics
 from agents.policy import Params, Policy
 from agents.ppo.config import PPOConfig
 from agents.ppo.devices import Axis, mean_over_devices, sum_over_devices
@@ -290,7 +291,7 @@ class Trainer:
             own, metrics = self.curriculum.observe(
                 observe_key, self.policy, params, own, batch, Outcome.of(steps, axis), state.num_updates
             )
-        metrics |= {name: value.mean() for name, value in losses.items()}
+        metrics |= structure_metrics(batch) | {name: value.mean() for name, value in losses.items()}
         metrics |= {"diverged": steps.info["diverged"].sum(), "policy_steps": self._policy_steps(batch)}
         metrics = {
             name: (sum_over_devices if name in COUNTS else mean_over_devices)(value, axis)

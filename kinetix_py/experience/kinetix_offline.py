@@ -33,7 +33,7 @@ from kinetix_py.levels.kinetix_format import (
     empty_unused,
 )
 from kinetix_py.levels.level import Level, stack_levels
-from kinetix_py.levels.level_file import LevelArrays, to_level
+from kinetix_py.levels.level_file import LevelArrays, empty_arrays, to_level
 from kinetix_py.roles import BLUE, GREEN
 from kinetix_py.sizes import LevelSize
 
@@ -128,7 +128,7 @@ def _bodies(columns: Columns, name: str) -> np.ndarray:
     return np.concatenate([columns[f"polygon/{name}"], columns[f"circle/{name}"]], axis=1)
 
 
-def level_arrays(columns: Columns, step: int) -> LevelArrays:
+def level_arrays(columns: Columns, step: int, size: LevelSize) -> LevelArrays:
     """Returns the level that a step of a trajectory is at, as arrays; those of a start are the level's."""
     at = lambda name: columns[name][step]
     bodies = {field: _bodies(columns, name)[step] for name, field in BODY_FIELDS.items()}
@@ -148,6 +148,7 @@ def level_arrays(columns: Columns, step: int) -> LevelArrays:
             num_vertices=at("polygon/n_vertices").astype(np.int32),
             radius=at("circle/radius").astype(np.float32),
             gravity=at("gravity").astype(np.float32),
+            rules=empty_arrays(size).rules,
         )
     )
 
@@ -293,7 +294,7 @@ def _add(
         left_out += skipped
         known: dict[bytes, int] = {}
         for first, after, ended in found:
-            arrays = level_arrays(columns, first)
+            arrays = level_arrays(columns, first, size)
             content = b"".join(
                 np.ascontiguousarray(v).tobytes()
                 for table in (arrays.bodies, arrays.joints, arrays.thrusters)

@@ -13,6 +13,7 @@ import kinetix_py as kx
 from agents.curricula import SFL, DomainRandomization, FixedLevels, LevelBatch
 from agents.curricula.outcome import Outcome
 from agents.curricula.scores import expected_learnability
+from agents.curricula.structure import level_structure, structure_metrics
 from agents.policy import UniformPolicy
 from agents.ppo.config import PPOConfig
 from agents.ppo.ppo import make_optimizer
@@ -21,7 +22,7 @@ from jax2d.batching import lowering_for
 from kinetix_py.chunks import filter_round, suited_chunks, use_chunks
 from kinetix_py.generator.sample import noop_solves
 from tests.agents.policies import Coin, same_trees
-from tests.kinetix_py.small_levels import TINY, falling, relabeled, rocket
+from tests.kinetix_py.small_levels import TINY, car, falling, relabeled, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -39,6 +40,26 @@ def outcome(solved):
     solved = jnp.array(solved, float)
     one, zero = jnp.ones(solved.shape), jnp.zeros(solved.shape)
     return Outcome(one, solved, one, solved, solved, one, solved, zero, zero, zero, zero)
+
+
+def test_parts_of_levels_are_counted_where_they_are_learnt_from():
+    """A ball 1.4 m above a static box, and a rocket 2 m from its goal; walls are not counted."""
+    levels = kx.stack_levels([falling(), rocket()])
+    parts = level_structure(levels)
+    counts = [[2, 2], [1, 0], [0, 0], [0, 0], [0, 1], [1.4, 2.0]]
+    names = ["shapes", "static_shapes", "joints", "motors", "thrusters", "goal_distance"]
+    assert list(parts) == names
+    np.testing.assert_allclose([parts[name] for name in names], counts, rtol=1e-6)
+    driven = level_structure(kx.stack_levels([car()]))
+    assert (driven["joints"][0], driven["motors"][0], driven["goal_distance"][0]) == (1, 1, 0)
+    for learn, expected in (
+        (None, np.mean(counts, axis=1)),
+        (jnp.array([False, True]), np.array(counts)[:, 1]),
+        (jnp.array([False, False]), np.mean(counts, axis=1)),
+    ):
+        means = structure_metrics(LevelBatch(levels, jnp.array([-1, -1]), learn=learn))
+        assert list(means) == [f"levels/{name}" for name in names]
+        np.testing.assert_allclose(list(means.values()), expected, rtol=1e-6)
 
 
 def test_given_levels_are_shared_out(env):

@@ -54,7 +54,7 @@ def buffers(scores):
 def test_buffers_are_dealt_out_evenly_and_lose_nothing(count):
     """Eight levels of two buffers: each new buffer has as many as any other, but for one."""
     before = buffers(SCORES)
-    after = deal_out(before, count)
+    after = deal_out(before, before.score, count)
     assert after.score.shape == (count, 12 // count)
     known = lambda one: {
         int(number[0]): float(score)

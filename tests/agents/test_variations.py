@@ -100,7 +100,8 @@ def test_the_command_trains_compares_and_goes_on(tmp_path, tiny_fields, capsys):
     assert sparse["difference"][0] == pytest.approx(np.mean(sparse["rates"]) - np.mean(base["rates"]))
     text = (tmp_path / "report.md").read_text()
     assert "- sparse: `env.dense_reward_scale=0.0`" in text and "| base |" in text
-    assert (tmp_path / "curves.png").stat().st_size > 10_000
+    pictures = ("curves.png", "taught.png", "taught_levels.png")
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in pictures)
 
     # A training that is complete is read, not run again; the stopped one would go on.
     before = (tmp_path / "runs" / "base_0" / "metrics.jsonl").stat().st_mtime_ns
