@@ -16,6 +16,7 @@ from agents.config import ConfigError, TrainConfig
 from agents.curricula import (
     ACCEL,
     NCC,
+    PAIRED,
     PLR,
     SFL,
     Curriculum,
@@ -30,6 +31,7 @@ from agents.levels import read_levels, training_files
 from agents.networks.factory import make_network
 from agents.networks.normalize import NormalizedPolicy
 from agents.policy import Policy
+from agents.ppo.learner import Learner
 from agents.ppo.ppo import make_optimizer
 from agents.teachers import TEACHERS, Teacher
 from agents.training.hosts import num_processes
@@ -67,13 +69,16 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
             teacher = make_teacher(chosen, box.dimension)
             tasks = chosen.num_tasks // devices
             return TeacherCurriculum(env, config.env.params, num_envs, teacher, box, tasks)
+        adversary = given_numbers(config, "adversary_learning_rate", "adversary_entropy_coef")
+        if chosen.kind == "paired":
+            learner, tasks = make_antagonist(config), chosen.num_tasks // devices
+            total, box = config.training.num_updates, make_task_box(config)
+            return PAIRED(config.env.params, num_envs, learner, box, tasks, total_updates=total, **adversary)
         numbers = replay_numbers(config)
         if chosen.kind == "plr":
             return PLR(env, config.env.params, num_envs, **numbers)
         if chosen.kind == "ncc":
-            for name in ("adversary_learning_rate", "adversary_entropy_coef"):
-                numbers[name] = getattr(chosen, name)
-            return NCC(env, config.env.params, num_envs, **numbers)
+            return NCC(env, config.env.params, num_envs, **numbers, **adversary)
         if chosen.kind == "accel":
             numbers |= {"edited_share": chosen.edited_share, "num_edits": chosen.num_edits}
             if chosen.start == "minimal":
@@ -108,7 +113,7 @@ def replay_numbers(config: TrainConfig) -> dict[str, Any]:
         "learn_fresh",
         "history_decay",
     )
-    given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
+    given = given_numbers(config, *names)
     size = chosen.buffer_size // num_devices(config)
     shared = {
         "buffer_size": size,
@@ -116,6 +121,37 @@ def replay_numbers(config: TrainConfig) -> dict[str, Any]:
         "generator": make_distribution(config),
     }
     return shared | given
+
+
+def given_numbers(config: TrainConfig, *names: str) -> dict[str, Any]:
+    """Fields of the curriculum's config, without those that are left to the defaults of the kind."""
+    values = {name: getattr(config.curriculum, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def make_antagonist(config: TrainConfig) -> Learner:
+    """Makes the second learner of PAIRED, which learns as the first one does, on one device.
+
+    Raises:
+      ValueError: the dense reward changes over the run, so that returns of different times are not alike.
+    """
+    training, final = config.training, config.env.dense_reward_scale_final
+    if final is not None:
+        raise ValueError(f"curriculum 'paired' needs env.dense_reward_scale_final=null, got {final}")
+    return Learner(
+        config.env.make(auto_reset=True),
+        make_policy(config),
+        make_optimizer(config.ppo, num_gradients(config)),
+        dataclasses.replace(config.ppo, minibatch_size=config.ppo.minibatch_size // num_devices(config)),
+        training.rollout_length,
+        training.num_rollouts,
+    )
+
+
+def num_gradients(config: TrainConfig, share: float = 1.0) -> int:
+    """Counts the gradient steps of a run that learns from a share of its environments."""
+    training, minibatches = config.training, math.ceil(share * config.num_minibatches())
+    return training.num_updates * training.num_rollouts * config.ppo.num_epochs * minibatches
 
 
 def make_distribution(config: TrainConfig) -> kx.LevelDistribution:
@@ -181,14 +217,12 @@ def make_trainer(config: TrainConfig, curriculum: Curriculum | None = None) -> T
     policy = make_policy(config)
     curriculum = make_curriculum(config, env) if curriculum is None else curriculum
     share = curriculum.learning_share if isinstance(curriculum, PLR) else 1.0
-    minibatches = math.ceil(share * config.num_minibatches())
-    num_gradients = training.num_updates * training.num_rollouts * config.ppo.num_epochs * minibatches
     try:
         return Trainer(
             env=env,
             policy=policy,
             curriculum=curriculum,
-            optimizer=make_optimizer(config.ppo, num_gradients),
+            optimizer=make_optimizer(config.ppo, num_gradients(config, share)),
             ppo=config.ppo,
             num_envs=training.num_envs,
             rollout_length=training.rollout_length,
@@ -216,12 +250,12 @@ def make_cloner(config: TrainConfig) -> Cloner:
     if num_processes() > 1:
         raise ConfigError(f"config: algorithm 'bc' needs one process, got {num_processes()}")
     policy, data = make_policy(config), open_experience(config)
-    num_gradients = training.num_updates * training.steps_per_update // config.ppo.minibatch_size
+    gradients = training.num_updates * training.steps_per_update // config.ppo.minibatch_size
     try:
         return Cloner(
             env=config.env.make(),
             policy=policy,
-            optimizer=make_optimizer(config.ppo, num_gradients),
+            optimizer=make_optimizer(config.ppo, gradients),
             ppo=config.ppo,
             num_segments=training.num_envs,
             steps_per_update=training.steps_per_update,

@@ -18,7 +18,8 @@ import kinetix_py as kx
 from agents.bc.data import Segments, draw_steps, returns_to_go
 from agents.policy import Params, Policy
 from agents.ppo.config import PPOConfig
-from agents.training.trainer import TrainState, moving_average
+from agents.ppo.learner import moving_average
+from agents.training.trainer import TrainState
 from kinetix_py.experience.replay import play_segments
 
 Metrics = dict[str, jax.Array]

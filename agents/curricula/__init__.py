@@ -4,6 +4,7 @@ from agents.curricula.accel import ACCEL, minimal_levels
 from agents.curricula.baselines import DomainRandomization, FixedLevels
 from agents.curricula.ncc import NCC
 from agents.curricula.outcome import Outcome
+from agents.curricula.paired import PAIRED
 from agents.curricula.protocol import Curriculum, LevelBatch
 from agents.curricula.replay import PLR
 from agents.curricula.sfl import SFL
@@ -12,6 +13,7 @@ from agents.curricula.teacher import TeacherCurriculum
 __all__ = [
     "ACCEL",
     "NCC",
+    "PAIRED",
     "PLR",
     "SFL",
     "Curriculum",

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.checks import at_least
 
-CURRICULA = ("sfl", "plr", "accel", "ncc", "domain_randomization", "levels", "teacher")
+CURRICULA = ("sfl", "plr", "accel", "ncc", "domain_randomization", "levels", "teacher", "paired")
 DISTRIBUTIONS = ("random", "locomotion")  # of fresh levels
 REPLAYING = ("sfl", "plr", "accel", "ncc")  # kinds with a buffer of levels
 
@@ -26,15 +26,16 @@ class CurriculumConfig:
         devices together where they count levels or episodes.
       num_steps: the same; the time limit if null.
       edited_share, num_edits: fields of `agents.curricula.ACCEL`.
-      adversary_learning_rate, adversary_entropy_coef: fields of `agents.curricula.NCC`.
+      adversary_learning_rate, adversary_entropy_coef: fields of `agents.curricula.NCC` and `PAIRED`; null
+        leaves the default of the kind.
       distributions: distributions of fresh levels, each `"random"` or `"locomotion"`.
       weights: one for each of them, above 0 and relative to each other; all alike if empty.
       start: fresh levels of ACCEL: `"random"`, or `"minimal"`, the simplest ones, which edits make grow.
       teacher: name in `agents.teachers.TEACHERS`, for kind `"teacher"`.
       teacher_options: fields of the teacher with other values than its defaults.
-      box: lower and upper bound of each number of the generator that a teacher chooses; null:
-        `agents.curricula.teacher.TASKS`.
-      num_tasks: tasks of an update, of all devices together, for kind `"teacher"`.
+      box: lower and upper bound of each number of the generator that a teacher, or the adversary of
+        `"paired"`, chooses; null: `agents.curricula.teacher.TASKS`.
+      num_tasks: tasks of an update, of all devices together, for kinds `"teacher"` and `"paired"`.
     """
 
     kind: str = "sfl"
@@ -56,8 +57,8 @@ class CurriculumConfig:
     edited_share: float = 0.4
     num_edits: int = 5
     start: str = "random"
-    adversary_learning_rate: float = 1.0
-    adversary_entropy_coef: float = 0.05
+    adversary_learning_rate: float | None = None
+    adversary_entropy_coef: float | None = None
     distributions: list[str] = dataclasses.field(default_factory=lambda: ["random"])
     weights: list[float] = dataclasses.field(default_factory=list)
     teacher: str | None = None

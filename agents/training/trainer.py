@@ -19,9 +19,9 @@ from agents.curricula.structure import structure_metrics
 from agents.policy import Params, Policy
 from agents.ppo.config import PPOConfig
 from agents.ppo.devices import Axis, mean_over_devices, sum_over_devices
+from agents.ppo.learner import Learner, LearnerState
 from agents.ppo.mirror import check_mirror
-from agents.ppo.ppo import ppo_update
-from agents.ppo.rollout import PlayedSteps, check_rollout_length, rollout, start_runner
+from agents.ppo.rollout import check_rollout_length, start_runner
 
 DEVICES = "devices"  # name of the axis of devices
 # Metrics that count over all environments; all others are means.
@@ -49,21 +49,6 @@ class TrainState:
 # Axes of seeds in a state: all are first, but that the number of updates has none.
 _AXES: dict[str, Any] = {field.name: 0 for field in dataclasses.fields(TrainState)} | {"num_updates": None}
 SEED_AXES = TrainState(**_AXES)
-
-
-def moving_average(average: Params, params: Params, decay: float) -> Params:
-    """Moves an exponential average of parameters towards them; leaves that are equal stay the same bits."""
-    return jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), average, params)
-
-
-def explained_variance(value: jax.Array, target: jax.Array, axis: Axis = None) -> jax.Array:
-    """Share of the targets' variance that values explain, float []: 1 if perfect, 0 if useless."""
-
-    def variance(x):
-        centered = x - mean_over_devices(x.mean(), axis)
-        return mean_over_devices((centered**2).mean(), axis)
-
-    return 1 - variance(target - value) / jnp.maximum(variance(target), 1e-8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +123,13 @@ class Trainer:
                 raise ValueError(f"{name}={end} needs total_updates, got None")
 
     @property
+    def learner(self) -> Learner:
+        """The part that plays and learns."""
+        return Learner(
+            self.env, self.policy, self.optimizer, self.ppo, self.rollout_length, self.num_rollouts
+        )
+
+    @property
     def steps_per_update(self) -> int:
         """Environment steps that an update learns from, for each seed."""
         return self.num_envs * self.rollout_length * self.num_rollouts
@@ -164,15 +156,16 @@ class Trainer:
         if params is None:
             params = self.policy.init(policy_key)
         params = jax.tree.map(jnp.copy, params)  # `train_steps` reuses the memory of its state
+        learner = self.learner.init(params)
         return TrainState(
-            params=params,
-            opt_state=self.optimizer.init(params),
+            params=learner.params,
+            opt_state=learner.opt_state,
             curriculum=jax.vmap(self.curriculum.init)(
                 jax.random.split(curriculum_key, self.num_devices), jnp.arange(self.num_devices)
             ),
             key=training_key,
             num_updates=jnp.int32(0),
-            average=None if self.ppo.ema_decay is None else jax.tree.map(jnp.copy, params),
+            average=learner.average,
         )
 
     @property
@@ -229,44 +222,6 @@ class Trainer:
         scale = start + progress * (self.dense_reward_scale_final - start)
         return dataclasses.replace(env_params, dense_reward_scale=scale)
 
-    def _play_and_learn(
-        self, carried, key: jax.Array, env_params: kx.EnvParams, axis: Axis, progress, learn: jax.Array | None
-    ):
-        """Runs one rollout and the learning from it, in the environments `learn` `[B]`."""
-        params, opt_state, average, runner = carried
-        play_key, learn_key = jax.random.split(key)
-        with jax.named_scope("play"):
-            later, transitions = rollout(
-                play_key, self.policy, params, runner, self.env, env_params, self.rollout_length
-            )
-        with jax.named_scope("learn"):
-            result = ppo_update(
-                learn_key,
-                self.policy,
-                params,
-                opt_state,
-                self.optimizer,
-                transitions,
-                runner.carry,
-                self.ppo,
-                axis,
-                progress,
-                self.env.action_adapter,
-                learn,
-            )
-            # After learning, so that the probability ratios of the loss begin at 1.
-            params = self.policy.update_statistics(result.params, transitions.obs, axis)
-            if self.ppo.ema_decay is not None:  # statistics are not averaged: the same ones are added to both
-                average = moving_average(average, result.params, self.ppo.ema_decay)
-                average = self.policy.update_statistics(average, transitions.obs, axis)
-        metrics = {f"loss/{name}": value for name, value in result.terms._asdict().items()}
-        metrics |= {
-            "loss/grad_norm": result.grad_norm,
-            "loss/explained_variance": explained_variance(transitions.value, result.target, axis),
-        }
-        steps = PlayedSteps.of(transitions, result.advantage)
-        return (params, result.opt_state, average, later), (steps, metrics)
-
     def _update(self, state: TrainState, env_params: kx.EnvParams, axis: Axis) -> tuple[TrainState, Metrics]:
         """Runs one update on one device, whose curriculum is `state.curriculum[0]`."""
         key, own_key = jax.random.split(state.key)
@@ -281,17 +236,15 @@ class Trainer:
                 propose_key, self.policy, state.params, own, state.num_updates
             )
             runner = start_runner(self.env, batch.start, env_params, self.policy)
-        (params, opt_state, average, _), (steps, losses) = jax.lax.scan(
-            lambda carried, key: self._play_and_learn(carried, key, env_params, axis, progress, batch.learn),
-            (state.params, state.opt_state, state.average, runner),
-            jax.random.split(rollouts_key, self.num_rollouts),
+        learner = LearnerState(state.params, state.opt_state, state.average)
+        (params, opt_state, average), steps, losses = self.learner.update(
+            rollouts_key, learner, runner, env_params, axis, progress, batch.learn
         )
-        steps = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), steps)
         with jax.named_scope("levels"):
             own, metrics = self.curriculum.observe(
                 observe_key, self.policy, params, own, batch, Outcome.of(steps, axis), state.num_updates
             )
-        metrics |= structure_metrics(batch) | {name: value.mean() for name, value in losses.items()}
+        metrics |= structure_metrics(batch) | losses
         metrics |= {"diverged": steps.info["diverged"].sum(), "policy_steps": self._policy_steps(batch)}
         metrics = {
             name: (sum_over_devices if name in COUNTS else mean_over_devices)(value, axis)
