@@ -31,16 +31,16 @@ def record_solutions(
     size: kx.LevelSize,
     folder: pathlib.Path,
     key_every: int = KEY_EVERY,
-    paths: Sequence[str] = (),
 ) -> Demonstrations:
     """Plays the solutions of level files, in the environment that they were searched in, and records them.
+
+    Evaluations of what learns from them mark the levels that were recorded as trained on.
 
     Args:
       files: level files, or names of the library's levels.
       size: size to which levels are padded.
       folder: folder of the recording, which has none yet.
       key_every: environment steps from one key frame to the next.
-      paths: paths of the levels, as of `kinetix train`, so that evaluations mark them.
 
     Raises:
       ConfigError: a file that cannot be read or does not fit the size, a folder that holds a recording, or no
@@ -62,14 +62,15 @@ def record_solutions(
     if not kept:
         raise ConfigError(f"none of {len(files)} level files has a solution that solves it")
     index, which = map(list, zip(*kept, strict=True))
+    recorded = [files[i] for i in index]
     with Recorder(
-        folder, env, key_every=key_every, policy="solutions", levels="given", paths=list(paths)
+        folder, env, key_every=key_every, policy="solutions", levels="given", paths=recorded
     ) as out:
         chosen = jax.tree.map(lambda leaf: np.asarray(leaf)[index], levels)
         out.add(chosen, np.stack(actions)[which].astype(np.int32), length[which])
     name = lambda numbers: tuple(files[i] for i in numbers)
     without = [i for i in range(len(files)) if i not in solutions]
-    return Demonstrations(name(index), name(without), name(i for i in rows if i not in index))
+    return Demonstrations(tuple(recorded), name(without), name(i for i in rows if i not in index))
 
 
 def _play(env: kx.Environment, levels: kx.Level, actions: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

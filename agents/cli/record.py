@@ -112,13 +112,15 @@ def _record_solutions(options: argparse.Namespace) -> None:
     from agents.demonstrations import record_solutions
     from agents.levels import distinct_files, level_files
     from kinetix_py.experience.recorder import KEY_EVERY
+    from kinetix_py.levels.library.sets import is_held_out
     from kinetix_py.sizes import SIZES
 
-    files, every = distinct_files(level_files(options.levels)), options.key_every or KEY_EVERY
-    found = record_solutions(files, SIZES[options.size], options.out, every, options.levels)
+    named, every = distinct_files(level_files(options.levels)), options.key_every or KEY_EVERY
+    files = [file for file in named if not is_held_out(file)]
+    found = record_solutions(files, SIZES[options.size], options.out, every)
     print(
-        f"{len(found.recorded)} of {len(files)} levels solved by their solutions, {len(found.failing)} not, "
-        f"{len(found.without)} without one"
+        f"{len(found.recorded)} of {len(named)} levels solved by their solutions, {len(found.failing)} not, "
+        f"{len(found.without)} without one, {len(named) - len(files)} held out by the library"
     )
 
 

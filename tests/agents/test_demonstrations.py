@@ -39,12 +39,12 @@ def folder(tmp_path_factory):
 
 def test_solutions_that_solve_are_recorded_to_their_end(folder, tmp_path):
     files = [str(file) for file in sorted(folder.glob("*.json"))]
-    found = record_solutions(files, TINY, tmp_path / "out", 16, [str(folder)])
+    found = record_solutions(files, TINY, tmp_path / "out", 16)
     stems = lambda group: [file.rsplit("/")[-1] for file in group]
     assert stems(found.recorded) == ["falls.json", "fired.json"]
     assert stems(found.failing) == ["idle.json"] and stems(found.without) == ["unsolved.json"]
     data = Experience(tmp_path / "out", observation_type="blind")
-    assert data.outcomes.tolist() == [1, 1] and data.header["paths"] == [str(folder)]
+    assert data.outcomes.tolist() == [1, 1] and data.header["paths"] == list(found.recorded)
     batch = data.batch(np.arange(len(data)))
     chosen = np.asarray(batch["action"])[np.asarray(batch["valid"])]
     second = np.repeat(np.asarray(batch["episode"]), data.key_every)[np.asarray(batch["valid"]).reshape(-1)]
@@ -56,13 +56,19 @@ def test_solutions_that_solve_are_recorded_to_their_end(folder, tmp_path):
 
 
 def test_the_command_tells_what_it_records(folder, tmp_path, capsys):
-    words = ["record", "--solutions", "--levels", str(folder), "--size", "s"]
-    main([*words, "--out", str(tmp_path / "a")])
+    held_out = next(
+        level for level in kx.list_levels("library/held-out") if kx.load_level(level).size == TINY
+    )
+    words = ["record", "--solutions", "--size", "s", "--levels"]
+    main([*words, str(folder), held_out, "--out", str(tmp_path / "a")])
     told = capsys.readouterr().out
-    assert "2 of 4 levels solved by their solutions, 1 not, 1 without one\n" in told
+    assert (
+        "2 of 5 levels solved by their solutions, 1 not, 1 without one, 1 held out by the library\n" in told
+    )
     assert "bytes a step" in told
-    for wrong in ([*words[:4], "--out", "b"], [*words, "--agent", "s", "--out", "b"]):
+    wrongly = [str(folder), "--out", "b"]
+    for wrong in (["record", "--solutions", "--levels", *wrongly], [*words, *wrongly, "--agent", "s"]):
         with pytest.raises(SystemExit):
             main(wrong)
     with pytest.raises(SystemExit, match="none of 1 level files has a solution that solves it"):
-        main([*words[:3], str(folder / "idle.json"), *words[4:], "--out", str(tmp_path / "c")])
+        main([*words, str(folder / "idle.json"), "--out", str(tmp_path / "c")])
