@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 from agents.config import ConfigError, TrainConfig, as_yaml
@@ -262,6 +263,7 @@ def run_study(
             if training is None:
                 return _results(study, found)
             found[variation.name].append(training)
+            jax.clear_caches()  # the next variation is another program; all of them together fill the memory
             done += 1
             rates = (f"{name} {each.solve_rate:.3f}" for name, each in training.agent.items())
             progress(f"{done} of {total}: {variation.name}, seed {seed}: {', '.join(rates)}")
