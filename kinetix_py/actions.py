@@ -119,6 +119,18 @@ class ActionAdapter:
         motor = jnp.where(motor == 1, 2, jnp.where(motor == 2, 1, motor))
         return jnp.concatenate([motor, thruster], axis=-1)
 
+    def only(self, action: jax.Array, has_motor: jax.Array, has_thruster: jax.Array) -> jax.Array:
+        """Returns an action with no-ops in place of what some bindings would do.
+
+        Args:
+          action: action of the space.
+          has_motor: bool `[num_motor_bindings]`, motor bindings that keep their values.
+          has_thruster: bool `[num_thruster_bindings]`, thruster bindings that do.
+        """
+        if self.type == "discrete":
+            return jnp.where(self.mask(has_motor, has_thruster)[action], action, self.noop)
+        return jnp.where(jnp.concatenate([has_motor, has_thruster]), action, self.noop)
+
     def mask(self, has_motor: jax.Array, has_thruster: jax.Array) -> jax.Array:
         """Returns the choices that can change anything in a level; the no-op is always among them.
 
@@ -155,6 +167,29 @@ def bindings_in_use(scene: Level | EnvState) -> tuple[jax.Array, jax.Array]:
         listens(labels.motor_binding, driven, scene.size.num_motor_bindings),
         listens(labels.thruster_binding, thrusters.active, scene.size.num_thruster_bindings),
     )
+
+
+def agent_bindings(scene: Level | EnvState, agent: int) -> tuple[jax.Array, jax.Array]:
+    """Returns the bindings in use that belong to an agent, 0 or 1; shapes as of `bindings_in_use`."""
+    motors, thrusters = bindings_in_use(scene)
+    if scene.rules is None:
+        return (motors, thrusters) if agent == 0 else (motors & False, thrusters & False)
+    return motors & (scene.rules.motor_agent == agent), thrusters & (scene.rules.thruster_agent == agent)
+
+
+def single_player_bindings(scene: Level | EnvState) -> tuple[jax.Array, jax.Array]:
+    """Returns the bindings in use that one who plays alone has; shapes as of `bindings_in_use`.
+
+    They are those of both agents, or of agent 0 if the agents are opposed.
+    """
+    both = bindings_in_use(scene)
+    if scene.rules is None:
+        return both
+    first = agent_bindings(scene, 0)
+    motors, thrusters = (
+        jnp.where(scene.rules.opposed, own, all_) for own, all_ in zip(first, both, strict=True)
+    )
+    return motors, thrusters
 
 
 def actuator_controls(binding_values: jax.Array, scene: Level | EnvState) -> jax.Array:

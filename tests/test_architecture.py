@@ -15,6 +15,7 @@ ALLOWED = {
     "kinetix_py": {"jax", "numpy", "jax2d", "kinetix_py"},
     # What only those who ask for it import.
     "kinetix_py/wrappers/gymnasium.py": {"gymnasium"},
+    "kinetix_py/wrappers/pettingzoo.py": {"gymnasium", "pettingzoo"},
     "kinetix_py/experience/minari_export.py": {"minari"},
     "kinetix_py/experience/zarr_arrays.py": {"numcodecs"},
     "kinetix_py/rendering/video.py": {"imageio", "tqdm"},

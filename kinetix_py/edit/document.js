@@ -63,7 +63,17 @@ function newId(doc, kind) {
 const RULES = ["goal", "hold", "sensor", "waits_for"], SWITCHES = 4;
 function raiseVersion(draft) {
   const rows = [...draft.bodies, ...draft.joints, ...draft.thrusters];
-  if (rows.some((row) => RULES.some((name) => name in row))) draft.version = Math.max(draft.version, 3);
+  if (draft.agents || rows.some((row) => RULES.some((name) => name in row))) draft.version = Math.max(draft.version, 3);
+}
+// Lets a binding belong to agent 0 or 1; a level without agent 1 has no agents.
+const AGENT_KINDS = { motors: "motor_bindings", thrusters: "thruster_bindings" };
+function setAgents(draft, change) {
+  const size = sizeOf(draft), agents = { opposed: false, ...draft.agents };
+  for (const [kind, count] of Object.entries(AGENT_KINDS)) agents[kind] = Array.from({ length: size[count] }, (_, i) => (agents[kind] || [])[i] || 0);
+  change(agents);
+  for (const kind of Object.keys(AGENT_KINDS)) if (!agents[kind].some(Boolean)) delete agents[kind];
+  if (!agents.motors && !agents.thrusters || !agents.opposed) delete agents.opposed;
+  if (Object.keys(agents).length) draft.agents = agents; else delete draft.agents;
 }
 // Unused slots between others close up.
 function compact(draft) {

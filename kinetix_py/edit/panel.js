@@ -127,7 +127,7 @@ function thrusterFields(i) {
 }
 
 function setSize(size) {
-  return edit((draft) => { if (!fits(draft, size)) return false; compact(draft); draft.size = size; });
+  return edit((draft) => { if (!fits(draft, size)) return false; compact(draft); draft.size = size; if (draft.agents) setAgents(draft, () => {}); });
 }
 function levelFields() {
   const size = sizeOf(doc), left = free(doc), named = typeof doc.size === "string" ? doc.size : "own";
@@ -146,6 +146,10 @@ function levelFields() {
     for (const { id } of wallsOf(doc)) list.push(pick(id, (walls.roles || {})[id] || "none", ROLES.map((name) => [name, ROLE_WORDS[name]]), (v) => change((next) => { next.roles ??= {}; setOr(next.roles, id, v, "none"); })));
     list.push(field("walls' friction", walls.friction ?? 1, (v) => change((next) => setOr(next, "friction", v, 1)), { min: 0, max: 100 }), field("walls' restitution", walls.restitution ?? 0, (v) => change((next) => setOr(next, "restitution", v, 0)), { min: 0, max: 1 }));
   }
+  const used = { motors: doc.joints.filter((joint) => joint.motor_on && !joint.motor_auto).map((joint) => joint.motor_binding || 0), thrusters: doc.thrusters.map((thruster) => thruster.thruster_binding || 0) };
+  for (const [kind, bindings] of Object.entries(used)) for (const b of [...new Set(bindings)].sort())
+    list.push(pick(`${kind.slice(0, -1)} ${b}`, String(((doc.agents || {})[kind] || [])[b] || 0), [["0", "agent a"], ["1", "agent b"]], (v) => edit((d) => setAgents(d, (agents) => { agents[kind][b] = Number(v); }))));
+  if (doc.agents) list.push(check("agents are opposed", doc.agents.opposed === true, (v) => edit((d) => setAgents(d, (agents) => { agents.opposed = v; }))));
   const say_ = (name) => (value) => edit((draft) => { if (value) draft[name] = value; else delete draft[name]; });
   list.push(words("title", doc.name, say_("name")), words("author", doc.author, say_("author")), words("description", doc.description, say_("description"), true));
   return list;

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 import jax2d
 from jax2d.params import ContactOrder
-from kinetix_py.actions import ActionAdapter, actuator_controls, bindings_in_use
+from kinetix_py.actions import ActionAdapter, actuator_controls, single_player_bindings
 from kinetix_py.env.game import (
     distance_left,
     motion_is_finite,
@@ -122,8 +122,11 @@ class Environment:
         return self.action_space.sample(key)
 
     def action_mask(self, state: EnvState) -> jax.Array:
-        """Returns the choices that can change anything: bool, shaped as `ActionAdapter.mask` says."""
-        return self.action_adapter.mask(*bindings_in_use(state))
+        """Returns the choices that can change anything: bool, shaped as `ActionAdapter.mask` says.
+
+        Of a level whose agents are opposed, those of agent 0.
+        """
+        return self.action_adapter.mask(*single_player_bindings(state))
 
     def observe(self, state: EnvState, params: EnvParams | None = None) -> Any:
         """Returns the observation of a state: a pytree in `observation_space`."""

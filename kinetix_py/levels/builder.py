@@ -230,6 +230,24 @@ class LevelBuilder:
         kind = {Body: "body", Joint: "joint", Thruster: "thruster"}[type(entity)]
         self._set_rule(f"{kind}_waits_for", entity.index, switch)
 
+    def agents(
+        self, *, motors: Sequence[int] = (), thrusters: Sequence[int] = (), opposed: bool = False
+    ) -> None:
+        """Shares the bindings among two agents, 0 and 1.
+
+        Args:
+          motors, thrusters: agent of each motor binding, or thruster binding; agent 0 of those left out.
+          opposed: whether agent 1 earns what agent 0 loses; otherwise both earn the same.
+        """
+        for name, agents in (("motor_agent", motors), ("thruster_agent", thrusters)):
+            if len(agents) > len(self._rules[name]):
+                raise ValueError(
+                    f"{name} must have at most {len(self._rules[name])} entries, got {len(agents)}"
+                )
+            for binding, agent in enumerate(agents):
+                self._set_rule(name, binding, agent)
+        self._rules["opposed"][...] = opposed
+
     def _set_rule(self, name: str, index: int, value: int) -> None:
         low, high = rule_bounds(name)
         check_integer(name, value, low, high)

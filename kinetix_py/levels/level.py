@@ -226,6 +226,8 @@ def _padded(level: Level, size: LevelSize) -> Level:
         shape = spec.shape(sizes)
         if spec.axis == "K":  # its slots are laid out anew, and a level carries no impulses
             return jnp.zeros(shape, spec.dtype)
+        if not shape:
+            return value
         if spec.axis != "N":
             grown = [(0, new - old) for new, old in zip(shape, value.shape, strict=True)]
             return jnp.pad(value, grown, constant_values=fill)

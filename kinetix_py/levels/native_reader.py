@@ -30,7 +30,7 @@ from kinetix_py.levels.level_file import (
     read_solution,
     to_level,
 )
-from kinetix_py.levels.rules import BODY_RULES, JOINT_RULES, THRUSTER_RULES, rule_bounds
+from kinetix_py.levels.rules import BODY_RULES, JOINT_RULES, NUM_AGENTS, THRUSTER_RULES, rule_bounds
 from kinetix_py.levels.walls import DEFAULT_ROOM, read_walls
 from kinetix_py.roles import ROLES
 from kinetix_py.sizes import SIZES, LevelSize
@@ -90,7 +90,8 @@ def read(root: JsonNode) -> LevelFile:
     if version > VERSION:
         root["version"].fail(f"is {version}, newer than this package reads; at most {VERSION}")
     lists = ("bodies", "joints", "thrusters")
-    later = ("difficulty", "extra") if version >= 2 else ()
+    later: tuple[str, ...] = ("difficulty", "extra") if version >= 2 else ()
+    later += ("agents",) if version >= RULES_VERSION else ()
     optional = (*NOTES, "solution", "walls", *lists, "kinetix", *later)
     root.require_keys(("format", "version", "size", "gravity"), optional)
     size = read_size(root["size"])
@@ -107,6 +108,8 @@ def read(root: JsonNode) -> LevelFile:
     options = (*THRUSTER_OPTIONS, *_rule_fields(THRUSTER_RULES, with_rules))
     for node in root.get("thrusters", []).elements():
         _read_thruster(node.require_keys(("body",), options), arrays, size, ids, slots)
+    if "agents" in root:
+        _read_agents(root["agents"], arrays, size)
     return LevelFile(
         level=to_level(arrays, size, root.file),
         solution=read_solution(root.get("solution", None), size),
@@ -115,6 +118,16 @@ def read(root: JsonNode) -> LevelFile:
         extra=read_extra(root["extra"]) if "extra" in root else None,
         **{note: root[note].string() for note in NOTES if note in root},
     )
+
+
+def _read_agents(node: JsonNode, arrays: LevelArrays, size: LevelSize) -> None:
+    """Reads which agent each binding belongs to, and whether the agents are opposed."""
+    node.require_keys((), ("motors", "thrusters", "opposed"))
+    counts = {"motors": size.num_motor_bindings, "thrusters": size.num_thruster_bindings}
+    for field, count in counts.items():
+        agents = node.get(field, [0] * count).elements(count, count)
+        arrays.rules[f"{field[:-1]}_agent"][:] = [agent.integer(0, NUM_AGENTS - 1) for agent in agents]
+    arrays.rules["opposed"] = np.array(node.get("opposed", False).boolean())
 
 
 def read_size(node: JsonNode) -> LevelSize:

@@ -56,6 +56,8 @@ def write(file: LevelFile) -> str:
     content["bodies"] = _bodies(arrays, size, ids, first)
     content["joints"] = _rows(arrays.joints["active"], lambda row: _joint(arrays, ids, row))
     content["thrusters"] = _rows(arrays.thrusters["active"], lambda row: _thruster(arrays, ids, row))
+    if agents := _agents(arrays):
+        content["agents"] = agents
     if file.solution is not None:
         content["solution"] = file.solution
     if file.difficulty is not None:
@@ -147,6 +149,13 @@ def _body(arrays: LevelArrays, ids: list[str], index: int, shape: Row) -> Row:
     if bodies["collision_mode"][index] != 1:
         row["collision_mode"] = int(bodies["collision_mode"][index])
     return row | _mass(arrays, index) | _rules(arrays, index, BODY_RULES)
+
+
+def _agents(arrays: LevelArrays) -> Row:
+    rules = arrays.rules
+    row: Row = {name: rules[f"{name[:-1]}_agent"].tolist() for name in ("motors", "thrusters")}
+    row = {name: agents for name, agents in row.items() if any(agents)}
+    return row | ({"opposed": True} if rules["opposed"] else {})
 
 
 def _rules(arrays: LevelArrays, index: int, names: Iterable[str]) -> Row:

@@ -128,7 +128,10 @@ class _Writer:
             for slot in np.flatnonzero(rules[field]).tolist():
                 if slot in names:
                     lines.append(f"builder.{method}({names[slot]}, {int(rules[field][slot])})")
-        return lines
+        shares = {name: rules[f"{name[:-1]}_agent"].tolist() for name in ("motors", "thrusters")}
+        options = [f"{name}={agents}" for name, agents in shares.items() if any(agents)]
+        options += ["opposed=True"] if rules["opposed"] else []
+        return [*lines, f"builder.agents({', '.join(options)})"] if options else lines
 
     def _body(self, body: int, named: bool) -> str:
         arrays, table, polygons = self.arrays, self.arrays.bodies, self.size.num_polygons

@@ -1,4 +1,4 @@
-"""Rules of a level beyond the plain game: goals in a sequence, touches that must last, and switches.
+"""Rules of a level beyond the plain game: goals in a sequence, touches that must last, switches, two agents.
 
 A level without such rules has none of these arrays (`Level.rules` is None), and compiled programs of it have
 none of their operations.
@@ -20,6 +20,7 @@ from kinetix_py.sizes import LevelSize
 MAX_GOAL = 99  # number of a goal
 MAX_HOLD = 10_000  # physics steps that a touch must last
 NUM_SWITCHES = 4
+NUM_AGENTS = 2
 
 
 @jax.tree_util.register_dataclass
@@ -32,6 +33,9 @@ class Rules(ArrayFields):
 
     A sensor turns its switch on, for the rest of the episode, when green touches it. What waits for a switch
     does nothing before: motors and thrusters are off, and bodies stay where they are as if they were static.
+
+    Every binding belongs to one of two agents; in a level for one, all to agent 0. Both earn the same reward,
+    or, if they are opposed, agent 1 what agent 0 loses.
     """
 
     goal: jax.Array = array(
@@ -52,6 +56,11 @@ class Rules(ArrayFields):
     thruster_waits_for: jax.Array = array(
         "T", dtype=np.int32, low=0, high=NUM_SWITCHES, doc="switch that frees the thruster; 0: none"
     )
+    motor_agent: jax.Array = array("MB", dtype=np.int32, low=0, high=1, doc="agent of each motor binding")
+    thruster_agent: jax.Array = array(
+        "TB", dtype=np.int32, low=0, high=1, doc="agent of each thruster binding"
+    )
+    opposed: jax.Array = array(dtype=bool, low=0, high=1, doc="agent 1 earns what agent 0 loses")
 
 
 BODY_RULES, JOINT_RULES, THRUSTER_RULES = (tuple(field_specs(Rules, axis=axis)) for axis in "NJT")
@@ -66,8 +75,12 @@ def rule_bounds(name: str) -> tuple[int, int]:
 
 
 def rule_dimensions(size: LevelSize) -> Mapping[str, int]:
-    """Returns the sizes of the symbols in the shapes of `Rules`: those of `jax2d.fields.dimensions`."""
-    return dimensions(size.sim_spec())
+    """Returns the sizes of the symbols in the shapes of `Rules`.
+
+    They are those of `jax2d.fields.dimensions`, `MB` motor bindings and `TB` thruster bindings.
+    """
+    bindings = {"MB": size.num_motor_bindings, "TB": size.num_thruster_bindings}
+    return {**dimensions(size.sim_spec()), **bindings}
 
 
 def plain_rules(size: LevelSize, batch_shape: tuple[int, ...] = ()) -> Rules:
@@ -91,8 +104,10 @@ def validate_rules(rules: Rules, size: LevelSize) -> None:
     Raises:
       jax2d.SceneError: naming the first slot that is wrong, the value and the bounds.
     """
-    kinds = {"N": "body", "J": "joint", "T": "thruster"}
+    kinds = {"N": "body", "J": "joint", "T": "thruster", "MB": "motor binding", "TB": "thruster binding"}
     for name, spec in field_specs(Rules).items():
+        if spec.dtype == bool:
+            continue
         values = np.asarray(getattr(rules, name))
         for index in np.argwhere((values < spec.low) | (values > spec.high))[:1]:
             where = f"{kinds[str(spec.axis)]} {index[0]}: {name}"

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 import kinetix_py as kx
-from kinetix_py.actions import bindings_in_use
+from kinetix_py.actions import single_player_bindings
 from kinetix_py.chunks import suited_chunks
 from kinetix_py.env.episodes import EpisodeResults
 from kinetix_py.levels.open_loop import NUM_PERTURBED, padded_actions, perturbed, play_sequences
@@ -111,7 +111,7 @@ def play(env: kx.Environment, levels: kx.Level, actions: np.ndarray, limit: int 
 
 def num_choices(env: kx.Environment, level: kx.Level) -> np.ndarray:
     """Counts the values of each binding that make a difference: int `[bindings]`, 1 if nothing is bound."""
-    return np.where(np.concatenate(bindings_in_use(level)), env.action_adapter.choices, 1)
+    return np.where(np.concatenate(single_player_bindings(level)), env.action_adapter.choices, 1)
 
 
 def random_sequences(rng: np.random.Generator, choices: np.ndarray, count: int) -> np.ndarray:

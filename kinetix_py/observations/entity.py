@@ -67,8 +67,10 @@ THRUSTER_FEATURES = _consecutive(anchor=2, direction=2, power=1, binding=None)
 # Columns of `EntityObservation.shape_rules`. The first four are 0 but for blue shapes: whether it is the
 # shape's turn; how many goals come before it, 0 if it was reached; for how long it must be touched, and the
 # share of that for which it has been. Then the switch that it turns on, as one-hot until it is on, and the
-# one that it waits for likewise. Joints and thrusters have the last.
+# one that it waits for likewise. Joints and thrusters have the last, and whether their binding belongs to the
+# agent that observes, and whether the agents are opposed.
 SHAPE_RULES = _consecutive(turn=1, before=1, hold=1, held=1, sensor=NUM_SWITCHES, waits_for=NUM_SWITCHES)
+ACTUATOR_RULES = _consecutive(waits_for=NUM_SWITCHES, own=1, opposed=1)
 GOALS_SCALE = 4.0  # of numbers of goals
 HOLD_SCALE = 60.0  # of times that touches last [physics steps]
 
@@ -89,8 +91,8 @@ class EntityObservation:
     attention: jax.Array  # bool [4, N, N]: all, same component, joined by a joint, in contact now
     # Of environments with rules only:
     shape_rules: jax.Array | None = None  # float [N, 12]
-    joint_rules: jax.Array | None = None  # float [2 J, 4]
-    thruster_rules: jax.Array | None = None  # float [T, 4]
+    joint_rules: jax.Array | None = None  # float [2 J, 6]
+    thruster_rules: jax.Array | None = None  # float [T, 6]
 
     @property
     def rule_tables(self) -> tuple[jax.Array, jax.Array, jax.Array] | None:
@@ -208,8 +210,24 @@ def rule_tables(state: EnvState) -> dict[str, jax.Array]:
     if rules is None or progress is None:
         return {}
     joints, thrusters = state.sim.joints, state.sim.thrusters
-    joint = jnp.where(joints.active[:, None], _switches(rules.joint_waits_for, progress), 0)
-    thruster = jnp.where(thrusters.active[:, None], _switches(rules.thruster_waits_for, progress), 0)
+    labels = state.labels
+
+    def actuators(
+        waits_for: jax.Array, agents: jax.Array, binding: jax.Array, active: jax.Array
+    ) -> jax.Array:
+        own = (_one_hot(binding, agents.shape[0]) & (agents == 0)[None]).any(1)
+        columns = _stack(
+            ACTUATOR_RULES,
+            waits_for=_switches(waits_for, progress),
+            own=own,
+            opposed=jnp.broadcast_to(rules.opposed, own.shape),
+        )
+        return jnp.where(active[:, None], columns, 0)
+
+    joint = actuators(rules.joint_waits_for, rules.motor_agent, labels.motor_binding, joints.active)
+    thruster = actuators(
+        rules.thruster_waits_for, rules.thruster_agent, labels.thruster_binding, thrusters.active
+    )
     return {
         "shape_rules": _shape_rules(state, rules, progress),
         "joint_rules": jnp.concatenate([joint, joint]),

@@ -14,6 +14,7 @@ from kinetix_py.play.game import NO_LIMIT, Game
 from kinetix_py.play.keys import binding_keys, key_hints
 from kinetix_py.play.session import Session
 from kinetix_py.rendering.player import room_picture
+from kinetix_py.rendering.rule_marks import AGENT_LETTERS, has_two_agents
 
 MAX_DELAY = 0.1  # s; frames that are later are dropped, not made up in a burst
 POLL_SECONDS = 1.0  # between checks of an idle loop whether the session was closed
@@ -161,10 +162,18 @@ def level_message(game: Game) -> dict[str, Any]:
         "picture": room_picture(game.scene, act, np.zeros((0, 2))),
         "bodies": shown_bodies(game),
         "joints": len(joints),
-        "hints": key_hints(game.env.size, game.used),
+        "hints": key_hints(game.env.size, game.used, agents_of_bindings(game.scene)),
         "limit": None if game.time_limit >= NO_LIMIT else game.time_limit * game.frame_seconds,
         "player": None if game.player is None else game.player.name,
     }
+
+
+def agents_of_bindings(scene: Any) -> list[str] | None:
+    """Returns the letter of the agent that each binding belongs to; None in a level for one."""
+    if not has_two_agents(scene):
+        return None
+    agents = np.concatenate([scene.rules.motor_agent, scene.rules.thruster_agent])
+    return [AGENT_LETTERS[agent] for agent in agents.tolist()]
 
 
 def frame_message(game: Game) -> dict[str, Any]:

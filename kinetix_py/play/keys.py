@@ -8,7 +8,7 @@ counter-clockwise about its first: a wheel on a chassis then rolls to the left.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,11 +66,14 @@ def key_action(held: Collection[str], size: LevelSize) -> np.ndarray:
     return np.clip(values, -1, 1)
 
 
-def key_hints(size: LevelSize, used: Collection[int]) -> list[dict[str, Any]]:
+def key_hints(
+    size: LevelSize, used: Collection[int], agents: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
     """Makes the key hints of a page: name, color and keys of every binding, and whether the level uses it.
 
     Args:
       used: indices of the bindings that some motor or thruster of the level listens to.
+      agents: name of the agent that each binding belongs to; None in a level for one.
     """
     rows = []
     for binding in range(size.num_bindings):
@@ -82,7 +85,7 @@ def key_hints(size: LevelSize, used: Collection[int]) -> list[dict[str, Any]]:
         ]
         rows.append(
             {
-                "name": f"{kind} {index}",
+                "name": f"{kind} {index}" + ("" if agents is None else f" ({agents[binding]})"),
                 "kind": kind,
                 "color": hex_color(colors[index % len(colors)]),
                 "keys": [{"code": key.code, "label": key.label, "value": key.value} for key in keys],

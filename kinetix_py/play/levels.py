@@ -13,7 +13,7 @@ import jax
 from kinetix_py.generator.sample import sample_filtered_levels
 from kinetix_py.levels.files import load_level_file
 from kinetix_py.levels.json_node import LevelError
-from kinetix_py.levels.level import Level, pad_level
+from kinetix_py.levels.level import Level, pad_level, with_rules
 from kinetix_py.levels.library.sets import find_level_files
 from kinetix_py.sizes import SIZES, LevelSize, largest
 
@@ -51,7 +51,7 @@ def read_levels(
       size: size to pad to; the smallest that fits if None.
 
     Returns:
-      the levels in the order of the paths, and their size.
+      the levels in the order of the paths, all with rules if one has some, and their size.
 
     Raises:
       LevelError: a file that cannot be read, or a level that does not fit the size.
@@ -59,10 +59,12 @@ def read_levels(
     named = find_level_files(paths)
     files = [load_level_file(file) for file in named]
     size = smallest_size([file.level for file in files]) if size is None else size
+    # One program plays them all.
+    lift = with_rules if any(file.level.rules is not None for file in files) else lambda level: level
     levels = []
     for path, file in zip(named, files, strict=True):
         try:
-            level = pad_level(file.level, size)
+            level = lift(pad_level(file.level, size))
         except ValueError as error:
             raise LevelError(f"{path}: {error}") from None
         levels.append(NamedLevel(file.name or pathlib.Path(path).stem, level))

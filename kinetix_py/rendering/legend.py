@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kinetix_py.rendering.parts import ARC, ARROW, FLAME, MARK, NOZZLE, number
-from kinetix_py.rendering.rule_marks import DASHES, draw_lock, goal_numbers
+from kinetix_py.rendering.rule_marks import DASHES, draw_lock, goal_numbers, has_two_agents
 from kinetix_py.rendering.style import (
     CONTACT_COLOR,
     FLAME_COLORS,
@@ -73,6 +73,9 @@ def _goal_rows(scenes: list[Any], prefix: str) -> list[tuple[str, str]]:
     if any(one.rules is not None and bool(one.rules.sensor.any()) for one in scenes):
         rows.append((_swatch(f"{prefix}none", False, "S1"), "sensor: green turns switch 1 on"))
         rows.append((draw_lock(1), "waits for switch 1"))
+    if any(has_two_agents(one) for one in scenes):
+        rows.append((_disc(PAPER, "0a"), "binding of agent a (0)"))
+        rows.append((_disc(PAPER, "0b"), "binding of agent b (1)"))
     return rows
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from jax2d.geometry import rotate
 from kinetix_py.rendering.host import polygon_corners, shape_depth
-from kinetix_py.rendering.rule_marks import LOCK_RADIUS, lock, rule_attributes, rule_texts
+from kinetix_py.rendering.rule_marks import LOCK_RADIUS, binding_text, lock, rule_attributes, rule_texts
 from kinetix_py.rendering.style import (
     FLAME_COLORS,
     INK,
@@ -36,7 +36,8 @@ CORE = "M0,-3.5 L-8,-2 L-16,0 L-8,2 L0,3.5 Z"
 # An arrow three quarters around a motor, counter-clockwise; its head at the end.
 ARROW = "M0,11 A11,11 0 1 0 -11,0 M-15.5,-1.5 L-11,4.5 L-6.5,-1.5"
 LETTER_SIZES = (8.0, 22.0)
-EDGE_MARGIN, EDGE_SIZE = 0.25, 16.0  # m and units: of texts about shapes outside of the room
+# Texts about shapes outside of the room: distance to the edge, half the width of a letter [m], size [units].
+EDGE_MARGIN, EDGE_LETTER, EDGE_SIZE = 0.25, 0.055, 16.0
 
 
 class Text(NamedTuple):
@@ -141,7 +142,13 @@ def draw_joint(scene: Any, index: int, turning: float | None) -> tuple[str, Text
     color = PAPER if auto else hex_color(MOTOR_COLORS[binding % len(MOTOR_COLORS)])
     dashes = ' stroke-dasharray="3 2"' if auto else ""
     disc = f'<circle r="{MARK:g}" fill="{color}"{dashes}/>'
-    letter = Text(int(joints.body_a[index]), float(x), float(y), "A" if auto else str(binding), 10)
+    letter = Text(
+        int(joints.body_a[index]),
+        float(x),
+        float(y),
+        "A" if auto else binding_text(scene, "motor", binding),
+        10,
+    )
     arrow = "" if turning is None else draw_arrow(index, turning)
     return f"<g {place} {line}>{disc}{arrow}{lock(scene, 'joint', index, 14, -12)}</g>", letter
 
@@ -194,7 +201,9 @@ def draw_thruster(scene: Any, index: int, push: float | None) -> tuple[str, Text
     burning = "" if push is None else draw_flame(index, push)
     place = f"translate({number(x)} {number(y)}) rotate({number(-np.degrees(angle))})"
     text_x, text_y = np.array([x, y]) + rotate(np.array([-9.5, 0.0]), angle) * [1, -1]
-    letter = Text(int(part.body[index]), float(text_x), float(text_y), str(binding), 10)
+    letter = Text(
+        int(part.body[index]), float(text_x), float(text_y), binding_text(scene, "thruster", binding), 10
+    )
     drawn = f'<g transform="{place}" stroke="{INK}" stroke-width="1.6" stroke-linejoin="round">'
     return f"{drawn}{burning}{nozzle}{lock(scene, 'thruster', index, -8, 17)}</g>", letter
 
@@ -229,7 +238,8 @@ def _obstacles(scene: Any, body: int) -> np.ndarray:
 
 def _at_the_edge(scene: Any, body: int, text: str, place: np.ndarray) -> Text:
     """Writes a text inside the room, as near as it can be to a place [m] outside."""
-    inside = np.clip(place, EDGE_MARGIN, ROOM - EDGE_MARGIN)
+    margin = np.array([max(EDGE_MARGIN, EDGE_LETTER * len(text)), EDGE_MARGIN])
+    inside = np.clip(place, margin, ROOM - margin)
     x, y = rotate(inside - scene.sim.position[body], -scene.sim.rotation[body])
     return Text(body, UNITS * float(x), -UNITS * float(y), text, EDGE_SIZE)
 

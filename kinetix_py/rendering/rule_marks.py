@@ -13,6 +13,7 @@ from kinetix_py.roles import BLUE
 STEPS_PER_SECOND = 60  # physics steps, at their default duration
 DASHES = "9 6"  # of the outline of a goal whose turn has not come
 REACHED_OPACITY = 0.35
+AGENT_LETTERS = "ab"
 LOCK_RADIUS = 0.1  # m, around a lock in the middle of a shape
 
 
@@ -83,6 +84,24 @@ def switches_on(scene: Any) -> set[int]:
     if not isinstance(scene, EnvState) or scene.progress is None:
         return set()
     return {number + 1 for number in np.flatnonzero(scene.progress.on).tolist()}
+
+
+def has_two_agents(scene: Any) -> bool:
+    """Tells whether some binding belongs to agent 1."""
+    return scene.rules is not None and bool(scene.rules.motor_agent.any() or scene.rules.thruster_agent.any())
+
+
+def binding_text(scene: Any, kind: str, binding: int) -> str:
+    """Returns what is written on a motor or thruster: its binding, and with two agents whose it is, a or b.
+
+    Args:
+      scene: one level or state, on the host.
+      kind: `"motor"` or `"thruster"`.
+      binding: index of its binding.
+    """
+    if not has_two_agents(scene):
+        return str(binding)
+    return f"{binding}{AGENT_LETTERS[int(getattr(scene.rules, f'{kind}_agent')[binding])]}"
 
 
 def lock(scene: Any, kind: str, index: int, x: float = 0, y: float = 0) -> str:

@@ -1,4 +1,4 @@
-"""Common wrappers. Gymnasium's are in `kinetix_py.wrappers.gymnasium`."""
+"""Common wrappers. Gymnasium's are in `kinetix_py.wrappers.gymnasium`, PettingZoo's in `.pettingzoo`."""
 
 from kinetix_py.wrappers.base import Wrapper, WrapperState
 from kinetix_py.wrappers.transforms import (

@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.vector.utils import batch_space
 
 import kinetix_py.spaces as kx_spaces
+from kinetix_py.actions import single_player_bindings
 from kinetix_py.env.environment import Environment
 from kinetix_py.env.types import EnvParams
 from kinetix_py.levels.level import Level
@@ -66,14 +67,26 @@ def action_space(env: Environment) -> gymnasium.Space:
     return gymnasium.spaces.Box(low, high, space.shape, np.float32)
 
 
-def _to_numpy(obs):
+def to_numpy(obs):
     """JAX arrays as numpy arrays of the types that Gymnasium's spaces have."""
     convert = lambda x: np.array(x, np.int8 if x.dtype == bool else x.dtype)
     return jax.tree.map(convert, _as_dict(obs))
 
 
+def _alone(env: Environment, state: Any, action: jax.Array) -> jax.Array:
+    """The action of one who plays alone: in a level whose agents are opposed, agent 1 does nothing."""
+    state = state.unwrapped
+    if state.rules is None:
+        return action
+    return env.action_adapter.only(action, *single_player_bindings(state))
+
+
 class GymnasiumEnv(gymnasium.Env):
-    """One environment; `reset` draws one of the levels."""
+    """One environment; `reset` draws one of the levels.
+
+    A level for two agents is played by one, who has the bindings of both, or those of agent 0 if they are
+    opposed.
+    """
 
     def __init__(
         self,
@@ -95,7 +108,7 @@ class GymnasiumEnv(gymnasium.Env):
         """
         if env.auto_reset:
             raise ValueError("GymnasiumEnv needs an environment without auto_reset")
-        _check_levels(levels)
+        check_levels(levels)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
@@ -103,7 +116,8 @@ class GymnasiumEnv(gymnasium.Env):
         self.params = env.default_params if params is None else params
         self.observation_space, self.action_space = observation_space(env), action_space(env)
         reset = lambda key, levels, params: env.reset(key, params, levels=levels)
-        self._reset, self._step = jax.jit(reset), jax.jit(env.step)
+        step = lambda key, state, action, params: env.step(key, state, _alone(env, state, action), params)
+        self._reset, self._step = jax.jit(reset), jax.jit(step)
         self._render = jax.jit(lambda state: render_pixels(state, RENDER_SIZE))
         self._state: Any = None
 
@@ -114,7 +128,7 @@ class GymnasiumEnv(gymnasium.Env):
         """Starts an episode of a level drawn at random; see `gymnasium.Env.reset`."""
         super().reset(seed=seed)
         obs, self._state = self._reset(self._next_key(), self.levels, self.params)
-        return _to_numpy(obs), {"level_index": int(self._state.unwrapped.level_index)}
+        return to_numpy(obs), {"level_index": int(self._state.unwrapped.level_index)}
 
     def step(self, action):
         """Plays one action; see `gymnasium.Env.step`."""
@@ -122,7 +136,7 @@ class GymnasiumEnv(gymnasium.Env):
         obs, self._state, reward, _, info = self._step(self._next_key(), self._state, action, self.params)
         info = {name: np.asarray(value)[()] for name, value in info.items()}
         ends = bool(info.pop("terminated")), bool(info.pop("truncated"))
-        return _to_numpy(obs), float(reward), *ends, info
+        return to_numpy(obs), float(reward), *ends, info
 
     def render(self) -> np.ndarray | None:
         """The room as a picture: uint8 `[500, 500, 3]`, with render mode `"rgb_array"`."""
@@ -150,7 +164,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         """
         if not env.auto_reset:
             raise ValueError("GymnasiumVectorEnv needs an environment with auto_reset=True")
-        _check_levels(levels)
+        check_levels(levels)
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, got {num_envs!r}")
         mode = gymnasium.vector.AutoresetMode.SAME_STEP
@@ -162,7 +176,10 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         self.action_space = batch_space(self.single_action_space, num_envs)
         reset = lambda key, levels, params: env.reset(key, params, levels=levels)
         self._reset = jax.jit(jax.vmap(reset, (0, None, None)))
-        self._step = jax.jit(jax.vmap(env.step, (0, 0, 0, None, None)))
+        step = lambda key, state, action, params, levels: env.step(
+            key, state, _alone(env, state, action), params, levels
+        )
+        self._step = jax.jit(jax.vmap(step, (0, 0, 0, None, None)))
         self._state: Any = None
 
     def _next_keys(self) -> jax.Array:
@@ -172,7 +189,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         """Starts an episode in every environment; see `gymnasium.vector.VectorEnv.reset`."""
         super().reset(seed=seed)
         obs, self._state = self._reset(self._next_keys(), self.levels, self.params)
-        return _to_numpy(obs), {"level_index": np.asarray(self._state.unwrapped.level_index)}
+        return to_numpy(obs), {"level_index": np.asarray(self._state.unwrapped.level_index)}
 
     def step(self, actions):
         """Plays one action in each; see `gymnasium.vector.VectorEnv.step`.
@@ -182,14 +199,19 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         actions = jnp.asarray(actions)
         out = self._step(self._next_keys(), self._state, actions, self.params, self.levels)
         obs, self._state, reward, done, info = out
-        final = _to_numpy(info.pop("final_observation"))
+        final = to_numpy(info.pop("final_observation"))
         info = {name: np.asarray(value) for name, value in info.items()}
         ends = info.pop("terminated"), info.pop("truncated")
         info |= {"final_obs": final, "_final_obs": np.asarray(done)}
-        return _to_numpy(obs), np.asarray(reward), *ends, info
+        return to_numpy(obs), np.asarray(reward), *ends, info
 
 
-def _check_levels(levels: Level) -> None:
+def check_levels(levels: Level) -> None:
+    """Checks that levels are a batch.
+
+    Raises:
+      ValueError: another number of batch axes than one.
+    """
     if len(levels.batch_shape) != 1:
         raise ValueError(
             f"levels must be a batch (kx.stack_levels), got a batch of shape {levels.batch_shape}"

@@ -64,3 +64,18 @@ def test_sensors_and_what_waits_for_them_are_properties(page):
     enter(page, "off", 3)
     page.settle()
     assert "switch without sensor" in page.evaluate("problems.map((problem) => problem.kind)")
+
+
+def test_bindings_are_given_to_agents(page):
+    page.begin("m")
+    page.tap("b")
+    page.sweep((1.0, 1), (1.4, 1.2), (1.8, 1.4))
+    page.tap("t")
+    page.sweep((1.4, 1.2), (1.8, 1.2), (2.2, 1.2))
+    page.evaluate("(setTool('select'), choose_(none()))")
+    enter(page, "thruster 0", 1)
+    assert page.level["agents"] == {"thrusters": [1, 0]} and page.level["version"] == 3
+    page.settle()
+    assert "0b" in page.evaluate("document.querySelector('#room').textContent")
+    enter(page, "thruster 0", 0)
+    assert "agents" not in page.level

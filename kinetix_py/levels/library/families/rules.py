@@ -1,4 +1,4 @@
-"""Levels with rules beyond the plain game: goals in a sequence, touches that must last, switches."""
+"""Levels with rules beyond the plain game: goals in a sequence, touches that last, switches, two agents."""
 
 from __future__ import annotations
 
@@ -109,6 +109,28 @@ def open_the_gate(power: float = 0.06) -> LevelBuilder:
     return builder
 
 
+def carry_together(hold: int = 30) -> LevelBuilder:
+    """A tray has an engine of each agent; they must press the ball on it against the bar."""
+    builder = LevelBuilder("m", gravity=4.0)
+    tray = builder.box((2.5, 0.6), 2.4, 0.16, density=0.5)
+    for side, binding in ((-1.0, 0), (1.0, 1)):
+        builder.thruster(tray, 90, 0.13, binding, at=(2.5 + side, 0.55))
+    builder.circle((2.5, 0.9), 0.2, "green")
+    builder.goal(builder.static_box((2.5, 3.7), 1.6, 0.6, "blue"), hold=hold)
+    builder.agents(thrusters=(0, 1))
+    return builder
+
+
+def tug_of_war() -> LevelBuilder:
+    """A box has an engine of agent 0 to the right, where blue is, and a weaker one of agent 1 to the left."""
+    builder = LevelBuilder("m", right="blue", left="red")
+    box = builder.box((2.5, 0.65), 0.5, 0.5, "green", friction=0.3)
+    builder.thruster(box, 0, 0.3, 0, at=(2.25, 0.6))
+    builder.thruster(box, 180, 0.25, 1, at=(2.75, 0.6))
+    builder.agents(thrusters=(0, 1), opposed=True)
+    return builder
+
+
 LEVELS: list[LibraryLevel] = [
     *family(
         press,
@@ -172,5 +194,19 @@ LEVELS: list[LibraryLevel] = [
         "rules switches",
         "Touch the sensor, then go through the gate that it unlocks.",
         {"open_the_gate": {}},
+    ),
+    *family(
+        carry_together,
+        "m",
+        "rules agents",
+        "Two agents lift the tray until the ball is pressed against the bar.",
+        {"carry_together": {}},
+    ),
+    *family(
+        tug_of_war,
+        "m",
+        "rules agents",
+        "Agent 0 pulls green to blue, agent 1 to red.",
+        {"tug_of_war_easy": {}},
     ),
 ]
