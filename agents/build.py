@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import pathlib
 from typing import Any
 
 import jax
@@ -27,13 +28,15 @@ from agents.curricula import (
 )
 from agents.curricula.config import CurriculumConfig
 from agents.curricula.teacher import TASKS, task_box
+from agents.io.curriculum_file import read_curricula
+from agents.io.run_folder import RunFolder
 from agents.levels import read_levels, training_files
 from agents.networks.factory import make_network
 from agents.networks.normalize import NormalizedPolicy
 from agents.policy import Policy
 from agents.ppo.learner import Learner
 from agents.ppo.ppo import make_optimizer
-from agents.teachers import TEACHERS, Teacher
+from agents.teachers import AGAIN, ALPGMM, TEACHERS, Teacher
 from agents.training.hosts import num_processes
 from agents.training.trainer import Trainer
 
@@ -66,7 +69,7 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
             return FixedLevels(read_levels(training_files(chosen.levels), env.size), num_envs, devices)
         if chosen.kind == "teacher":
             box = make_task_box(config)
-            teacher = make_teacher(chosen, box.dimension)
+            teacher = make_teacher(chosen, box)
             tasks = chosen.num_tasks // devices
             return TeacherCurriculum(env, config.env.params, num_envs, teacher, box, tasks)
         adversary = given_numbers(config, "adversary_learning_rate", "adversary_entropy_coef")
@@ -179,27 +182,43 @@ def make_task_box(config: TrainConfig) -> kx.GeneratorBox:
     return task_box(TASKS if bounds is None else bounds, base)
 
 
-def make_teacher(chosen: CurriculumConfig, num_dims: int) -> Teacher:
-    """Makes the teacher that a config names, for tasks of so many dimensions.
+def make_teacher(chosen: CurriculumConfig, box: kx.GeneratorBox) -> Teacher:
+    """Makes the teacher that a config names, for the tasks of a box.
 
     Raises:
-      ValueError: an unknown teacher or option of it, or an option that is out of its bounds.
+      ValueError: an unknown teacher or option of it, an option that is out of its bounds, or earlier learners
+        that cannot be read or do not fit.
     """
     kind = TEACHERS.get(str(chosen.teacher))
     if kind is None:
         raise ValueError(f"curriculum.teacher must be one of {tuple(TEACHERS)}, got {chosen.teacher!r}")
-    known = [field.name for field in dataclasses.fields(kind) if field.name != "num_dims"]
-    given = chosen.teacher_options or {}
-    for name in given:
-        if name not in known:
-            raise ValueError(
-                f"curriculum.teacher_options: {chosen.teacher!r} has no {name!r}, it has {known}"
-            )
+    defaults = lambda kind: {field.name: field.default for field in dataclasses.fields(kind)}
+    own = defaults(ALPGMM) if kind is AGAIN else {}  # the teacher within the teacher
+    known = {k: v for k, v in (own | defaults(kind)).items() if k not in ("num_dims", "own", "earlier")}
     # A config has lists, where hashable objects have tuples.
     plain = lambda value: tuple(value) if isinstance(value, list) else value
-    options = {name: plain(value) for name, value in given.items()}
-    teacher: Teacher = kind(num_dims, **options)
-    return teacher
+    options: dict[str, Any] = {k: plain(v) for k, v in (chosen.teacher_options or {}).items()}
+    for name, value in options.items():
+        if name not in known:
+            raise ValueError(
+                f"curriculum.teacher_options: {chosen.teacher!r} has no {name!r}, it has {list(known)}"
+            )
+        default = known[name]
+        kinds = int | float if isinstance(default, float) else int if isinstance(default, int) else tuple
+        if not isinstance(value, kinds):
+            raise ValueError(
+                f"curriculum.teacher_options: {name} must be like its default {default!r}, got {value!r}"
+            )
+    if kind is not AGAIN:
+        teacher: Teacher = kind(box.dimension, **options)
+        return teacher
+    of_own: dict[str, Any] = {name: options.pop(name) for name in own if name in options}
+    again = AGAIN(ALPGMM(box.dimension, **of_own), **options)
+    if not chosen.earlier_runs:
+        return again
+    paths = [pathlib.Path(path) for path in chosen.earlier_runs]
+    files = [path if path.is_file() else RunFolder(path).curriculum for path in paths]
+    return dataclasses.replace(again, earlier=read_curricula(files, box, again))
 
 
 def make_trainer(config: TrainConfig, curriculum: Curriculum | None = None) -> Trainer:

@@ -36,6 +36,7 @@ class CurriculumConfig:
       box: lower and upper bound of each number of the generator that a teacher, or the adversary of
         `"paired"`, chooses; null: `agents.curricula.teacher.TASKS`.
       num_tasks: tasks of an update, of all devices together, for kinds `"teacher"` and `"paired"`.
+      earlier_runs: runs whose curricula the teacher `"again"` knows: folders, or files `curriculum.npz`.
     """
 
     kind: str = "sfl"
@@ -65,6 +66,7 @@ class CurriculumConfig:
     teacher_options: dict[str, Any] | None = None
     box: dict[str, Any] | None = None
     num_tasks: int = 64
+    earlier_runs: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.start not in ("random", "minimal"):
@@ -86,6 +88,11 @@ class CurriculumConfig:
                 f"got {self.teacher!r} with kind {self.kind!r}"
             )
         at_least(self, 1, "num_tasks")
+        if self.earlier_runs and self.teacher != "again":
+            raise ValueError(
+                f"CurriculumConfig.earlier_runs are for teacher 'again', got {list(self.earlier_runs)} with "
+                f"{self.teacher!r}"
+            )
         if bool(self.levels) != (self.kind == "levels"):
             raise ValueError(
                 f"CurriculumConfig.levels must name files for kind 'levels' and for no other kind, "

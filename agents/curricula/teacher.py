@@ -97,6 +97,11 @@ class TeacherCurriculum:
             raise ValueError(
                 f"a teacher of {self.teacher.num_dims} dimensions needs as many numbers, got {self.box.names}"
             )
+        least = getattr(self.teacher, "min_tasks", 1)
+        if self.num_tasks < least:
+            raise ValueError(
+                f"{type(self.teacher).__name__} needs at least {least} tasks, got num_tasks={self.num_tasks}"
+            )
         needed = getattr(self.teacher, "min_attempts", 1)
         if self.attempts < needed:
             raise ValueError(

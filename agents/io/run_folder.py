@@ -51,6 +51,11 @@ class RunFolder:
         """File of metrics: a JSON object for each update, one a line."""
         return self.path / "metrics.jsonl"
 
+    @property
+    def curriculum(self) -> pathlib.Path:
+        """File of what was taught in the run, for later runs, if its teacher keeps a record."""
+        return self.path / "curriculum.npz"
+
     def config(self, *changes: str) -> TrainConfig:
         """Reads the config that the run was started with.
 

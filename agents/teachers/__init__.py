@@ -1,6 +1,7 @@
 """Teachers: which tasks to train on, as points of a space of generator parameters."""
 
 from agents.teachers.adr import ADR
+from agents.teachers.again import AGAIN
 from agents.teachers.alp_gmm import ALPGMM
 from agents.teachers.covar_gmm import CovarGMM
 from agents.teachers.goal_gan import GoalGAN
@@ -12,6 +13,7 @@ from agents.teachers.uniform import RandomTeacher
 
 TEACHERS: dict[str, type] = {
     "adr": ADR,
+    "again": AGAIN,
     "alp_gmm": ALPGMM,
     "covar_gmm": CovarGMM,
     "goal_gan": GoalGAN,
@@ -23,6 +25,7 @@ TEACHERS: dict[str, type] = {
 
 __all__ = [
     "ADR",
+    "AGAIN",
     "ALPGMM",
     "RIAC",
     "TEACHERS",

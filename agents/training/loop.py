@@ -20,6 +20,7 @@ from agents.config import ConfigError, TrainConfig, TrainingConfig
 from agents.evaluation.evaluate import on_default_device
 from agents.evaluation.evaluation import FILE
 from agents.io.checkpoint import Checkpoints
+from agents.io.curriculum_file import save_curriculum
 from agents.io.metrics import MetricLog, check_wandb
 from agents.io.run_folder import RunFolder
 from agents.levels import load_level_sets
@@ -147,6 +148,8 @@ def train(config: TrainConfig, folder: RunFolder, resume: bool = False, quiet: b
         checkpoints.close()
         if evaluation is not None:
             evaluation.close()
+    if is_main() and isinstance(trainer, Trainer):
+        save_curriculum(folder.curriculum, trainer.curriculum, state.curriculum, trainer.num_seeds)
     params = on_default_device(state.evaluated_params)
     if not is_main():
         pass

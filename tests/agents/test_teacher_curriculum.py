@@ -17,7 +17,7 @@ from agents.curricula.teacher import TASKS, TeacherCurriculum, task_box
 from agents.ppo.config import PPOConfig
 from agents.ppo.ppo import make_optimizer
 from agents.presets import compose_config
-from agents.teachers import ADR, ALPGMM, TEACHERS, GoalGAN, RandomTeacher
+from agents.teachers import ADR, AGAIN, ALPGMM, TEACHERS, GoalGAN, RandomTeacher
 from agents.training.trainer import Trainer
 from tests.agents.policies import Coin, Thrust
 from tests.kinetix_py.small_levels import TINY, rocket
@@ -82,7 +82,8 @@ def test_outcomes_are_averaged_over_the_levels_of_a_task(env):
 
 @pytest.mark.parametrize("name", TEACHERS)
 def test_levels_of_every_teacher_have_the_shapes_of_a_rollout(env, rockets, name):
-    curriculum = TeacherCurriculum(env, PARAMS, 8, TEACHERS[name](2), BOX, num_tasks=4)
+    teacher = AGAIN(ALPGMM(2), num_tests=2) if name == "again" else TEACHERS[name](2)
+    curriculum = TeacherCurriculum(env, PARAMS, 8, teacher, BOX, num_tasks=4)
     before = jax.eval_shape(curriculum.init, KEY)
     state, batch = jax.eval_shape(lambda state: curriculum.propose(KEY, None, None, state, 0), before)
     assert batch.source.shape == batch.start.batch_shape == (8,) and batch.start.size == TINY
@@ -146,6 +147,7 @@ def test_a_config_names_a_teacher_its_options_and_its_box():
     for overrides, match in (
         (("curriculum.teacher=best",), "curriculum.teacher must be one of .*'alp_gmm'.*, got 'best'"),
         (("curriculum.teacher_options={step: 1}",), "'alp_gmm' has no 'step', it has .*'fit_every'"),
+        (("curriculum.teacher_options={fit_every: 9.5}",), "fit_every must be like its default 250, got 9.5"),
         (("curriculum.teacher_options={random_share: 2}",), "random_share must be in 0 .. 1, got 2"),
         (("curriculum.box={gravty: [0, 1]}",), "distinct fields of GeneratorParams, got .*gravty"),
         (

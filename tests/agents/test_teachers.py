@@ -76,9 +76,8 @@ def test_other_teachers_beat_random_tasks(name, bounds):
 @pytest.mark.parametrize("name", TEACHERS)
 def test_a_teacher_keeps_the_shapes_of_its_state(name, dims):
     """So that it can be carried through a compiled loop; tasks have the shape that was asked for."""
-    make = lambda: TEACHERS[name](
-        dims, **{"goal_gan": SMALL_GAN, "setter_solver": SMALL_SETTER}.get(name, {})
-    )
+    options = {"goal_gan": SMALL_GAN, "setter_solver": SMALL_SETTER, "again": {"num_tests": 4}}.get(name, {})
+    make = lambda: TEACHERS[name](ALPGMM(dims) if name == "again" else dims, **options)
     teacher = make()
 
     def once(key):

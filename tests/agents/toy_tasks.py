@@ -24,7 +24,6 @@ class Toy:
     num_cubes: int = 10
     num_dims: int = 2
     most: int = 100
-    mirrored: bool = False  # whether the first cube is at the other end of all dimensions
 
     def init(self):
         return jnp.zeros((self.num_cubes,) * self.num_dims)
@@ -43,7 +42,6 @@ class Toy:
 
     def play(self, competence, tasks):
         """Plays tasks `[n, D]` side by side; returns competence, and its share in each cube played."""
-        tasks = 1 - tasks if self.mirrored else tasks
         cube = tuple(jnp.clip((tasks * self.num_cubes).astype(int), 0, self.num_cubes - 1).T)
         played = jnp.zeros(competence.shape).at[cube].add(1.0)
         competence = jnp.minimum(competence + played * self.opened(competence), self.most)
@@ -64,8 +62,11 @@ class Oracle:
         return (corner + jax.random.uniform(place_key, corner.shape)) / self.toy.num_cubes
 
 
-def teach(teacher, toy, key, num_updates, n=50):
-    """Lets a learner play `n` tasks many times; returns the last state, and the share of mastered cubes."""
+def teach(teacher, toy, key, num_updates, n=50, mirrored=False):
+    """Lets a learner play `n` tasks many times; returns the last state, and the share of mastered cubes.
+
+    A mirrored learner is of another kind: its first cube is at the other end of all dimensions.
+    """
     init_key, run_key = jax.random.split(key)
 
     def step(carried, key):
@@ -75,7 +76,7 @@ def teach(teacher, toy, key, num_updates, n=50):
             tasks = teacher.tasks(sample_key, competence, n)
         else:
             state, tasks = teacher.sample(sample_key, state, n)
-        competence, returns = toy.play(competence, tasks)
+        competence, returns = toy.play(competence, jnp.where(mirrored, 1 - tasks, tasks))
         if not isinstance(teacher, Oracle):
             state = teacher.update(update_key, state, tasks, returns, returns)
         return (state, competence), toy.mastered(competence).mean()
