@@ -1,4 +1,4 @@
-"""What was taught in a run, in a file for later runs."""
+"""The curriculum of a run, in a file for later runs."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ class AGAIN:
         )
 
     def is_test(self, state: AgainState) -> jax.Array:
-        """Whether this update is a test: bool `[]`."""
+        """Tells whether this update is a test: bool `[]`."""
         return state.num_updates % self.test_every == self.test_every - 1
 
     def replayed(self, state: AgainState) -> Mixture:

@@ -57,7 +57,7 @@ class MixtureTeacher:
         raise NotImplementedError
 
     def utility(self, mixture: Mixture) -> jax.Array:
-        """How much there is to learn in each component: `[K]`; for teachers derived from this."""
+        """Utility of each component, by which it is drawn: `[K]`; for teachers derived from this."""
         raise NotImplementedError
 
     def points(self, recent: Memory) -> jax.Array:

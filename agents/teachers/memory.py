@@ -46,7 +46,7 @@ class Memory:
         return Memory(self.rows.at[slots].set(kept), self.count + n)
 
     def passed(self, n: int) -> jax.Array:
-        """Whether the last `n` rows completed another `size` rows: bool `[]`."""
+        """Tells whether the last `n` rows completed another `size` rows: bool `[]`."""
         return self.count // self.size > (self.count - n) // self.size
 
     def nearest(self, points: jax.Array) -> jax.Array:

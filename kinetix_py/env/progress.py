@@ -1,4 +1,4 @@
-"""How far an episode has come under the rules of its level (`kinetix_py.levels.rules`)."""
+"""Progress of an episode under the rules of its level (`kinetix_py.levels.rules`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_GOAL = MAX_GOAL + 1  # number after the last goal
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """What has been reached in an episode."""
+    """Goals reached, and how long the next one was touched, in an episode."""
 
     goal: jax.Array  # int32 [], number of the goal that is to be touched now
     held: jax.Array  # int32 [N], physics steps in a row for which green has touched a shape of this number

@@ -77,7 +77,7 @@ class LevelList:
 
     @property
     def have_rules(self) -> bool:
-        """Whether the levels have rules beyond the plain game; if one has, all have."""
+        """Tells whether the levels have rules beyond the plain game; if one has, all have."""
         assert isinstance(self.levels, Level)
         return self.levels.rules is not None
 

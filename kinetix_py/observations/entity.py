@@ -96,7 +96,7 @@ class EntityObservation:
 
     @property
     def rule_tables(self) -> tuple[jax.Array, jax.Array, jax.Array] | None:
-        """What the rules say of shapes, joints and thrusters; None in an environment without rules."""
+        """Features of the rules for shapes, joints and thrusters; None in an environment without rules."""
         if self.shape_rules is None or self.joint_rules is None or self.thruster_rules is None:
             return None
         return self.shape_rules, self.joint_rules, self.thruster_rules
@@ -236,7 +236,7 @@ def rule_tables(state: EnvState) -> dict[str, jax.Array]:
 
 
 def _shape_rules(state: EnvState, rules: Rules, progress: Progress) -> jax.Array:
-    """What the rules say of every body, `SHAPE_RULES`: float `[N, 12]`."""
+    """Features of the rules for every body, `SHAPE_RULES`: float `[N, 12]`."""
     blue = state.sim.active & (state.labels.role == BLUE)
     ahead = goals_before(rules, progress, blue)
     of_blue = lambda value: jnp.where(blue, value, 0)

@@ -92,7 +92,7 @@ class PettingZooEnv(pettingzoo.ParallelEnv):
         return self.action_spaces[agent]
 
     def _views(self, state: EnvState, params: EnvParams) -> tuple[list[Any], list[jax.Array]]:
-        """What each agent sees, and the mask of its actions."""
+        """Observation of each agent, with the mask of its actions."""
         numbers, adapter = range(NUM_AGENTS), self.env.action_adapter
         observations = [self.env.observe(as_agent(state, number), params) for number in numbers]
         return observations, [agent_action_mask(adapter, state, number) for number in numbers]

@@ -54,7 +54,7 @@ def mastered(teacher, num_seeds=2):
 
 @pytest.fixture(scope="module")
 def bounds():
-    """What learners master with random tasks, at most, and with an oracle, at least."""
+    """Share that learners master with random tasks, at most, and with an oracle, at least."""
     return mastered(RandomTeacher(2), 4).max(), mastered(Oracle(TOY)).min()
 
 
