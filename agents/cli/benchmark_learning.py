@@ -10,6 +10,7 @@ from typing import Any
 from agents.cli.common import CommandError, HelpFormatter, positive, use_compilation_cache
 
 PARTS = ("learning", "curricula")
+NEED_MORE = ("again", "levels")  # curricula that need earlier runs, or level files
 LEARNING = """Trains a config and variations of it, each with several seeds, and compares how often the
 agents solve levels that they have never seen. Writes a report with intervals over seeds. After Ctrl-C, the
 same command goes on."""
@@ -46,19 +47,19 @@ def add_parts(parts: Any) -> None:
                 "--curricula",
                 nargs="+",
                 metavar="NAME",
-                help="names of curricula (default: domain_randomization, then all others on random levels)",
+                help="names of curricula (default: domain_randomization, then all others that need no files)",
             )
         parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="as for kinetix train")
 
 
 def random_level_curricula() -> list[str]:
-    """Lists the curricula that make their own levels: domain randomization, then the others."""
+    """Lists the curricula that need nothing but a generator: domain randomization, then the others."""
     from agents.presets import config_folder
 
     names = sorted(file.stem for file in (config_folder() / "curriculum").glob("*.yaml"))
     return [
         "domain_randomization",
-        *(each for each in names if each not in ("domain_randomization", "levels")),
+        *(each for each in names if each not in ("domain_randomization", *NEED_MORE)),
     ]
 
 
