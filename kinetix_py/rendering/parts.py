@@ -247,6 +247,8 @@ def _at_the_edge(scene: Any, body: int, text: str, place: np.ndarray) -> Text:
 def role_letter(scene: Any, body: int) -> Text | None:
     """Places the letter of a body's role where it is visible and covers no mark; None if there is no room.
 
+    A body outside of the room, such as a wall, has it at the edge.
+
     A goal in a sequence, or one that must be held, has its number and time behind the letter; a sensor has an
     S and the number of its switch.
     """
@@ -261,7 +263,7 @@ def role_letter(scene: Any, body: int) -> Text | None:
     world = sim.position[body] + (extent if radius is not None else rotate(extent, sim.rotation[body]))
     low, high = np.maximum(world.min(0), 0), np.minimum(world.max(0), ROOM)
     if (low >= high).any():  # outside, such as a wall
-        return _at_the_edge(scene, body, goal[0], (world.min(0) + world.max(0)) / 2) if goal else None
+        return _at_the_edge(scene, body, texts[0], (world.min(0) + world.max(0)) / 2)
     grid = np.stack(np.meshgrid(*np.linspace(low, high, 25).T), axis=-1).reshape(-1, 2)
     local = rotate(grid - sim.position[body], -sim.rotation[body])
     room = np.minimum(shape_depth(scene, body, local), np.minimum(grid, ROOM - grid).min(1))
