@@ -23,6 +23,7 @@ from agents.curricula import (
     Curriculum,
     DomainRandomization,
     FixedLevels,
+    MapElites,
     TeacherCurriculum,
     minimal_levels,
 )
@@ -82,11 +83,17 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
             return PLR(env, config.env.params, num_envs, **numbers)
         if chosen.kind == "ncc":
             return NCC(env, config.env.params, num_envs, **numbers, **adversary)
-        if chosen.kind == "accel":
+        if chosen.kind in ("accel", "map_elites"):
             numbers |= {"edited_share": chosen.edited_share, "num_edits": chosen.num_edits}
             if chosen.start == "minimal":
                 numbers["generator"] = minimal_levels()
+        if chosen.kind == "accel":
             return ACCEL(env, config.env.params, num_envs, **numbers)
+        if chosen.kind == "map_elites":
+            del numbers["buffer_size"]  # as many as there are cells
+            if chosen.bins is not None:
+                numbers["bins"] = tuple(chosen.bins.items())
+            return MapElites(env, config.env.params, num_envs, **numbers)
         return SFL(
             env,
             config.env.params,

@@ -2,6 +2,7 @@
 
 from agents.curricula.accel import ACCEL, minimal_levels
 from agents.curricula.baselines import DomainRandomization, FixedLevels
+from agents.curricula.map_elites import MapElites
 from agents.curricula.ncc import NCC
 from agents.curricula.outcome import Outcome
 from agents.curricula.paired import PAIRED
@@ -20,6 +21,7 @@ __all__ = [
     "DomainRandomization",
     "FixedLevels",
     "LevelBatch",
+    "MapElites",
     "Outcome",
     "TeacherCurriculum",
     "minimal_levels",

@@ -72,7 +72,13 @@ class ACCEL(PLR):
         return dataclasses.replace(state, parents=parents, has_parents=jnp.bool_(False))
 
     def redistribute(self, states: ReplayState, num_devices: int) -> ReplayState:
-        """Deals out the buffers, and the levels to edit, which are copies of levels in them.
+        """Deals out the buffers, and the levels to edit, which are copies of levels in them."""
+        dealt = super().redistribute(states, num_devices)
+        edits = self.deal_parents(states, num_devices)
+        return dataclasses.replace(dealt, parents=edits.parents, has_parents=edits.has_parents)
+
+    def deal_parents(self, states: ReplayState, num_devices: int) -> ReplayState:
+        """Deals out the levels to edit, and leaves the rest of the states as it is.
 
         Shares of environments are rounded to whole ones on each device, so that there may be more or fewer
         levels to edit than before: some are then edited twice, or left out.
@@ -88,8 +94,7 @@ class ACCEL(PLR):
         parents = jax.tree.map(
             lambda leaf: leaf[order[row]].reshape(num_devices, self.num_edited, *leaf.shape[1:]), whole
         )
-        dealt = super().redistribute(states, num_devices)
-        return dataclasses.replace(dealt, parents=parents, has_parents=jnp.full(num_devices, known.any()))
+        return dataclasses.replace(states, parents=parents, has_parents=jnp.full(num_devices, known.any()))
 
     def edited(self, key: jax.Array, state: ReplayState, fresh: kx.Level) -> kx.Level:
         """Edits each of the levels that the last update replayed."""

@@ -7,7 +7,17 @@ from typing import Any
 
 from agents.checks import at_least
 
-CURRICULA = ("sfl", "plr", "accel", "ncc", "domain_randomization", "levels", "teacher", "paired")
+CURRICULA = (
+    "sfl",
+    "plr",
+    "accel",
+    "map_elites",
+    "ncc",
+    "paired",
+    "teacher",
+    "domain_randomization",
+    "levels",
+)
 DISTRIBUTIONS = ("random", "locomotion")  # of fresh levels
 REPLAYING = ("sfl", "plr", "accel", "ncc")  # kinds with a buffer of levels
 
@@ -25,12 +35,14 @@ class CurriculumConfig:
       num_candidates, attempts, refresh_every, episodes_at_once: fields of `agents.curricula.SFL`; of all
         devices together where they count levels or episodes.
       num_steps: the same; the time limit if null.
-      edited_share, num_edits: fields of `agents.curricula.ACCEL`.
+      edited_share, num_edits: fields of `agents.curricula.ACCEL` and `MapElites`.
+      bins: number of bins of each descriptor of `agents.curricula.MapElites`; null leaves its own.
       adversary_learning_rate, adversary_entropy_coef: fields of `agents.curricula.NCC` and `PAIRED`; null
         leaves the default of the kind.
       distributions: distributions of fresh levels, each `"random"` or `"locomotion"`.
       weights: one for each of them, above 0 and relative to each other; all alike if empty.
-      start: fresh levels of ACCEL: `"random"`, or `"minimal"`, the simplest ones, which edits make grow.
+      start: fresh levels of ACCEL and MAP-Elites: `"random"`, or `"minimal"`, the simplest ones, which edits
+        make grow.
       teacher: name in `agents.teachers.TEACHERS`, for kind `"teacher"`.
       teacher_options: fields of the teacher with other values than its defaults.
       box: lower and upper bound of each number of the generator that a teacher, or the adversary of
@@ -57,6 +69,7 @@ class CurriculumConfig:
     history_decay: float | None = None
     edited_share: float = 0.4
     num_edits: int = 5
+    bins: dict[str, Any] | None = None
     start: str = "random"
     adversary_learning_rate: float | None = None
     adversary_entropy_coef: float | None = None

@@ -178,6 +178,10 @@ class PLR:
         """
         return state, 0
 
+    def record(self, buffer: LevelBuffer, batch: LevelBatch, outcome: Outcome, now: jax.Array) -> LevelBuffer:
+        """Scores the levels of an update, and inserts those that are not in the buffer."""
+        return buffer.record(batch.start, batch.source, outcome, SCORES[self.score], now)
+
     def replay_weights(self, state: ReplayState, num_updates: jax.Array | int) -> jax.Array:
         """Chances with which levels of the buffer are replayed: float `[capacity]`, of sum 1."""
         now = jnp.int32(num_updates)
@@ -233,8 +237,7 @@ class PLR:
     ) -> tuple[ReplayState, Metrics]:
         """Scores all levels, and inserts those that are not in the buffer."""
         now = jnp.int32(num_updates + 1)
-        buffer = state.buffer.fade(self.history_decay)
-        buffer = buffer.record(batch.start, batch.source, outcome, SCORES[self.score], now)
+        buffer = self.record(state.buffer.fade(self.history_decay), batch, outcome, now)
         filled, replayed = buffer.filled, batch.source >= 0
         row = jnp.arange(self.num_envs)
         average = lambda values, chosen: masked_average(values, chosen, outcome.axis)

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 import kinetix_py as kx
 from agents.build import make_curriculum, make_trainer
 from agents.config import ConfigError, TrainConfig, TrainingConfig, as_yaml, defaults, read_config
-from agents.curricula import ACCEL, PLR, SFL, minimal_levels
+from agents.curricula import ACCEL, PLR, SFL, MapElites, minimal_levels
 from agents.curricula.scores import learnability
 from agents.levels import level_files, read_levels
 from agents.presets import compose_config, config_folder
@@ -94,6 +94,12 @@ def test_curricula_have_the_numbers_of_their_files_and_of_one_device():
     accel = make("curriculum=accel", "curriculum.start=minimal")
     assert type(accel) is ACCEL and accel.generator == minimal_levels() and accel.num_edits == 5
     assert (accel.num_fresh, accel.num_edited, accel.num_replayed) == (85, 84, 87)
+    elites = make("curriculum=map_elites")
+    assert type(elites) is MapElites and elites.buffer_size == 5 * 4 * 3 * 5 * 4
+    assert elites == MapElites(
+        elites.env, elites.env_params, 256, buffer_share=0.34, edited_share=0.33, history_decay=0.9
+    )
+    assert make("curriculum=map_elites", "curriculum.bins={shapes: 3}").bins[0] == ("shapes", 3)
     assert sfl.generator == kx.GeneratorParams()
     walking = make("curriculum.distributions=[locomotion]")
     assert walking == dataclasses.replace(sfl, generator=kx.LocomotionParams())

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
+from agents.build import make_trainer
+from agents.config import read_config
 from agents.curricula import ACCEL, PLR, Outcome, minimal_levels
 from agents.ppo.config import PPOConfig
 from agents.ppo.ppo import make_optimizer
@@ -150,6 +152,26 @@ def test_shares_of_an_update(env):
         ACCEL(env, PARAMS, 10, buffer_share=0.4, edited_share=0.6)
     with pytest.raises(ValueError, match=r"edited_share must be at most 1 - buffer_share, got 0.5"):
         ACCEL(env, PARAMS, 10, buffer_share=0.8, edited_share=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["accel", "map_elites"])
+def test_levels_grow_from_the_simplest_ones(kind, tiny, tmp_path):
+    """Whole updates on M: fresh levels have three shapes, those that were edited time and again have more."""
+    replay = {"buffer_size": 16, "buffer_share": 0.5, "edited_share": 0.5, "min_fill": 0.0}
+    given = tiny(tmp_path, env__size="m", training__num_envs=16, ppo__minibatch_size=160)
+    given["curriculum"] = {"kind": kind, "start": "minimal", "num_edits": 3, **replay}
+    config = read_config(given)
+    trainer = make_trainer(config)
+    state, shapes = trainer.init(KEY), []
+    for _ in range(8):
+        state, metrics = trainer.train_steps(state, config.env.params, 1)
+        buffer = jax.tree.map(lambda leaf: leaf[0], state.curriculum.buffer)
+        held = np.asarray(buffer.filled)
+        shapes.append(np.asarray(buffer.levels.sim.active[:, 4:]).sum(1)[held].mean())
+    assert (np.asarray(buffer.levels.labels.role) == kx.GREEN).any(1)[held].all()
+    assert shapes[0] == 3 and shapes[-1] > 3.3 and max(shapes) <= 5
+    assert np.isfinite(metrics["loss/total"]).all()
 
 
 @pytest.mark.slow
