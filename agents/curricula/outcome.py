@@ -28,6 +28,8 @@ class Outcome:
     initial_value: jax.Array  # value of the level's first observation
     positive_advantage: jax.Array  # mean over all steps of max(A, 0), A: generalized advantage estimate
     negative_advantage: jax.Array  # mean over all steps of max(-A, 0)
+    # The same of `agents.ppo.gae.negative_advantages`, negated; None where no score needs it.
+    maximised_negative: jax.Array | None = None
     # Axis of devices in `jax.shard_map`, over which metrics are taken; None on one device.
     axis: Axis = dataclasses.field(default=None, metadata={"static": True})
 
@@ -58,6 +60,9 @@ class Outcome:
             initial_value=steps.value[0],
             positive_advantage=jnp.maximum(steps.advantage, 0).mean(0),
             negative_advantage=jnp.maximum(-steps.advantage, 0).mean(0),
+            maximised_negative=None
+            if steps.maximised_negative is None
+            else -steps.maximised_negative.mean(0),
             axis=axis,
         )
 
@@ -77,7 +82,7 @@ class Outcome:
         merged: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name == "axis":
+            if field.name == "axis" or value is None:
                 merged[field.name] = value
             elif field.name == "max_return":
                 merged[field.name] = jnp.full(num_groups, -jnp.inf).at[group].max(value, mode="drop")

@@ -13,8 +13,9 @@ import kinetix_py as kx
 from agents.policy import Params, Policy
 from agents.ppo.config import PPOConfig
 from agents.ppo.devices import Axis, mean_over_devices
+from agents.ppo.gae import negative_advantages
 from agents.ppo.ppo import ppo_update
-from agents.ppo.rollout import PlayedSteps, RunnerState, rollout
+from agents.ppo.rollout import PlayedSteps, RunnerState, Transitions, rollout
 
 
 class LearnerState(NamedTuple):
@@ -51,6 +52,7 @@ class Learner:
       ppo: hyperparameters of PPO.
       rollout_length: steps that are played in each environment before the policy learns.
       num_rollouts: rollouts of one update.
+      maximised_negative: whether steps have `agents.ppo.gae.negative_advantages`.
     """
 
     env: kx.Environment
@@ -59,6 +61,7 @@ class Learner:
     ppo: PPOConfig
     rollout_length: int
     num_rollouts: int = 1
+    maximised_negative: bool = False
 
     def init(self, params: Params) -> LearnerState:
         """Makes the state before the first update, from initial parameters."""
@@ -97,6 +100,20 @@ class Learner:
         steps = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), steps)
         return state, steps, {name: value.mean() for name, value in losses.items()}
 
+    def _maximised_negative(self, steps: Transitions) -> jax.Array | None:
+        """Negative advantages of a rollout, if they are needed."""
+        if not self.maximised_negative:
+            return None
+        return negative_advantages(
+            steps.reward,
+            steps.value,
+            steps.next_value,
+            steps.terminated,
+            steps.done,
+            self.ppo.gamma,
+            self.ppo.gae_lambda,
+        )
+
     def _play_and_learn(self, carried, key: jax.Array, env_params: kx.EnvParams, axis: Axis, progress, learn):
         """Runs one rollout and the learning from it."""
         (params, opt_state, average), runner = carried
@@ -130,5 +147,5 @@ class Learner:
             "loss/grad_norm": result.grad_norm,
             "loss/explained_variance": explained_variance(transitions.value, result.target, axis),
         }
-        steps = PlayedSteps.of(transitions, result.advantage)
+        steps = PlayedSteps.of(transitions, result.advantage, self._maximised_negative(transitions))
         return (LearnerState(params, result.opt_state, average), later), (steps, metrics)

@@ -55,13 +55,17 @@ class PlayedSteps:
     terminated: jax.Array  # bool
     done: jax.Array  # bool, terminated or truncated
     info: dict[str, jax.Array]  # entries `INFO`
+    # Float, `agents.ppo.gae.negative_advantages`; None where no score needs it.
+    maximised_negative: jax.Array | None = None
 
     @classmethod
-    def of(cls, transitions: Transitions, advantage: jax.Array) -> PlayedSteps:
+    def of(
+        cls, transitions: Transitions, advantage: jax.Array, maximised_negative: jax.Array | None = None
+    ) -> PlayedSteps:
         """Leaves observations and actions out of a rollout."""
-        names = (field.name for field in dataclasses.fields(cls))
-        kept = {name: getattr(transitions, name) for name in names if name != "advantage"}
-        return cls(advantage=advantage, **kept)
+        names = ("reward", "value", "terminated", "done", "info")
+        kept = {name: getattr(transitions, name) for name in names}
+        return cls(advantage=advantage, maximised_negative=maximised_negative, **kept)
 
 
 class FinalStep(NamedTuple):

@@ -126,7 +126,13 @@ class Trainer:
     def learner(self) -> Learner:
         """The part that plays and learns."""
         return Learner(
-            self.env, self.policy, self.optimizer, self.ppo, self.rollout_length, self.num_rollouts
+            env=self.env,
+            policy=self.policy,
+            optimizer=self.optimizer,
+            ppo=self.ppo,
+            rollout_length=self.rollout_length,
+            num_rollouts=self.num_rollouts,
+            maximised_negative=getattr(self.curriculum, "score", "") == "maximised_negative_advantage",
         )
 
     @property

@@ -12,6 +12,7 @@ import pytest
 from agents.curricula import scores
 from agents.curricula.outcome import Outcome, episode_metrics
 from agents.curricula.scores import SCORES, History, expected_learnability, learnability
+from agents.ppo.gae import advantages, negative_advantages
 from agents.ppo.rollout import PlayedSteps
 
 
@@ -24,7 +25,8 @@ def played(solved, done, value=None, advantage=None, episode_return=None, episod
         "episode_return": table(episode_return),
         "episode_length": table(episode_length),
     }
-    return jax.jit(Outcome.of)(PlayedSteps(table(None), table(value), table(advantage), done, done, info))
+    steps = PlayedSteps(table(None), table(value), table(advantage), done, done, info)
+    return jax.jit(Outcome.of)(dataclasses.replace(steps, maximised_negative=jnp.minimum(steps.advantage, 0)))
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,7 @@ def test_an_outcome_by_hand(two):
         "initial_value": [0.5, 0.25],
         "positive_advantage": [0.75, 0.5],
         "negative_advantage": [0.75, 1],
+        "maximised_negative": [0.75, 1],  # as given: a test of its own says what it is
     }
     assert expected.keys() | {"axis"} == {field.name for field in dataclasses.fields(two)}
     for name, values in expected.items():
@@ -97,6 +100,7 @@ def test_scores_by_hand(two):
     expected = {
         "positive_value_loss": [0.75, 0.5],
         "negative_advantage": [0.75, 1],
+        "maximised_negative_advantage": [0.75, 1],  # both were solved, now or before
         "l1_value_loss": [1.5, 1.5],
         "max_mc": [1.5 - 0.5, 2 - 0.0625],
         "learning_progress": [0.25, 0.25],  # |0.25 - 0.5| by the first value; |0.75 - 0.5| by the last return
@@ -108,6 +112,42 @@ def test_scores_by_hand(two):
     after = before.after(two)
     assert after.max_return.tolist() == [1.5, 2] and after.last_return.tolist() == [0.25, 0.75]
     assert after.attempts.tolist() == [1, 4] and after.fade(0.5).solved.tolist() == [0.5, 1]
+
+
+def test_levels_that_were_never_solved_have_no_maximised_negative_advantage(two):
+    """The first is solved now; of the second that is not known, until it was solved once."""
+    score, never = SCORES["maximised_negative_advantage"], History.empty(2)
+    assert score(two, never).tolist() == [0.75, 0]
+    assert score(two, dataclasses.replace(never, solved=jnp.array([0.0, 0.1]))).tolist() == [0.75, 1]
+    with pytest.raises(ValueError, match="needs steps with negative advantages"):
+        score(dataclasses.replace(two, maximised_negative=None), never)
+    merged = dataclasses.replace(two, maximised_negative=None).merge(jnp.array([0, 0]), 1)
+    assert merged.maximised_negative is None and two.merge(jnp.array([0, 0]), 1).maximised_negative == 0.875
+
+
+def test_maximised_negative_advantages_by_hand():
+    """Errors 1, -3, 2, -1 of four steps, the third of which ends an episode; lambda 1/2 and no discount."""
+    errors, done = np.array([[1, -3, 2, -1]], np.float32).T, np.array([[0, 0, 1, 0]], bool).T
+    zero = np.zeros_like(errors)
+    result = negative_advantages(errors, zero, zero, done, done, 1.0, 0.5)
+    # From the first step: totals 0, -3, -1 with weights 1/2, 1/4, 1/4. The best is +1 after one step, from
+    # which it falls to -2 and rises to 0: by 3, and by 1.
+    np.testing.assert_allclose(result[:, 0], [-3 / 4 - 1 / 4, -3 / 2 - 1 / 2, 0, -1])
+    discounted = negative_advantages(errors, zero, zero, done, done, 0.5, 0.5)
+    first = -1.5 / 4 + (-1.5 + 0.5) / 4  # errors 1, -3 / 2, 2 / 4
+    np.testing.assert_allclose(discounted[:2, 0], [first, -3 / 2 + (-3 + 1) / 2])
+
+
+@pytest.mark.parametrize("gae_lambda", [0.0, 0.9])
+def test_maximised_negative_advantages_without_good_surprises_are_the_advantages(gae_lambda):
+    """Where no error is above 0, nothing is cut off, and both are one."""
+    rng = np.random.default_rng(0)
+    rewards = -rng.uniform(0, 1, (7, 3)).astype(np.float32)
+    done = rng.random((7, 3)) < 0.3
+    values = np.zeros_like(rewards)
+    arguments = rewards, values, values, done, done, 0.9, gae_lambda
+    expected, _ = advantages(*arguments)
+    np.testing.assert_allclose(negative_advantages(*arguments), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_learnability_is_largest_in_the_middle():
