@@ -57,7 +57,7 @@ def learners():
 
 
 def test_niches_of_progress_are_what_is_left_of_a_curriculum():
-    niches = progress_niches(learners(), 0.2)
+    niches = jax.jit(progress_niches)(learners(), 0.2)
     assert niches.count.tolist() == [2, 1]
     assert niches.mixtures.weights[0].tolist() == [[0.5, 0], [0.5, 0], [0, 0]]
     np.testing.assert_allclose(niches.mixtures.means[0, :2, 0, 0], [0.1, 0.3])

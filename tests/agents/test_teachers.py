@@ -225,35 +225,38 @@ def test_progress_of_a_region_compares_the_halves_of_its_episodes():
 def test_a_region_is_cut_where_progress_differs():
     """Returns grow with time where the first number is below 0.4, and nowhere else."""
     teacher = RIAC(2, region_size=100, max_regions=3)
-    tasks = jax.random.uniform(KEY, (150, 2))
-    returns = jnp.where(tasks[:, 0] < 0.4, jnp.arange(150) / 150, 0.5)
+    generator = np.random.default_rng(0)
+    tasks = generator.uniform(size=(3, 50, 2)).astype(np.float32)
+    times = np.arange(150, dtype=np.float32).reshape(3, 50) / 150
+    returns = np.where(tasks[..., 0] < 0.4, times, np.float32(0.5))
     update = jax.jit(teacher.update)
-    state = update(KEY, teacher.init(KEY), tasks[:100], returns[:100], returns)
+    state = teacher.init(KEY)
+    for played in zip(tasks[:2], returns[:2], strict=True):
+        state = update(KEY, state, *played, played[1])
     assert state.count == 1  # there is room for 100
-    state = update(KEY, state, tasks[100:101], returns[100:101], returns)
+    state = update(KEY, state, tasks[2], returns[2], returns[2])
     assert state.count == 3 and state.leaf.tolist() == [False, True, True]
     np.testing.assert_allclose(state.high[1, 0], 0.4, atol=0.1)
     assert state.high[1, 0] == state.low[2, 0] and state.high[1, 1] == 1 and state.low[2, 1] == 0
-    # In the first 100 of 150 steps the mean rises by a third; elsewhere it does not.
+    # Over the latest 100 of 150 steps the mean rises by a third; elsewhere it does not.
     assert state.progress[1] == pytest.approx(1 / 3, abs=0.1) and state.progress[2] < 0.1
     assert state.filled.sum(1)[1:].sum() == state.filled.sum(1)[0] == 101
     # Most tasks are where there is progress: 0.7 by regions, of which the whole has some too.
     drawn = np.asarray(jax.jit(teacher.sample, static_argnums=2)(KEY, state, 500)[1])
     assert ((drawn >= 0) & (drawn <= 1)).all() and (drawn[:, 0] < 0.4).mean() > 0.6
     # No further cut is possible: leaves that are full forget their oldest episodes.
-    late = jnp.concatenate([tasks] * 3)
-    after = update(KEY, state, late, jnp.ones(450), jnp.ones(450))
+    after = state
+    for i in range(9):
+        after = update(KEY, after, tasks[i % 3], returns[2], returns[2])
     assert after.count == 3 and (after.filled.sum(1)[1:] <= 100).all()
 
 
 def test_divergence_of_gaussians_is_that_of_hand_arithmetic():
-    """KL(N(0, 1) || N(1, 2^2)) = ln 2 + (1 + 1) / 8 - 1/2, and twice that of two such numbers."""
+    """KL(N(0, 1) || N(1, 2^2)) = ln 2 + (1 + 1) / 8 - 1/2; twice that of two such numbers."""
     between = jax.jit(divergence, static_argnums=2)
-    for dims in (1, 2):
-        p = pack(jnp.zeros(dims), jnp.eye(dims))
-        q = pack(jnp.ones(dims), 2 * jnp.eye(dims))
-        assert between(p, q, dims) == pytest.approx(dims * (math.log(2) - 0.25), rel=1e-5)
-        assert between(q, q, dims) == pytest.approx(0, abs=1e-6)
+    p, q = pack(jnp.zeros(2), jnp.eye(2)), pack(jnp.ones(2), 2 * jnp.eye(2))
+    assert between(p, q, 2) == pytest.approx(2 * (math.log(2) - 0.25), rel=1e-5)
+    assert between(q, q, 2) == pytest.approx(0, abs=1e-6)
     factor = jnp.array([[2.0, 0.0], [0.5, 3.0]])
     mean, again = unpack(pack(jnp.array([0.1, 0.2]), factor), 2)
     np.testing.assert_allclose(again, factor, rtol=1e-6)
@@ -287,23 +290,25 @@ def test_generated_tasks_become_those_of_intermediate_difficulty():
     good = lambda tasks: float(((rate(tasks) >= 0.25) & (rate(tasks) <= 0.75)).mean())
 
     @jax.jit
-    def update(key, state):
+    def update(key, state, possible):
         state, tasks = teacher.sample(key, state, 200)
-        return teacher.update(key, state, tasks, rate(tasks), rate(tasks)), tasks
+        solved = possible * rate(tasks)
+        generated = (teacher.generate(key, state.params[0], 500) + 1) / 2
+        return teacher.update(key, state, tasks, solved, solved), tasks, generated
 
-    state, tasks = update(KEY, teacher.init(KEY))
+    state, tasks, _ = update(KEY, teacher.init(KEY), 1.0)
     assert good(tasks) < 0.2 and state.useful
-    for i in range(6):
-        state, tasks = update(jax.random.fold_in(KEY, i), state)
-    generated = (teacher.generate(KEY, state.params[0], 500) + 1) / 2
+    for i in range(7):
+        state, tasks, generated = update(jax.random.fold_in(KEY, i), state, 1.0)
     assert good(generated) > 0.5
-    kept = state.mastered.rows[: int(state.mastered.count)]
+    kept = np.asarray(state.mastered.rows[: int(state.mastered.count)])
     assert len(kept) > 10 and (rate(kept) > 0.75).all()
     apart = np.linalg.norm(kept[:, None] - kept[None], axis=-1) + np.eye(len(kept))
     assert apart.min() > 0.01 * math.sqrt(2)
     # Where no task is intermediate any more, tasks are uniform again.
-    lost = jax.jit(teacher.update)(KEY, state, tasks, jnp.zeros(200), jnp.zeros(200))
-    assert not lost.useful and good(teacher.sample(KEY, lost, 200)[1]) < 0.3
+    lost, _, _ = update(KEY, state, 0.0)
+    _, tasks, _ = update(KEY, lost, 0.0)
+    assert not lost.useful and good(tasks) < 0.3
 
 
 def test_tasks_are_as_feasible_as_wanted():
