@@ -31,6 +31,7 @@ class EnvConfig:
     Attributes:
       dense_reward_scale_final: `dense_reward_scale` at the end of a run, to which it changes linearly; null
         leaves it as it is.
+      rules: whether observations tell the rules of levels (`kinetix_py.Rules`).
     """
 
     size: str = "s"

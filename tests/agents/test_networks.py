@@ -65,6 +65,24 @@ set_networks = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.parametrize("kind", ["transformer", "set_mlp", "graph", "kinetix", "mlp"])
+def test_rules_widen_what_networks_read_and_nothing_else(kind):
+    """Only input layers have more rows for environments with rules."""
+    config = NetworkConfig(kind=kind, width=8, layers=1, head_width=8, head_layers=1)
+    observation = "flat" if kind == "mlp" else "entity"
+    shapes = []
+    for rules in (False, True):
+        env = kx.make(TINY, observation_type=observation, rules=rules)
+        found = jax.eval_shape(make_network(config, env).init, KEY)
+        shapes.append({path: leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(found)})
+    plain, ruled = shapes
+    assert plain.keys() == ruled.keys()
+    wider = {path for path in plain if plain[path] != ruled[path]}
+    assert bool(wider) == (kind != "kinetix")
+    for path in wider:
+        assert plain[path][1:] == ruled[path][1:] and plain[path][0] < ruled[path][0]
+
+
 @set_networks
 def test_the_order_of_entities_has_no_meaning(kind, changes):
     env = kx.make("m")
