@@ -17,7 +17,8 @@ from agents.teachers.protocol import Teacher, require
 from kinetix_py.chunks import filter_round
 
 # A space of tasks that is small enough for a few hundred episodes to say something about it: how full, how
-# large, how movable, how dangerous, how agile and how heavy.
+# large, how movable, how dangerous, how agile and how heavy. Size S has three movable shapes in any case:
+# there the first and the third change nothing.
 TASKS = {
     "no_shape_weight": (0.05, 1.0),
     "max_half_size": (0.1, 0.6),

@@ -8,11 +8,12 @@ import math
 import jax
 import jax.numpy as jnp
 
+from agents.teachers.cholesky import EXACT, cholesky, invert_lower
+
 REGULARIZATION = 1e-6  # added to variances, as scikit-learn's GaussianMixture does
 TOLERANCE = 1e-3  # least gain of the mean log likelihood of a point that is worth another step; likewise
 MAX_STEPS = 100  # likewise
 NUM_LLOYD_STEPS = 10  # steps of k-means, from which the first step begins
-EXACT = jax.lax.Precision.HIGHEST
 
 
 @jax.tree_util.register_dataclass
@@ -39,8 +40,8 @@ class Mixture:
         """Logarithm of each component's weight times its density at points `[N, D]`: `[N, K]`."""
 
         def of_component(mean, covariance):
-            factor = jnp.linalg.cholesky(covariance)
-            scaled = jax.scipy.linalg.solve_triangular(factor, (points - mean[None]).T, lower=True)
+            factor = cholesky(covariance)
+            scaled = jnp.dot(invert_lower(factor), (points - mean[None]).T, precision=EXACT)
             log_root = jnp.log(jnp.diagonal(factor)).sum()
             return -0.5 * (scaled**2).sum(0) - log_root - 0.5 * len(mean) * math.log(2 * math.pi)
 
@@ -59,7 +60,7 @@ class Mixture:
         Returns:
           points `[n, num_dims]`.
         """
-        factors = jnp.linalg.cholesky(self.covariances[:, :num_dims, :num_dims])[component]
+        factors = jax.vmap(cholesky)(self.covariances[:, :num_dims, :num_dims])[component]
         normal = jax.random.normal(key, (component.shape[0], num_dims))
         offset = jnp.einsum("nij,nj->ni", factors, normal, precision=EXACT)
         return self.means[component, :num_dims] + offset

@@ -7,8 +7,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from agents.teachers.cholesky import EXACT, invert_lower, solve_positive
 from agents.teachers.memory import Memory
-from agents.teachers.mixture import EXACT
 from agents.teachers.protocol import check_start, require, starting_point
 
 NUM_HALVINGS = 10  # of a step that is too long; the authors' line search
@@ -44,9 +44,9 @@ def pack(mean: jax.Array, factor: jax.Array) -> jax.Array:
 def divergence(p: jax.Array, q: jax.Array, num_dims: int) -> jax.Array:
     """Kullback-Leibler divergence KL(p || q) of two Gaussians, by their parameters: `[]`."""
     (mean_p, factor_p), (mean_q, factor_q) = unpack(p, num_dims), unpack(q, num_dims)
-    solve = lambda value: jax.scipy.linalg.solve_triangular(factor_q, value, lower=True)
-    trace = (solve(factor_p) ** 2).sum()
-    distance = (solve(mean_q - mean_p) ** 2).sum()
+    inverse = invert_lower(factor_q)
+    trace = (jnp.dot(inverse, factor_p, precision=EXACT) ** 2).sum()
+    distance = (jnp.dot(inverse, mean_q - mean_p, precision=EXACT) ** 2).sum()
     log_roots = jnp.log(jnp.diagonal(factor_q)).sum() - jnp.log(jnp.diagonal(factor_p)).sum()
     return 0.5 * (trace + distance - num_dims) + log_roots
 
@@ -54,7 +54,7 @@ def divergence(p: jax.Array, q: jax.Array, num_dims: int) -> jax.Array:
 def log_density(theta: jax.Array, tasks: jax.Array) -> jax.Array:
     """Logarithm of a Gaussian's density at tasks `[n, D]`, up to a constant: `[n]`."""
     mean, factor = unpack(theta, tasks.shape[1])
-    scaled = jax.scipy.linalg.solve_triangular(factor, (tasks - mean[None]).T, lower=True)
+    scaled = jnp.dot(invert_lower(factor), (tasks - mean[None]).T, precision=EXACT)
     return -0.5 * (scaled**2).sum(0) - jnp.log(jnp.diagonal(factor)).sum()
 
 
@@ -152,7 +152,7 @@ class SelfPaced:
         moved_by = lambda moved: divergence(theta, moved, self.num_dims)
         gradient = jax.grad(objective)(theta)
         information = jax.hessian(moved_by)(theta) + DAMPING * jnp.eye(len(theta))
-        direction = jnp.linalg.solve(information, gradient)
+        direction = solve_positive(information, gradient)
         square = jnp.dot(direction, jnp.dot(information, direction, precision=EXACT), precision=EXACT)
         longest = jnp.sqrt(2 * self.max_divergence / jnp.maximum(square, 1e-20))
         steps = longest * 0.5 ** jnp.arange(NUM_HALVINGS)

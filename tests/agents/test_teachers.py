@@ -21,6 +21,7 @@ from agents.teachers import (
     SelfPaced,
     SetterSolver,
 )
+from agents.teachers.cholesky import cholesky, solve_positive
 from agents.teachers.memory import Memory
 from agents.teachers.mixture import Mixture, fit_mixture, maximize
 from agents.teachers.riac import progress_of
@@ -120,6 +121,24 @@ def test_memory_keeps_the_latest_rows():
     twice = Memory.empty(3, 2).append(jnp.array([[0.0, 1], [0, 2]]))
     assert twice.nearest(jnp.array([[0.0]])).tolist() == [1]
     assert memory.nearest(jnp.array([[1.9], [0.2]])).tolist() == [2, 0]
+
+
+def test_small_matrices_are_factored_and_inverted():
+    matrix = np.float32([[4, 2, -2], [2, 5, 3], [-2, 3, 9]])
+    factor, solution = jax.jit(lambda m: (cholesky(m), solve_positive(m, jnp.arange(3.0))))(matrix)
+    np.testing.assert_allclose(factor, np.linalg.cholesky(matrix), atol=1e-6)
+    np.testing.assert_allclose(matrix @ np.asarray(solution), np.arange(3), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["alp_gmm", "self_paced"])
+def test_teachers_call_no_library_that_waits_for_threads(name):
+    """Batches of LAPACK on a CPU wait for threads of a pool in which several devices may wait at once."""
+    teacher = TEACHERS[name](2)
+    learn = lambda state, tasks: teacher.update(
+        KEY, teacher.sample(KEY, state, 8)[0], tasks, tasks[:, 0], tasks[:, 0]
+    )
+    text = jax.jit(learn).lower(jax.eval_shape(teacher.init, KEY), jnp.zeros((8, 2))).as_text()
+    assert "lapack" not in text and "while" in text
 
 
 def test_the_m_step_is_that_of_hand_arithmetic():
