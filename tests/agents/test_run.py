@@ -330,7 +330,7 @@ def flat(config, prefix=""):
         if isinstance(value, dict):
             yield from flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}={json.dumps(value) if isinstance(value, list) else value}"
+            yield f"{prefix}{name}={json.dumps(value) if isinstance(value, list | None) else value}"
 
 
 def wait_for_update(folder, update, process, limit=900):
@@ -354,7 +354,8 @@ def test_a_killed_run_ends_as_one_that_was_never_killed(finished, tiny, tmp_path
     options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     options["env"] = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     command = [sys.executable, "-m", "agents.cli.main", "train"]
-    arguments = ["network=mlp", *flat(config)]
+    # All fields: those that are not given are other ones for the command, which has presets.
+    arguments = ["network=mlp", *flat(dataclasses.asdict(read_config(config)))]
     for update in (6, 20):
         process = subprocess.Popen([*command, *arguments], **options)
         wait_for_update(tmp_path / "run", update, process)
