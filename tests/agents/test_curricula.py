@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
+from agents.build import make_trainer
+from agents.config import TrainConfig
 from agents.curricula import SFL, DomainRandomization, FixedLevels, LevelBatch
 from agents.curricula.outcome import Outcome
 from agents.curricula.scores import expected_learnability
@@ -288,3 +290,16 @@ def test_a_whole_update_is_one_trace(env):
         jax.tree.map(lambda leaf: leaf[0], state.curriculum.buffer.levels), env, PARAMS
     ).any()
     assert all(np.isfinite(value).all() for value in metrics.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", ["training.num_devices=2", "training.num_seeds=2"])
+@pytest.mark.parametrize("kind", ["paired", "map_elites", "ncc", "accel", "sfl"])
+def test_every_kind_is_one_program_of_devices_or_seeds(kind, split):
+    """Two updates in one scan, so that states keep their shapes; traced, not compiled."""
+    small = ["network=mlp", "network.width=8", "network.layers=1", "network.head_width=8"]
+    small += ["size=s", "env.observation_type=blind", "training.num_envs=128", "training.rollout_length=16"]
+    small += ["training.num_rollouts=1", "ppo.minibatch_size=512", "training.num_devices=1"]
+    config = TrainConfig.preset("cpu", f"curriculum={kind}", *small, split)
+    trainer = make_trainer(config)
+    assert "while" in trainer.lower(trainer.state_shapes(), config.env.params, 2).as_text()
