@@ -21,7 +21,7 @@ EXAMPLES = """examples:
   kinetix plan size=l hardware=gpu target=v5e:2x2      needs pip install 'jax[tpu]'
   kinetix plan size=l hardware=gpu target=h100 network.dtype=bfloat16 --top 10
   kinetix plan part=engine steps=64 training.num_envs=4096 target=cpu --json
-  kinetix plan part=fit size=l hardware=gpu training.num_envs=131072 target=h100   what fits 8 to 140 GB"""
+  kinetix plan part=fit size=l hardware=gpu training.num_envs=131072 target=h100  what fits"""
 PARTS = ("train", "engine", "fit")
 
 

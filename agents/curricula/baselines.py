@@ -8,10 +8,19 @@ import jax
 import jax.numpy as jnp
 
 import kinetix_py as kx
+from agents.curricula.fresh import FreshLevels, FreshPool
 from agents.curricula.outcome import Outcome, episode_metrics
 from agents.curricula.protocol import LevelBatch, Metrics
 from agents.policy import Params, Policy
-from kinetix_py.chunks import filter_round
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class RandomState:
+    """State of domain randomization."""
+
+    pool: FreshPool  # levels of later updates
+    unfiltered: jax.Array  # int32 [], levels of the last update that the no-op policy may solve
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,43 +41,39 @@ class DomainRandomization:
     generator: kx.LevelDistribution = dataclasses.field(default_factory=kx.GeneratorParams)
     max_rounds: int = 256
 
-    def init(self, key: jax.Array, device: jax.Array | int = 0) -> jax.Array:
-        """Returns the state, the number of unfiltered levels in the last batch: int32 `[]`."""
-        return jnp.int32(0)
+    @property
+    def fresh(self) -> FreshLevels:
+        """Source of the levels."""
+        count = self.num_envs
+        return FreshLevels(self.env, self.env_params, count, count, self.generator, self.max_rounds)
 
-    def redistribute(self, states: jax.Array, num_devices: int) -> jax.Array:
-        """Begins anew: nothing is remembered from one update to the next."""
-        return jnp.zeros(num_devices, jnp.int32)
+    def init(self, key: jax.Array, device: jax.Array | int = 0) -> RandomState:
+        """Returns the state without levels."""
+        return RandomState(self.fresh.empty(), jnp.int32(0))
+
+    def redistribute(self, states: RandomState, num_devices: int) -> RandomState:
+        """Begins anew: all levels are as good as those that wait to be played."""
+        return RandomState(self.fresh.empty_pools(num_devices), jnp.zeros(num_devices, jnp.int32))
 
     def propose(
-        self, key: jax.Array, policy: Policy, params: Params, state: jax.Array, num_updates: jax.Array | int
-    ) -> tuple[jax.Array, LevelBatch]:
-        """Draws fresh levels."""
-        levels, passed = kx.sample_filtered_levels(
-            key,
-            self.num_envs,
-            self.env.size,
-            self.generator,
-            env=self.env,
-            env_params=self.env_params,
-            round_size=filter_round(self.num_envs),
-            max_rounds=self.max_rounds,
-        )
-        unfiltered = (~passed).sum(dtype=jnp.int32)
-        return unfiltered, LevelBatch(levels, jnp.full(self.num_envs, -1, jnp.int32))
+        self, key: jax.Array, policy: Policy, params: Params, state: RandomState, num_updates: jax.Array | int
+    ) -> tuple[RandomState, LevelBatch]:
+        """Takes fresh levels."""
+        pool, levels, unfiltered = self.fresh.take(key, state.pool, self.num_envs)
+        return RandomState(pool, unfiltered), LevelBatch(levels, jnp.full(self.num_envs, -1, jnp.int32))
 
     def observe(
         self,
         key: jax.Array,
         policy: Policy,
         params: Params,
-        state: jax.Array,
+        state: RandomState,
         batch: LevelBatch,
         outcome: Outcome,
         num_updates: jax.Array | int,
-    ) -> tuple[jax.Array, Metrics]:
+    ) -> tuple[RandomState, Metrics]:
         """Averages over all episodes."""
-        return state, episode_metrics(outcome) | {"unfiltered_levels": state}
+        return state, episode_metrics(outcome) | {"unfiltered_levels": state.unfiltered}
 
 
 @jax.tree_util.register_dataclass

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 
 import kinetix_py as kx
 from agents.curricula.buffer import PRIORITIZATIONS, LevelBuffer, deal_out
+from agents.curricula.fresh import FreshLevels, FreshPool
 from agents.curricula.outcome import Outcome, episode_metrics, masked_average
 from agents.curricula.protocol import LevelBatch, Metrics
 from agents.curricula.scores import SCORES
 from agents.policy import Params, Policy
-from kinetix_py.chunks import filter_round
 
 
 @jax.tree_util.register_dataclass
@@ -22,6 +22,7 @@ class ReplayState:
     """State of a curriculum that replays levels."""
 
     buffer: LevelBuffer
+    pool: FreshPool  # fresh levels of later updates
     unfiltered: jax.Array  # int32 [], levels of the last draw that the no-op policy may solve
     parents: kx.Level | None = None  # [num_edited], levels that the last update replayed, to be edited
     has_parents: jax.Array | None = None  # bool [], whether it replayed any
@@ -117,10 +118,12 @@ class PLR:
 
     def init(self, key: jax.Array, device: jax.Array | int = 0) -> ReplayState:
         """Returns an empty buffer."""
-        return ReplayState(LevelBuffer.empty(self.buffer_size, self.env.size), jnp.int32(0))
+        return ReplayState(
+            LevelBuffer.empty(self.buffer_size, self.env.size), self.fresh.empty(), jnp.int32(0)
+        )
 
     def redistribute(self, states: ReplayState, num_devices: int) -> ReplayState:
-        """Deals the levels of all buffers out to new ones, of the same size together.
+        """Deals the levels of all buffers out to new ones, of the same size together; draws fresh ones anew.
 
         Raises:
           ValueError: the new buffers would hold another number of levels.
@@ -129,33 +132,24 @@ class PLR:
         if held != needed:
             raise ValueError(f"buffers of {held} levels cannot become {num_devices} that hold {needed}")
         buffer, weight = deal_out((states.buffer, states.log_weight), states.buffer.score, num_devices)
-        return ReplayState(buffer, jnp.zeros(num_devices, jnp.int32), log_weight=weight)
+        pools, unfiltered = self.fresh.empty_pools(num_devices), jnp.zeros(num_devices, jnp.int32)
+        return ReplayState(buffer, pools, unfiltered, log_weight=weight)
 
     def is_ready(self, buffer: LevelBuffer) -> jax.Array:
         """Tells whether levels may be replayed: bool `[]`."""
         return buffer.filled.any() & (buffer.filled.mean() >= self.min_fill)
 
-    def draw(self, key: jax.Array, wanted: jax.Array | int) -> tuple[kx.Level, jax.Array]:
-        """Draws fresh levels in the first `wanted` of `num_drawn` rows.
+    @property
+    def fresh(self) -> FreshLevels:
+        """Source of fresh levels."""
+        rows, usual = self.num_drawn, self.num_fresh
+        return FreshLevels(self.env, self.env_params, rows, usual, self.generator, self.max_rounds)
 
-        One program for all amounts, because compiling the generator and its filter takes long.
-
-        Returns:
-          levels `[num_drawn]`, and the number of unfiltered ones among the wanted: int32 `[]`.
-        """
-        rows = self.num_drawn
-        levels, passed = kx.sample_filtered_levels(
-            key,
-            rows,
-            self.env.size,
-            self.generator,
-            env=self.env,
-            env_params=self.env_params,
-            round_size=filter_round(max(self.num_fresh, 1)),
-            max_rounds=self.max_rounds,
-            wanted=wanted,
-        )
-        return levels, (~passed & (jnp.arange(rows) < wanted)).sum(dtype=jnp.int32)
+    def draw(
+        self, key: jax.Array, pool: FreshPool, wanted: jax.Array | int
+    ) -> tuple[FreshPool, kx.Level, jax.Array]:
+        """Takes fresh levels, as `FreshLevels.take`: `wanted` of `num_drawn` rows."""
+        return self.fresh.take(key, pool, wanted)
 
     def num_wanted(self, state: ReplayState, num_updates: jax.Array | int) -> jax.Array:
         """Fresh levels that the next update needs: int32 `[]`."""
@@ -209,9 +203,9 @@ class PLR:
     ) -> tuple[ReplayState, LevelBatch]:
         """Mixes fresh levels, edits of replayed ones, and levels of the buffer, in this order."""
         draw_key, prepare_key, edit_key, index_key = jax.random.split(key, 4)
-        drawn, unfiltered = self.draw(draw_key, self.num_wanted(state, num_updates))
+        pool, drawn, unfiltered = self.draw(draw_key, state.pool, self.num_wanted(state, num_updates))
         state, steps = self.prepare(prepare_key, policy, params, state, drawn, num_updates)
-        state = dataclasses.replace(state, unfiltered=unfiltered)
+        state = dataclasses.replace(state, pool=pool, unfiltered=unfiltered)
 
         fresh, others = self.num_fresh, self.num_envs - self.num_replayed
         ready, buffer = self.is_ready(state.buffer), state.buffer

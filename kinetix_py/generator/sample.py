@@ -157,6 +157,7 @@ def sample_filtered_levels(
     round_size: int | None = None,
     max_rounds: int = 256,
     wanted: jax.Array | int | None = None,
+    kept: tuple[Level, jax.Array] | None = None,
 ) -> tuple[Level, jax.Array]:
     """Draws levels that doing nothing does not solve, in rounds until there are enough.
 
@@ -170,6 +171,8 @@ def sample_filtered_levels(
       max_rounds: bound on the rounds, for distributions of which (almost) nothing passes; static. Levels with
         parameters of their own are each drawn once in any case.
       wanted: number of rows, from the first, that should hold levels that passed; traced, all if None.
+      kept: levels `[n]` of an earlier call, and how many from the first on have passed: these stay, and
+        if they are as many as wanted, nothing is drawn. None: all are drawn.
 
     Returns:
       levels with a leading axis `[n]`, and bool `[n]`: True for levels that passed. All do, unless
@@ -178,7 +181,7 @@ def sample_filtered_levels(
 
     Raises:
       ValueError: `n`, `round_size` or `max_rounds` below 1, or the size has no place for a green and a blue
-        shape, or is not the environment's.
+        shape, or is not the environment's; or levels that are kept have parameters of their own.
     """
     size = as_size(size)
     if env is not None and env.size != size:
@@ -191,6 +194,8 @@ def sample_filtered_levels(
     enough = n if wanted is None else jnp.minimum(wanted, n)
     passes = lambda levels: ~noop_solves(levels, env, env_params, steps)
     if is_batched(params):
+        if kept is not None:
+            raise ValueError("levels are kept where they share parameters, but these have parameters each")
         return _filtered_each(key, size, params, passes, n, min(drawn, n), max_rounds, enough)
 
     def one_round(carried):
@@ -198,16 +203,24 @@ def sample_filtered_levels(
         levels = sample_levels(jax.random.fold_in(key, index), drawn, size, params)
         passed = passes(levels)
         # Rows start with levels of the first round; those that pass are written over them in order.
-        repeat = lambda value: value[jnp.arange(n) % drawn]
-        kept = jax.lax.cond(index == 0, lambda: jax.tree.map(repeat, levels), lambda: kept)
+        later = jnp.arange(n) >= count
+
+        def begin(old, new):
+            return jnp.where(later.reshape(-1, *[1] * (old.ndim - 1)), new[jnp.arange(n) % drawn], old)
+
+        kept = jax.lax.cond(index == 0, lambda: jax.tree.map(begin, kept, levels), lambda: kept)
         row = jnp.where(passed, count + jnp.cumsum(passed) - 1, n)  # rows from n on are dropped
         kept = jax.tree.map(lambda into, new: into.at[row].set(new, mode="drop"), kept, levels)
         return index + 1, count + passed.sum(), kept
 
-    more = lambda carried: (carried[0] == 0) | ((carried[0] < max_rounds) & (carried[1] < enough))
-    empty = _no_levels(size, n)
-    _, count, kept = jax.lax.while_loop(more, one_round, (jnp.int32(0), jnp.int32(0), empty))
-    return kept, jnp.arange(n) < count
+    def more(carried):
+        index, count, _ = carried
+        first = (index == 0) & (kept is None)  # so that every row holds a level
+        return first | ((index < max_rounds) & (count < enough))
+
+    before, passed_before = (_no_levels(size, n), jnp.int32(0)) if kept is None else kept
+    _, count, levels = jax.lax.while_loop(more, one_round, (jnp.int32(0), passed_before, before))
+    return levels, jnp.arange(n) < count
 
 
 def _no_levels(size: LevelSize, n: int) -> Level:

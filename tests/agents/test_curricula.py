@@ -13,6 +13,7 @@ import kinetix_py as kx
 from agents.build import make_trainer
 from agents.config import TrainConfig
 from agents.curricula import SFL, DomainRandomization, FixedLevels, LevelBatch
+from agents.curricula.fresh import UPDATES_AHEAD, FreshLevels
 from agents.curricula.outcome import Outcome
 from agents.curricula.scores import expected_learnability
 from agents.curricula.structure import level_structure, structure_metrics
@@ -79,23 +80,36 @@ def sfl(env, kind=SFL, **changes):
     return kind(env, PARAMS, 6, **(numbers | changes))
 
 
-@pytest.mark.slow
-def test_random_levels_are_fresh_and_need_an_agent(env):
-    """One program draws the levels of a rollout alone, or those and the candidates of a refresh."""
-    draw = jax.jit(sfl(env).draw)
-    (first, missing), (second, also) = draw(jax.random.key(1), 15), draw(jax.random.key(2), 3)
-    assert missing == also == 0
-    assert not np.array_equal(first.sim.position[:3], second.sim.position[:3])
-    assert not noop_solves(first, env, PARAMS).any()
+def test_fresh_levels_are_kept_for_later_updates(env):
+    """Rounds of 24 levels for updates of 3: what passes is played in order, whatever later keys are."""
+    source = FreshLevels(env, PARAMS, 6, 3, kx.GeneratorParams())
+    take = jax.jit(source.take)
+    with use_chunks(dataclasses.replace(suited_chunks(), filtered=24)):
+        assert source.capacity == 6 + 24
+        pool, first, missing = take(jax.random.key(1), source.empty(), 3)
+        assert missing == 0 and 15 <= pool.count <= 24 - 3
+        passed = jax.tree.map(lambda leaf: leaf[: int(pool.count)], pool.levels)
+        assert not noop_solves(first, env, PARAMS)[:3].any() and not noop_solves(passed, env, PARAMS).any()
+        (after, levels, _), (same, others, _) = (take(jax.random.key(key), pool, 6) for key in (2, 3))
+        assert same_trees(after, same) and same_trees(levels, others)  # nothing was drawn
+        assert same_trees(levels, jax.tree.map(lambda leaf: leaf[:6], pool.levels))
+        few = dataclasses.replace(pool, count=jnp.int32(2))
+        filled, levels, _ = take(jax.random.key(2), few, 6)
+        assert filled.count > 6 and not noop_solves(levels, env, PARAMS).any()
+        assert same_trees(*(jax.tree.map(lambda leaf: leaf[:2], each) for each in (levels, pool.levels)))
+        assert not np.array_equal(levels.sim.position[2:5], pool.levels.sim.position[2:5])
 
 
 @pytest.mark.slow
 def test_levels_that_are_not_found_in_time_are_replaced_and_counted(env):
     """One round of 2 levels for 15 rows: at most these pass the filter, and yet no row is empty."""
-    draw = jax.jit(sfl(env, max_rounds=1).draw)
+    curriculum = sfl(env, max_rounds=1)
     with use_chunks(dataclasses.replace(suited_chunks(), filtered=2)):
-        (levels, missing), (others, few) = draw(jax.random.key(1), 15), draw(jax.random.key(2), 3)
-    assert 13 <= missing <= 15 and 1 <= few <= 3
+        draw, pool = jax.jit(curriculum.draw), curriculum.fresh.empty()
+        (_, levels, missing), (rest, others, few) = (
+            draw(jax.random.key(key), pool, wanted) for key, wanted in ((1, 15), (2, 3))
+        )
+    assert 13 <= missing <= 15 and 1 <= few <= 3 and rest.count == 0
     assert not np.array_equal(levels.sim.position[:3], others.sim.position[:3])
     assert (levels.labels.role == kx.GREEN).any(1).all() and (levels.labels.role == kx.BLUE).any(1).all()
     for row in range(3):
@@ -103,23 +117,24 @@ def test_levels_that_are_not_found_in_time_are_replaced_and_counted(env):
 
 
 def test_unfiltered_levels_are_counted_among_those_wanted(env, monkeypatch):
-    """Of 15 rows, the third and the last two did not pass the filter, which plays the game of the run."""
-    passed = jnp.ones(15, bool).at[jnp.array([2, 13, 14])].set(False)
-    given, games = kx.stack_levels([rocket()] * 15), []
+    """Of 15 levels, 12 pass the filter, which plays the game of the run."""
+    games = []
 
-    def filtered(*_, env, env_params, round_size, **__):
+    def filtered(key, n, *_, env, env_params, round_size, **__):
         games.append((env, env_params, round_size))
-        return given, passed
+        return kx.stack_levels([rocket()] * n), jnp.arange(n) < 12
 
     monkeypatch.setattr(kx, "sample_filtered_levels", filtered)
     curriculum = sfl(env)
-    assert curriculum.draw(KEY, 15)[1] == 3 and curriculum.draw(KEY, 3)[1] == 1
+    pool = curriculum.fresh.empty()
+    assert curriculum.draw(KEY, pool, 15)[2] == 3 and curriculum.draw(KEY, pool, 3)[2] == 0
     uniform = DomainRandomization(env, PARAMS, 15)
     state, batch = uniform.propose(KEY, UniformPolicy(env), (), uniform.init(KEY), 0)
     _, metrics = uniform.observe(KEY, UniformPolicy(env), (), state, batch, outcome([1]), 0)
     assert metrics["unfiltered_levels"] == 3 and metrics["solve_rate"] == 1
     assert all(game[0] is env and game[1] is PARAMS for game in games)
-    assert [game[2] for game in games] == [filter_round(3)] * 2 + [filter_round(15)]  # one round for most
+    rounds = [UPDATES_AHEAD * usual for usual in (3, 15)]
+    assert [game[2] for game in games] == [filter_round(rounds[0])] * 2 + [filter_round(rounds[1])]
 
 
 @pytest.mark.parametrize("kind", [pytest.param(SFL, marks=pytest.mark.slow), DomainRandomization])
@@ -143,9 +158,9 @@ def marked(levels):
 class Given(SFL):
     """Draws always the same 3 + 12 levels: falling ones (always solved, never solved) and, last, rockets."""
 
-    def draw(self, key, wanted):
+    def draw(self, key, pool, wanted):
         levels = [falling(), falling(red=True), falling()] * 3 + [falling(red=True)] * 2 + [rocket()] * 4
-        return marked(levels), jnp.int32(2)
+        return pool, marked(levels), jnp.int32(2)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +192,10 @@ def test_a_rollout_mixes_the_buffer_with_fresh_levels(refreshed):
     after, batch = propose(jax.random.key(5), state, 1)
     assert curriculum.num_replayed == 3 and (batch.source[:3] == -1).all() and (batch.source[3:] >= 0).all()
     assert batch.learn is None  # all levels are learnt from
-    mark, drawn = batch.start.labels.density[:, 0], curriculum.draw(KEY, 3)[0].labels.density[:, 0]
+    mark, drawn = (
+        batch.start.labels.density[:, 0],
+        curriculum.draw(KEY, state.pool, 3)[1].labels.density[:, 0],
+    )
     np.testing.assert_array_equal(mark[3:], state.buffer.levels.labels.density[batch.source[3:], 0])
     np.testing.assert_array_equal(mark[:3], drawn[:3])
     assert same_trees(after.buffer, state.buffer)  # not refreshed now

@@ -37,6 +37,7 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_solutions_that_solve_are_recorded_to_their_end(folder, tmp_path):
     files = [str(file) for file in sorted(folder.glob("*.json"))]
     found = record_solutions(files, TINY, tmp_path / "out", 16)

@@ -92,7 +92,7 @@ def test_levels_to_edit_are_shared_out(env):
         new.redistribute(states, 2)
 
 
-def test_given_levels_are_played_by_the_same_environments_on_any_number_of_devices():
+def test_given_levels_are_played_by_the_same_environments_on_any_number_of_devices(env):
     levels = kx.stack_levels([falling(), rocket(), falling(red=True)])
     for count in (1, 4):
         curriculum = FixedLevels(levels, 8 // count, count)
@@ -102,7 +102,9 @@ def test_given_levels_are_played_by_the_same_environments_on_any_number_of_devic
         assert same_trees(curriculum.redistribute(jax.tree.map(lambda leaf: leaf[:1], states), count), states)
     with pytest.raises(ValueError, match="3 levels need at least as many environments, got 2"):
         FixedLevels(levels, 1, 2)
-    assert DomainRandomization(None, PARAMS, 4).redistribute(jnp.zeros(2, jnp.int32), 4).tolist() == [0] * 4
+    random = DomainRandomization(env, PARAMS, 4)
+    states = jax.vmap(random.init)(jax.random.split(KEY, 2), jnp.arange(2))
+    assert random.redistribute(states, 4).pool.count.tolist() == [0] * 4
 
 
 def test_checkpoints_are_read_by_any_number_of_devices(env, tmp_path):

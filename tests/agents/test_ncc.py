@@ -99,7 +99,7 @@ def test_the_adversary_moves_slower_than_the_scores(curriculum, played):
 def test_levels_are_replayed_by_their_weights(curriculum, played, monkeypatch):
     """All weight on slot 4, whatever the scores."""
     fresh = batch(rocket(), 6)
-    monkeypatch.setattr(NCC, "draw", lambda self, key, wanted: (fresh, jnp.int32(0)))
+    monkeypatch.setattr(NCC, "draw", lambda self, key, pool, wanted: (pool, fresh, jnp.int32(0)))
     log_weight = jnp.full(6, -jnp.inf).at[4].set(0.0)
     state = dataclasses.replace(played[0][-1], log_weight=log_weight)
     _, levels = curriculum.propose(KEY, None, None, state, 30)

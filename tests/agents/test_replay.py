@@ -35,10 +35,10 @@ def mark(levels):
 class Marked(ACCEL):
     """Draws rockets, each with a random mark of its own."""
 
-    def draw(self, key, wanted):
+    def draw(self, key, pool, wanted):
         levels = batch(rocket(), self.num_drawn)
         marks = jax.random.uniform(key, (self.num_drawn,), minval=1.0, maxval=2.0)
-        return relabeled(levels, density=levels.labels.density.at[:, 0].set(marks)), jnp.int32(0)
+        return pool, relabeled(levels, density=levels.labels.density.at[:, 0].set(marks)), jnp.int32(0)
 
 
 @pytest.fixture(scope="module")

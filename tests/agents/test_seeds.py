@@ -71,8 +71,8 @@ def test_seeds_are_split_among_devices(env):
 class Given(SFL):
     """Draws always the same level."""
 
-    def draw(self, key, wanted):
-        return batch(rocket(), self.num_drawn), jnp.int32(0)
+    def draw(self, key, pool, wanted):
+        return pool, batch(rocket(), self.num_drawn), jnp.int32(0)
 
 
 def branches_that_do_nothing(jaxpr):

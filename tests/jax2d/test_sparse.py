@@ -97,7 +97,7 @@ def assert_same(first, second):
             np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
 
 
-@pytest.mark.parametrize("order", jax2d.params.CONTACT_ORDERS)
+@pytest.mark.parametrize("order", ["parallel", pytest.param("kinetix", marks=pytest.mark.slow)])
 def test_lists_give_what_the_dense_step_gives(order):
     """Random play and piles of every body; groups, the reset of last pairs, numbers by scene."""
     spec = dataclasses.replace(SPEC, contact_order=order)

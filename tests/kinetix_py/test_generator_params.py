@@ -84,6 +84,7 @@ def test_numbers_of_another_batch_are_refused():
             draws(jax.random.key(0), 4, TINY, params)
 
 
+@pytest.mark.slow
 def test_filtered_levels_keep_their_own_numbers(monkeypatch):
     """The filter refuses all blue floors, and green shapes in the left half.
 
