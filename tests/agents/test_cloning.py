@@ -111,6 +111,7 @@ def cloning(tiny, recorded, level_file):
     return make
 
 
+@pytest.mark.slow
 def test_a_clone_does_what_was_recorded_and_is_resumed_exactly(cloning, recorded, tmp_path, monkeypatch):
     data = Experience(recorded[1], observation_type="blind")
     config = read_config(cloning(tmp_path / "runs"))

@@ -56,6 +56,7 @@ def test_solutions_that_solve_are_recorded_to_their_end(folder, tmp_path):
         record_solutions(files, TINY, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_the_command_tells_what_it_records(folder, tmp_path, capsys):
     held_out = next(
         level for level in kx.list_levels("library/held-out") if kx.load_level(level).size == TINY

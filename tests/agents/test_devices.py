@@ -67,6 +67,7 @@ def test_buffers_are_dealt_out_evenly_and_lose_nothing(count):
     np.testing.assert_allclose(best, [0.9, 0.8, 0.7, 0.5][:count])  # the best levels are spread as well
 
 
+@pytest.mark.slow
 def test_levels_to_edit_are_shared_out(env):
     """Of two devices, one had replayed levels: those three are edited, on each of three devices one."""
     make = lambda num_envs, capacity: ACCEL(

@@ -167,6 +167,7 @@ def test_held_actions_last_their_steps_and_begin_anew_with_an_episode(action):
         policy.unroll(policy.init(KEY), policy.initial_carry(2), (), reset)
 
 
+@pytest.mark.slow
 def test_baselines_stand_beside_every_policy_and_are_played_once(env, monkeypatch):
     chosen = make_level_set("set", kx.stack_levels(LEVELS))
     played, original = [], evaluate

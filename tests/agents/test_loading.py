@@ -125,6 +125,7 @@ def test_checkpoints_that_do_not_fit_are_refused(finished, tiny, tmp_path):
         find_checkpoint(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_plays_live(finished):
     """It is asked for values of bindings, remembers, and has random numbers of its own in every episode."""
     _, folder = finished

@@ -107,6 +107,7 @@ def test_levels_are_replayed_by_their_weights(curriculum, played, monkeypatch):
     assert levels.learn.tolist() == [False] * 3 + [True] * 3
 
 
+@pytest.mark.slow
 def test_two_devices_share_levels_and_weights(curriculum, played):
     """The best levels are dealt out in turn, each with its weight, which add up to 1 on each device."""
     state = played[0][-1]

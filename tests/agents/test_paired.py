@@ -117,6 +117,7 @@ def trained(paired, asked):
     return first, states[-1], metrics
 
 
+@pytest.mark.slow
 def test_the_antagonist_is_a_learner_of_its_own(trained):
     (params, before), state, metrics = trained
     after = state.curriculum

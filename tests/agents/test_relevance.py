@@ -63,7 +63,8 @@ def test_attention_weights_are_those_that_attend_adds_up_by():
     np.testing.assert_allclose(weights.sum(axis=-1), has_key, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("transformer", marks=pytest.mark.slow), "kinetix"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["transformer", "kinetix"])
 def test_attention_is_among_bodies_in_use(kind, state):
     policy = NormalizedPolicy(make_network(small(kind, attention_heads=4), ENV))
     params = dataclasses.replace(policy.init(KEY), network=generic(policy.network))

@@ -250,6 +250,7 @@ def test_a_request_in_the_last_call_stops_before_the_evaluation(tiny, tmp_path, 
     assert (folder.path / "evaluation.json").exists()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_what_was(finished, tiny, tmp_path):
     config = read_config(tiny(tmp_path, env__dense_reward_scale=float("inf")))
     folder = new_run(config)

@@ -95,6 +95,7 @@ def test_candidates_are_attempted_when_it_is_due_and_not_at_every_update(env):
         assert branches_that_do_nothing(traced.jaxpr) == 1
 
 
+@pytest.mark.slow
 def test_a_run_of_several_seeds_holds_as_many_policies(tiny, tmp_path):
     config = read_config(tiny(tmp_path, training__num_seeds=2, training__seed=5))
     folder, trainer = new_run(config), make_trainer(config)

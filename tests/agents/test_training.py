@@ -59,6 +59,7 @@ def test_parameters_can_be_given_and_are_copied(trainer):
     assert state.params.unsafe_buffer_pointer() != given.unsafe_buffer_pointer()
 
 
+@pytest.mark.slow
 def test_trainers_of_other_levels_share_a_program(trainer):
     """Another level, whose ball falls onto its goal at once, is another state and not another program."""
     traces = []

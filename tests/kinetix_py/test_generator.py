@@ -215,6 +215,7 @@ def solved_by_nothing(levels):
     return np.split(np.asarray(noop_solves(both)), [32])
 
 
+@pytest.mark.slow
 def test_filtered_levels_are_not_solved_by_doing_nothing():
     levels, passed = drawn_and_filtered(0.3)
     assert passed.all()

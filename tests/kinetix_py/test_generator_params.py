@@ -34,6 +34,7 @@ def draw():
     return lambda params: jax.device_get(sample_levels(jax.random.key(3), N, ROOMY, params))
 
 
+@pytest.mark.slow
 def test_each_level_obeys_its_own_numbers(draw):
     """Bounds that rise from level to level: none is exceeded, and most shapes come near to theirs."""
     rising = jnp.linspace(0.0, 1.0, N)
