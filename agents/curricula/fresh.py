@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import kinetix_py as kx
 from kinetix_py.chunks import filter_round
 
-UPDATES_AHEAD = 8  # a round of the filter yields usual updates, if as many levels suit the device
+UPDATES_AHEAD = 8  # usual updates whose levels are drawn at once, if as many suit the device
+MOST_AHEAD = 65_536  # levels that wait for later updates
 
 
 @jax.tree_util.register_dataclass
@@ -27,7 +28,7 @@ class FreshLevels:
     """Levels that the no-op policy does not solve, from a pool that is filled when it has too few.
 
     A round of drawing and filtering takes about as long on a GPU for many levels as for few, and leaves more
-    than an update needs: they are kept for the next ones.
+    than an update needs: as many as fit are kept for the next ones.
 
     Attributes:
       env, env_params: environment and numbers of the game, by which the no-op policy plays.
@@ -51,8 +52,11 @@ class FreshLevels:
 
     @property
     def capacity(self) -> int:
-        """Levels that the pool holds: what an update takes, and what a round may leave."""
-        return self.rows + self.round_size
+        """Levels that the pool holds: those of an update, and of later ones; the same on every device.
+
+        So a run goes on on another kind of device. What a round leaves beyond it is dropped.
+        """
+        return self.rows + min(UPDATES_AHEAD * max(self.usual, 1), MOST_AHEAD)
 
     def empty(self) -> FreshPool:
         """Returns a pool without levels."""
