@@ -29,7 +29,7 @@ class Outcome:
     positive_advantage: jax.Array  # mean over all steps of max(A, 0), A: generalized advantage estimate
     negative_advantage: jax.Array  # mean over all steps of max(-A, 0)
     # The same of `agents.ppo.gae.negative_advantages`, negated; None where no score needs it.
-    maximised_negative: jax.Array | None = None
+    maximized_negative: jax.Array | None = None
     # Axis of devices in `jax.shard_map`, over which metrics are taken; None on one device.
     axis: Axis = dataclasses.field(default=None, metadata={"static": True})
 
@@ -60,9 +60,9 @@ class Outcome:
             initial_value=steps.value[0],
             positive_advantage=jnp.maximum(steps.advantage, 0).mean(0),
             negative_advantage=jnp.maximum(-steps.advantage, 0).mean(0),
-            maximised_negative=None
-            if steps.maximised_negative is None
-            else -steps.maximised_negative.mean(0),
+            maximized_negative=None
+            if steps.maximized_negative is None
+            else -steps.maximized_negative.mean(0),
             axis=axis,
         )
 

@@ -13,9 +13,9 @@ import optax
 import kinetix_py as kx
 from agents.curricula.outcome import Outcome, episode_metrics
 from agents.curricula.protocol import LevelBatch, Metrics
-from agents.curricula.teacher import TASKS, task_box
+from agents.curricula.teacher import TASKS, task_box, task_metrics
 from agents.policy import Params, Policy
-from agents.ppo.learner import Learner, LearnerState
+from agents.ppo.learner import Learner, LearnerState, share_of_run
 from agents.ppo.loss import OldPolicyTerms, ppo_loss, standardize
 from agents.ppo.rollout import start_runner
 from agents.teachers.protocol import require
@@ -167,9 +167,7 @@ class PAIRED:
         """Lets the antagonist play the same levels and learn, and the adversary learn from the regret."""
         learner = self.antagonist
         runner = start_runner(learner.env, batch.start, self.env_params, learner.policy)
-        progress: jax.Array | float = 0.0
-        if self.total_updates is not None:
-            progress = jnp.minimum(num_updates / max(self.total_updates - 1, 1), 1.0)
+        progress = share_of_run(num_updates, self.total_updates)
         antagonist, steps, _ = learner.update(
             key, state.antagonist, runner, self.env_params, progress=progress
         )
@@ -178,13 +176,12 @@ class PAIRED:
         regrets = regret(theirs.merge(group, self.num_tasks), outcome.merge(group, self.num_tasks))
         adversary, opt_state = self.learn(state, regrets)
         own = PAIREDState(adversary, opt_state, antagonist, state.draws)
-        means = self.box.from_unit(jax.nn.sigmoid(state.draws)).mean(0)
         metrics = episode_metrics(outcome) | {
             "regret": regrets.mean(),
             "solve_rate_antagonist": episode_metrics(theirs)["solve_rate"],
             "adversary_entropy": adversary.entropy(),
         }
-        return own, metrics | {f"task/{name}": means[i] for i, name in enumerate(self.box.names)}
+        return own, metrics | task_metrics(self.box, jax.nn.sigmoid(state.draws))
 
     def learn(self, state: PAIREDState, rewards: jax.Array) -> tuple[Adversary, optax.OptState]:
         """Improves the adversary by the rewards `[num_tasks]` of its last draws."""

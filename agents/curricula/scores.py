@@ -83,17 +83,17 @@ def negative_advantage(outcome: Outcome, before: History) -> jax.Array:
     return outcome.negative_advantage
 
 
-def maximised_negative_advantage(outcome: Outcome, before: History) -> jax.Array:
-    """Mean over all steps of the maximised negative advantage; 0 for levels that were never solved.
+def maximized_negative_advantage(outcome: Outcome, before: History) -> jax.Array:
+    """Mean over all steps of the maximized negative advantage; 0 for levels that were never solved.
 
     Mead et al., "Improving regret approximation for unsupervised dynamic environment generation" (2026): how
     far steps are followed by worse than the best that could be expected, where it is known that the level can
     be solved. Only relative sizes count, so that a mean stands for their sum over the steps.
     """
-    if outcome.maximised_negative is None:
-        raise ValueError("the score 'maximised_negative_advantage' needs steps with negative advantages")
+    if outcome.maximized_negative is None:
+        raise ValueError("the score 'maximized_negative_advantage' needs steps with negative advantages")
     solved = (before.solved > 0) | (outcome.episodes_solved > 0)
-    return jnp.where(solved, outcome.maximised_negative, 0.0)
+    return jnp.where(solved, outcome.maximized_negative, 0.0)
 
 
 def l1_value_loss(outcome: Outcome, before: History) -> jax.Array:
@@ -127,7 +127,7 @@ SCORES: dict[str, Score] = {
     "learnability": live_learnability,
     "positive_value_loss": positive_value_loss,
     "negative_advantage": negative_advantage,
-    "maximised_negative_advantage": maximised_negative_advantage,
+    "maximized_negative_advantage": maximized_negative_advantage,
     "l1_value_loss": l1_value_loss,
     "max_mc": max_mc,
     "learning_progress": learning_progress,

@@ -49,6 +49,17 @@ def task_box(
     return kx.GeneratorBox(tuple(bounds), tuple(low), tuple(high), base or kx.GeneratorParams())
 
 
+def task_metrics(box: kx.GeneratorBox, points: jax.Array) -> Metrics:
+    """Averages the numbers of tasks, each in its own unit: float `[]` by name, `task/NAME`.
+
+    Args:
+      box: space of the tasks.
+      points: tasks `[n, D]`, each number in 0 .. 1 of its bounds.
+    """
+    means = box.from_unit(points).mean(0)
+    return {f"task/{name}": means[i] for i, name in enumerate(box.names)}
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TeacherState:
@@ -171,6 +182,5 @@ class TeacherCurriculum:
         returns, solved = mean(outcome.episode_return), mean(outcome.solved)
         teacher = self.teacher.update(key, state.teacher, state.tasks, returns, solved)
         metrics = episode_metrics(outcome) | {"unfiltered_levels": state.unfiltered}
-        means = self.box.from_unit(state.tasks).mean(0)
-        metrics |= {f"task/{name}": means[i] for i, name in enumerate(self.box.names)}
+        metrics |= task_metrics(self.box, state.tasks)
         return dataclasses.replace(state, teacher=teacher), metrics

@@ -57,7 +57,7 @@ def negative_advantages(
     """Computes by how much steps are followed by worse than the best that could be expected at any time.
 
     Mead et al., "Improving regret approximation for unsupervised dynamic environment generation" (2026),
-    maximised negative advantage, as in their code: with `d_t` as for `advantages`, `N_t` is the mean of
+    maximized negative advantage, as in their code: with `d_t` as for `advantages`, `N_t` is the mean of
     `T_1, T_2, ..` with the weights `(1 - lambda) lambda^(n - 1)`, of which the last of an episode has all
     that is left, where `T_n = min(T_{n-1} + gamma^(n-1) d_{t+n-1}, 0)` and `T_0 = 0`. So T_n is the n-step
     advantage less the largest m-step advantage with m <= n, if that is above 0. Takes time of order `T^2`.

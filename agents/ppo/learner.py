@@ -31,6 +31,13 @@ def moving_average(average: Params, params: Params, decay: float) -> Params:
     return jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), average, params)
 
 
+def share_of_run(num_updates: jax.Array | int, total_updates: int | None) -> jax.Array | float:
+    """Share of a run that is over, in 0 .. 1: 0 in the first update, 1 in the last; 0 without a total."""
+    if total_updates is None:
+        return 0.0
+    return jnp.minimum(num_updates / max(total_updates - 1, 1), 1.0)
+
+
 def explained_variance(value: jax.Array, target: jax.Array, axis: Axis = None) -> jax.Array:
     """Share of the targets' variance that values explain, float []: 1 if perfect, 0 if useless."""
 
@@ -52,7 +59,7 @@ class Learner:
       ppo: hyperparameters of PPO.
       rollout_length: steps that are played in each environment before the policy learns.
       num_rollouts: rollouts of one update.
-      maximised_negative: whether steps have `agents.ppo.gae.negative_advantages`.
+      maximized_negative: whether steps have `agents.ppo.gae.negative_advantages`.
     """
 
     env: kx.Environment
@@ -61,7 +68,7 @@ class Learner:
     ppo: PPOConfig
     rollout_length: int
     num_rollouts: int = 1
-    maximised_negative: bool = False
+    maximized_negative: bool = False
 
     def init(self, params: Params) -> LearnerState:
         """Makes the state before the first update, from initial parameters."""
@@ -100,9 +107,9 @@ class Learner:
         steps = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), steps)
         return state, steps, {name: value.mean() for name, value in losses.items()}
 
-    def _maximised_negative(self, steps: Transitions) -> jax.Array | None:
+    def _maximized_negative(self, steps: Transitions) -> jax.Array | None:
         """Negative advantages of a rollout, if they are needed."""
-        if not self.maximised_negative:
+        if not self.maximized_negative:
             return None
         return negative_advantages(
             steps.reward,
@@ -147,5 +154,5 @@ class Learner:
             "loss/grad_norm": result.grad_norm,
             "loss/explained_variance": explained_variance(transitions.value, result.target, axis),
         }
-        steps = PlayedSteps.of(transitions, result.advantage, self._maximised_negative(transitions))
+        steps = PlayedSteps.of(transitions, result.advantage, self._maximized_negative(transitions))
         return (LearnerState(params, result.opt_state, average), later), (steps, metrics)

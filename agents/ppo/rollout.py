@@ -56,16 +56,16 @@ class PlayedSteps:
     done: jax.Array  # bool, terminated or truncated
     info: dict[str, jax.Array]  # entries `INFO`
     # Float, `agents.ppo.gae.negative_advantages`; None where no score needs it.
-    maximised_negative: jax.Array | None = None
+    maximized_negative: jax.Array | None = None
 
     @classmethod
     def of(
-        cls, transitions: Transitions, advantage: jax.Array, maximised_negative: jax.Array | None = None
+        cls, transitions: Transitions, advantage: jax.Array, maximized_negative: jax.Array | None = None
     ) -> PlayedSteps:
         """Leaves observations and actions out of a rollout."""
         names = ("reward", "value", "terminated", "done", "info")
         kept = {name: getattr(transitions, name) for name in names}
-        return cls(advantage=advantage, maximised_negative=maximised_negative, **kept)
+        return cls(advantage=advantage, maximized_negative=maximized_negative, **kept)
 
 
 class FinalStep(NamedTuple):

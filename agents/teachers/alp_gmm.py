@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 
 import jax
@@ -23,7 +24,7 @@ class MixtureState:
 
 
 @dataclasses.dataclass(frozen=True)
-class MixtureTeacher:
+class MixtureTeacher(abc.ABC):
     """Fits a mixture to tasks and what became of them, and samples its components by their utility.
 
     The numbers are those of the authors' code for Portelas et al. (2019).
@@ -52,13 +53,13 @@ class MixtureTeacher:
         require(self, "fit_every", self.fit_every >= self.max_components, "at least max_components")
 
     @property
+    @abc.abstractmethod
     def num_fitted(self) -> int:
-        """Numbers of each episode that are fitted; for teachers derived from this."""
-        raise NotImplementedError
+        """Numbers of each episode that are fitted."""
 
+    @abc.abstractmethod
     def utility(self, mixture: Mixture) -> jax.Array:
-        """Utility of each component, by which it is drawn: `[K]`; for teachers derived from this."""
-        raise NotImplementedError
+        """Utility of each component, by which it is drawn: float `[K]`."""
 
     def points(self, recent: Memory) -> jax.Array:
         """Points `[fit_every, num_fitted]` that the mixture is fitted to."""

@@ -19,7 +19,7 @@ from agents.curricula.structure import structure_metrics
 from agents.policy import Params, Policy
 from agents.ppo.config import PPOConfig
 from agents.ppo.devices import Axis, mean_over_devices, sum_over_devices
-from agents.ppo.learner import Learner, LearnerState
+from agents.ppo.learner import Learner, LearnerState, share_of_run
 from agents.ppo.mirror import check_mirror
 from agents.ppo.rollout import check_rollout_length, start_runner
 
@@ -132,7 +132,7 @@ class Trainer:
             ppo=self.ppo,
             rollout_length=self.rollout_length,
             num_rollouts=self.num_rollouts,
-            maximised_negative=getattr(self.curriculum, "score", "") == "maximised_negative_advantage",
+            maximized_negative=getattr(self.curriculum, "score", "") == "maximized_negative_advantage",
         )
 
     @property
@@ -215,10 +215,8 @@ class Trainer:
         return TrainState(**{name: place(part, getattr(specs, name)) for name, part in vars(state).items()})
 
     def progress(self, num_updates: jax.Array) -> jax.Array | float:
-        """Share of the run that is over, in 0 .. 1: 0 in the first update, 1 in the last; 0 if not known."""
-        if self.total_updates is None:
-            return 0.0
-        return jnp.minimum(num_updates / max(self.total_updates - 1, 1), 1.0)
+        """Share of the run that is over, as `share_of_run`; 0 if the number of updates is not known."""
+        return share_of_run(num_updates, self.total_updates)
 
     def env_params_at(self, env_params: kx.EnvParams, progress: jax.Array | float) -> kx.EnvParams:
         """Numbers of the game after a share of the run, in 0 .. 1; traced, so nothing is compiled anew."""

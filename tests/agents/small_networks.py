@@ -16,6 +16,14 @@ from kinetix_py.sizes import SIZES
 
 KEY = jax.random.key(0)
 SMALL = {"width": 16, "attention_features": 4, "head_width": 16, "head_layers": 1}
+SET_KINDS = ("transformer", "set_mlp", "graph", "kinetix")
+READS = {
+    "entity": SET_KINDS,
+    "flat": ("mlp",),
+    "flat_padded": ("mlp",),
+    "blind": ("mlp",),
+    "pixels": ("cnn",),
+}
 # One head for all bindings of a kind, and places relative to the goals.
 BINDINGS = {"actor": "per_binding", "relative_features": True}
 

@@ -26,7 +26,7 @@ def played(solved, done, value=None, advantage=None, episode_return=None, episod
         "episode_length": table(episode_length),
     }
     steps = PlayedSteps(table(None), table(value), table(advantage), done, done, info)
-    return jax.jit(Outcome.of)(dataclasses.replace(steps, maximised_negative=jnp.minimum(steps.advantage, 0)))
+    return jax.jit(Outcome.of)(dataclasses.replace(steps, maximized_negative=jnp.minimum(steps.advantage, 0)))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_an_outcome_by_hand(two):
         "initial_value": [0.5, 0.25],
         "positive_advantage": [0.75, 0.5],
         "negative_advantage": [0.75, 1],
-        "maximised_negative": [0.75, 1],  # as given: a test of its own says what it is
+        "maximized_negative": [0.75, 1],  # as given: a test of its own says what it is
     }
     assert expected.keys() | {"axis"} == {field.name for field in dataclasses.fields(two)}
     for name, values in expected.items():
@@ -100,7 +100,7 @@ def test_scores_by_hand(two):
     expected = {
         "positive_value_loss": [0.75, 0.5],
         "negative_advantage": [0.75, 1],
-        "maximised_negative_advantage": [0.75, 1],  # both were solved, now or before
+        "maximized_negative_advantage": [0.75, 1],  # both were solved, now or before
         "l1_value_loss": [1.5, 1.5],
         "max_mc": [1.5 - 0.5, 2 - 0.0625],
         "learning_progress": [0.25, 0.25],  # |0.25 - 0.5| by the first value; |0.75 - 0.5| by the last return
@@ -114,18 +114,18 @@ def test_scores_by_hand(two):
     assert after.attempts.tolist() == [1, 4] and after.fade(0.5).solved.tolist() == [0.5, 1]
 
 
-def test_levels_that_were_never_solved_have_no_maximised_negative_advantage(two):
+def test_levels_that_were_never_solved_have_no_maximized_negative_advantage(two):
     """The first is solved now; of the second that is not known, until it was solved once."""
-    score, never = SCORES["maximised_negative_advantage"], History.empty(2)
+    score, never = SCORES["maximized_negative_advantage"], History.empty(2)
     assert score(two, never).tolist() == [0.75, 0]
     assert score(two, dataclasses.replace(never, solved=jnp.array([0.0, 0.1]))).tolist() == [0.75, 1]
     with pytest.raises(ValueError, match="needs steps with negative advantages"):
-        score(dataclasses.replace(two, maximised_negative=None), never)
-    merged = dataclasses.replace(two, maximised_negative=None).merge(jnp.array([0, 0]), 1)
-    assert merged.maximised_negative is None and two.merge(jnp.array([0, 0]), 1).maximised_negative == 0.875
+        score(dataclasses.replace(two, maximized_negative=None), never)
+    merged = dataclasses.replace(two, maximized_negative=None).merge(jnp.array([0, 0]), 1)
+    assert merged.maximized_negative is None and two.merge(jnp.array([0, 0]), 1).maximized_negative == 0.875
 
 
-def test_maximised_negative_advantages_by_hand():
+def test_maximized_negative_advantages_by_hand():
     """Errors 1, -3, 2, -1 of four steps, the third of which ends an episode; lambda 1/2 and no discount."""
     errors, done = np.array([[1, -3, 2, -1]], np.float32).T, np.array([[0, 0, 1, 0]], bool).T
     zero = np.zeros_like(errors)
@@ -139,7 +139,7 @@ def test_maximised_negative_advantages_by_hand():
 
 
 @pytest.mark.parametrize("gae_lambda", [0.0, 0.9])
-def test_maximised_negative_advantages_without_good_surprises_are_the_advantages(gae_lambda):
+def test_maximized_negative_advantages_without_good_surprises_are_the_advantages(gae_lambda):
     """Where no error is above 0, nothing is cut off, and both are one."""
     rng = np.random.default_rng(0)
     rewards = -rng.uniform(0, 1, (7, 3)).astype(np.float32)
