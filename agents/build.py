@@ -27,7 +27,9 @@ from agents.curricula import (
     TeacherCurriculum,
     minimal_levels,
 )
+from agents.curricula.adversary import Adversary, EditingAdversary, ParameterAdversary
 from agents.curricula.config import CurriculumConfig
+from agents.curricula.level_editing import LevelEditing
 from agents.curricula.teacher import TASKS, task_box
 from agents.io.curriculum_file import read_curricula
 from agents.io.run_folder import RunFolder
@@ -73,16 +75,16 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
             teacher = make_teacher(chosen, box)
             tasks = chosen.num_tasks // devices
             return TeacherCurriculum(env, config.env.params, num_envs, teacher, box, tasks)
-        adversary = given_numbers(config, "adversary_learning_rate", "adversary_entropy_coef")
         if chosen.kind == "paired":
-            learner, tasks = make_antagonist(config), chosen.num_tasks // devices
-            total, box = config.training.num_updates, make_task_box(config)
-            return PAIRED(config.env.params, num_envs, learner, box, tasks, total_updates=total, **adversary)
+            learner, chooser = make_antagonist(config), make_adversary(config, env)
+            tasks, total = chosen.num_tasks // devices, config.training.num_updates
+            return PAIRED(config.env.params, num_envs, learner, chooser, tasks, total)
         numbers = replay_numbers(config)
         if chosen.kind == "plr":
             return PLR(env, config.env.params, num_envs, **numbers)
         if chosen.kind == "ncc":
-            return NCC(env, config.env.params, num_envs, **numbers, **adversary)
+            numbers |= given_numbers(config, "adversary_learning_rate", "adversary_entropy_coef")
+            return NCC(env, config.env.params, num_envs, **numbers)
         if chosen.kind in ("accel", "map_elites"):
             numbers |= {"edited_share": chosen.edited_share, "num_edits": chosen.num_edits}
             if chosen.start == "minimal":
@@ -156,6 +158,24 @@ def make_antagonist(config: TrainConfig) -> Learner:
         training.rollout_length,
         training.num_rollouts,
     )
+
+
+def make_adversary(config: TrainConfig, env: kx.Environment) -> Adversary:
+    """Makes the adversary of PAIRED that a config describes, for levels of an environment.
+
+    Raises:
+      ValueError: a number is out of its bounds, or the network cannot choose edits.
+    """
+    chosen = config.curriculum
+    names = {"learning_rate": chosen.adversary_learning_rate, "entropy_coef": chosen.adversary_entropy_coef}
+    numbers: dict[str, Any] = {name: value for name, value in names.items() if value is not None}
+    if chosen.adversary == "parameters":
+        return ParameterAdversary(env.size, make_task_box(config), **numbers)
+    editing = LevelEditing(env.size, env.observation_type, num_edits=chosen.num_edits)
+    # One head for all choices: edits have no bindings that a head could be shared by.
+    network = make_network(dataclasses.replace(config.network, actor="global"), editing)
+    policy = NormalizedPolicy(network) if config.training.normalize_observations else network
+    return EditingAdversary(editing, policy, **numbers)
 
 
 def num_gradients(config: TrainConfig, share: float = 1.0) -> int:

@@ -1,7 +1,9 @@
 """Curricula: which levels to train on, behind one protocol."""
 
 from agents.curricula.accel import ACCEL, minimal_levels
+from agents.curricula.adversary import EditingAdversary, ParameterAdversary
 from agents.curricula.baselines import DomainRandomization, FixedLevels
+from agents.curricula.level_editing import LevelEditing
 from agents.curricula.map_elites import MapElites
 from agents.curricula.ncc import NCC
 from agents.curricula.outcome import Outcome
@@ -19,10 +21,13 @@ __all__ = [
     "SFL",
     "Curriculum",
     "DomainRandomization",
+    "EditingAdversary",
     "FixedLevels",
     "LevelBatch",
+    "LevelEditing",
     "MapElites",
     "Outcome",
+    "ParameterAdversary",
     "TeacherCurriculum",
     "minimal_levels",
 ]

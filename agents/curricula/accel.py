@@ -42,7 +42,7 @@ class ACCEL(PLR):
     Attributes:
       edited_share: share of edited levels in an update, in 0 .. 1; at most `buffer_share`.
       num_edits: edits of each of them, each a kind of `edits`.
-      edits: names in `kinetix_py.generator.mutations.EDITS`.
+      edits: names in `kinetix_py.generator.edits.EDITS`.
 
     Raises:
       ValueError: a number is out of its bounds, naming it.

@@ -18,6 +18,7 @@ CURRICULA = (
     "domain_randomization",
     "levels",
 )
+ADVERSARIES = ("parameters", "edits")  # of PAIRED
 DISTRIBUTIONS = ("random", "locomotion")  # of fresh levels
 REPLAYING = ("sfl", "plr", "accel", "ncc")  # kinds with a buffer of levels
 
@@ -35,10 +36,13 @@ class CurriculumConfig:
       num_candidates, attempts, refresh_every, episodes_at_once: fields of `agents.curricula.SFL`; of all
         devices together where they count levels or episodes.
       num_steps: the same; the time limit if null.
-      edited_share, num_edits: fields of `agents.curricula.ACCEL` and `MapElites`.
+      edited_share, num_edits: fields of `agents.curricula.ACCEL` and `MapElites`; PAIRED's adversary makes
+        `num_edits` in each level.
       bins: number of bins of each descriptor of `agents.curricula.MapElites`; null leaves its own.
-      adversary_learning_rate, adversary_entropy_coef: fields of `agents.curricula.NCC` and `PAIRED`; null
-        leaves the default of the kind.
+      adversary: what PAIRED's adversary chooses: `"parameters"` of the generator, or `"edits"` of which it
+        builds each level.
+      adversary_learning_rate, adversary_entropy_coef: numbers of that adversary, and of that of
+        `agents.curricula.NCC`; null leaves the default of the kind.
       distributions: distributions of fresh levels, each `"random"` or `"locomotion"`.
       weights: one for each of them, above 0 and relative to each other; all alike if empty.
       start: fresh levels of ACCEL and MAP-Elites: `"random"`, or `"minimal"`, the simplest ones, which edits
@@ -71,6 +75,7 @@ class CurriculumConfig:
     num_edits: int = 5
     bins: dict[str, Any] | None = None
     start: str = "random"
+    adversary: str = "parameters"
     adversary_learning_rate: float | None = None
     adversary_entropy_coef: float | None = None
     distributions: list[str] = dataclasses.field(default_factory=lambda: ["random"])
@@ -93,6 +98,10 @@ class CurriculumConfig:
             raise ValueError(f"CurriculumConfig.start='minimal' is for random levels alone, got {names}")
         if self.kind not in CURRICULA:
             raise ValueError(f"CurriculumConfig.kind must be one of {CURRICULA}, got {self.kind!r}")
+        if self.adversary not in ADVERSARIES:
+            raise ValueError(
+                f"CurriculumConfig.adversary must be one of {ADVERSARIES}, got {self.adversary!r}"
+            )
         if self.kind == "sfl":
             at_least(self, 2, "attempts")
         if (self.teacher is not None) != (self.kind == "teacher"):

@@ -20,6 +20,7 @@ class LevelBatch(NamedTuple):
     source: jax.Array  # int32 [B], index in the curriculum's own buffer; -1 for a level that is not in it
     attempt_steps: jax.Array | int = 0  # int32 [], steps that the policy took to choose the levels
     learn: jax.Array | None = None  # bool [B], levels to learn from, others are only played; None: all
+    memo: Any = None  # pytree that comes back to `observe`, of how the levels were chosen
 
 
 class Curriculum(Protocol):

@@ -112,6 +112,15 @@ def max_mc(outcome: Outcome, before: History) -> jax.Array:
     return jnp.maximum(before.max_return, outcome.max_return) - outcome.value
 
 
+def regret(outcome: Outcome, before: History) -> jax.Array:
+    """Largest return so far less the mean return now: what is known to be possible and is not reached.
+
+    Dennis et al., "Emergent complexity and zero-shot transfer via unsupervised environment design" (2020),
+    section 4, with the best episode of the agent itself in the place of an antagonist's.
+    """
+    return jnp.maximum(before.max_return, outcome.max_return) - outcome.episode_return
+
+
 def learning_progress(outcome: Outcome, before: History) -> jax.Array:
     """Absolute difference between the mean return now and when the level was last played.
 
@@ -130,5 +139,6 @@ SCORES: dict[str, Score] = {
     "maximized_negative_advantage": maximized_negative_advantage,
     "l1_value_loss": l1_value_loss,
     "max_mc": max_mc,
+    "regret": regret,
     "learning_progress": learning_progress,
 }

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from kinetix_py.actions import ActionAdapter
+from kinetix_py.spaces import Discrete, MultiDiscrete
 
 # Logit of a choice that is masked out: its probability is exactly 0 in float32.
 MASKED_LOGIT = -1e9
@@ -135,10 +136,10 @@ class MaskedNormal(distrax.Distribution):
 
 def num_outputs(actions: ActionAdapter) -> int:
     """Counts the numbers that describe a policy: logits of all choices, or means of continuous actions."""
-    motors, thrusters = actions.size.num_motor_bindings, actions.size.num_thruster_bindings
-    each = {"continuous": (1, 1, 0), "multi_discrete": (3, 2, 0), "discrete": (2, 1, 1)}
-    motor, thruster, noop = each[actions.type]
-    return motor * motors + thruster * thrusters + noop
+    space = actions.space
+    if isinstance(space, Discrete):
+        return space.n
+    return sum(actions.choices) if isinstance(space, MultiDiscrete) else space.shape[0]
 
 
 def choice_logits(outputs: jax.Array, motors: int) -> jax.Array:

@@ -12,10 +12,11 @@ import pytest
 import kinetix_py as kx
 from agents.build import make_curriculum
 from agents.config import ConfigError, TrainConfig
-from agents.curricula import PAIRED, Outcome
-from agents.curricula.paired import Adversary, PAIREDState, regret
+from agents.curricula import PAIRED, EditingAdversary, Outcome, ParameterAdversary
+from agents.curricula.adversary import Learning, NormalPoint
+from agents.curricula.paired import regret
 from agents.ppo.config import PPOConfig
-from agents.ppo.learner import Learner, LearnerState
+from agents.ppo.learner import Learner
 from agents.ppo.ppo import make_optimizer
 from agents.training.trainer import Trainer
 from tests.agents.policies import Thrust, same_trees
@@ -48,12 +49,12 @@ def test_regret_by_hand():
 def paired():
     env = kx.make(TINY, observation_type="blind", action_type="discrete", auto_reset=True)
     learner = Learner(env, Thrust(), make_optimizer(CONFIG), CONFIG, 20)
-    return PAIRED(PARAMS, 8, learner, BOX, num_tasks=4)
+    return PAIRED(PARAMS, 8, learner, ParameterAdversary(TINY, BOX), num_tasks=4)
 
 
 def test_density_and_entropy_of_the_adversary():
     """Of a standard normal distribution in two dimensions, and of one twice as wide."""
-    narrow, wide = (Adversary(jnp.zeros(2), jnp.full(2, np.log(d))) for d in (1.0, 2.0))
+    narrow, wide = (NormalPoint(jnp.zeros(2), jnp.full(2, np.log(d))) for d in (1.0, 2.0))
     assert narrow.log_prob(jnp.zeros((1, 2)))[0] == pytest.approx(-np.log(2 * np.pi))
     assert narrow.entropy() == pytest.approx(1 + np.log(2 * np.pi))
     assert wide.entropy() - narrow.entropy() == pytest.approx(2 * np.log(2))
@@ -61,23 +62,21 @@ def test_density_and_entropy_of_the_adversary():
 
 def test_the_adversary_finds_what_is_rewarded():
     """The reward is highest where the first number is 0.8 of its range; the second does not matter."""
-    learner = Learner(None, None, None, CONFIG, 20)  # which this does not need
-    own = PAIRED(PARAMS, 64, learner, BOX, num_tasks=64, adversary_learning_rate=0.05)
+    own = ParameterAdversary(TINY, BOX, learning_rate=0.05)
 
     def update(state, key):
-        draws = state.adversary.sample(key, 64)
+        draws = state.params.sample(key, 64)
         rewards = -jnp.abs(jax.nn.sigmoid(draws[:, 0]) - 0.8)
-        adversary, opt_state = own.learn(dataclasses.replace(state, draws=draws), rewards)
-        return PAIREDState(adversary, opt_state, state.antagonist, draws), rewards.mean()
+        return own.learn(key, state, draws, rewards)[0], rewards.mean()
 
-    adversary = Adversary(jnp.zeros(2), jnp.full(2, 0.5))
-    start = PAIREDState(adversary, own.optimizer.init(adversary), LearnerState((), ()), jnp.zeros((64, 2)))
+    point = NormalPoint(jnp.zeros(2), jnp.full(2, 0.5))
+    start = Learning(point, own.optimizer.init(point))
     end, rewards = jax.jit(lambda state, keys: jax.lax.scan(update, state, keys))(
         start, jax.random.split(KEY, 60)
     )
     assert rewards[-10:].mean() > 0.5 * rewards[:10].mean()  # rewards are negative
-    assert jax.nn.sigmoid(end.adversary.mean[0]) == pytest.approx(0.8, abs=0.1)
-    assert end.adversary.log_deviation[0] < end.adversary.log_deviation[1]
+    assert jax.nn.sigmoid(end.params.mean[0]) == pytest.approx(0.8, abs=0.1)
+    assert end.params.log_deviation[0] < end.params.log_deviation[1]
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +143,7 @@ def test_levels_are_drawn_at_the_points_of_the_adversary(trained, asked):
 def test_another_number_of_devices_keeps_an_adversary_and_its_antagonist(trained, paired):
     state = trained[1].curriculum
     more = paired.redistribute(state, 3)
-    assert more.draws.shape == (3, 4, 2) and more.antagonist.params.shape == (3,)
+    assert more.adversary.params.mean.shape == (3, 2) and more.antagonist.params.shape == (3,)
     assert (more.antagonist.params == state.antagonist.params).all()
 
 
@@ -160,17 +159,25 @@ def test_a_config_makes_both_learners_alike():
     assert type(made) is PAIRED and made.num_envs == 64 and made.num_tasks == 16 and made.attempts == 4
     assert made.antagonist.ppo == dataclasses.replace(config.ppo, minibatch_size=1024)
     assert made.antagonist.env.auto_reset and made.total_updates == config.training.num_updates
+    assert made.adversary == ParameterAdversary(config.env.make().size, learning_rate=0.01)
+    building = TrainConfig.preset("cpu", *overrides, "curriculum=paired_editing")
+    builder = make_curriculum(building, building.env.make()).adversary
+    assert type(builder) is EditingAdversary and builder.env.num_edits == 24
+    assert builder.env.size == config.env.make().size and builder.learning_rate == 0.001
     changing = TrainConfig.preset("cpu", *overrides, "env.dense_reward_scale_final=0")
     with pytest.raises(ConfigError, match=r"needs env\.dense_reward_scale_final=null, got 0"):
         make_curriculum(changing, config.env.make())
 
 
 def test_wrong_numbers_are_refused(paired):
+    with pytest.raises(ValueError, match=r"PAIRED\.num_envs must be a multiple of num_tasks, 3, got 8"):
+        dataclasses.replace(paired, num_tasks=3)
     for change, match in (
-        ({"num_tasks": 3}, "PAIRED.num_envs must be a multiple of num_tasks, 3, got 8"),
-        ({"adversary_learning_rate": 0.0}, "adversary_learning_rate must be above 0, got 0.0"),
-        ({"adversary_epochs": 0}, "adversary_epochs must be at least 1, got 0"),
-        ({"adversary_entropy_coef": -1.0}, "adversary_entropy_coef must be at least 0, got -1.0"),
+        ({"learning_rate": 0.0}, "ParameterAdversary.learning_rate must be above 0, got 0.0"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"entropy_coef": -1.0}, "entropy_coef must be at least 0, got -1.0"),
     ):
         with pytest.raises(ValueError, match=match):
-            dataclasses.replace(paired, **change)
+            dataclasses.replace(paired.adversary, **change)
+    with pytest.raises(ConfigError, match=r"adversary must be one of \('parameters', 'edits'\), got 'walls'"):
+        TrainConfig.preset("cpu", "curriculum=paired", "curriculum.adversary=walls")

@@ -103,6 +103,7 @@ def test_scores_by_hand(two):
         "maximized_negative_advantage": [0.75, 1],  # both were solved, now or before
         "l1_value_loss": [1.5, 1.5],
         "max_mc": [1.5 - 0.5, 2 - 0.0625],
+        "regret": [1.5 - 0.25, 2 - 0.75],
         "learning_progress": [0.25, 0.25],  # |0.25 - 0.5| by the first value; |0.75 - 0.5| by the last return
         "learnability": [1.5 * 0.5 / (2 * 3), 2.5 * 2.5 / (5 * 6)],  # 1 of 1 and 2 of 4 attempts solved
     }

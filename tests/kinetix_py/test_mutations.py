@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
-from kinetix_py.generator.mutations import EDITS, mutate_level
+from kinetix_py.generator.edits import EDITS
+from kinetix_py.generator.mutations import mutate_level
 from kinetix_py.generator.params import GeneratorParams
 from tests.kinetix_py.small_levels import TINY, car, falling, rocket
 
@@ -103,6 +104,21 @@ def test_each_edit_does_what_it_says(levels, edit_many):
     wheel = SIZE.num_polygons
     assert (np.asarray(done["change_role"].labels.role)[:, wheel] > 0).all()
     assert (np.asarray(done["toggle_static"].sim.inverse_mass)[:, wheel] == 0).all()
+
+
+def test_an_edit_at_a_place_takes_what_is_nearest():
+    """The rocket's balls are at x = 1 and x = 3, both at y = 2.5."""
+    level, key = kx.pad_level(rocket(), SIZE), jax.random.key(11)
+    push = jax.jit(lambda place: EDITS["add_thruster"](key, level, PARAMS, place).sim.thrusters)
+    for x, ball in ((0.4, 0), (1.9, 0), (2.1, 1), (4.6, 1)):
+        thrusters = push(jnp.array([x, 1.0]))
+        new = np.asarray(thrusters.active) & ~np.asarray(level.sim.thrusters.active)
+        assert np.asarray(thrusters.body)[new].tolist() == [SIZE.num_polygons + ball]
+    add = jax.jit(lambda place: EDITS["add_shape"](key, level, PARAMS, place).sim)
+    new = np.asarray(add(jnp.array([2.0, 3.0])).active) & ~np.asarray(level.sim.active)
+    np.testing.assert_allclose(np.asarray(add(jnp.array([2.0, 3.0])).position)[new], [[2.0, 3.0]])
+    margin = PARAMS.max_half_size  # outside of the room it would be of no use
+    np.testing.assert_allclose(np.asarray(add(jnp.array([9.0, 3.0])).position)[new], [[5 - margin, 3.0]])
 
 
 def test_what_is_joined_moves_and_turns_as_one(levels, edit_many):
