@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from agents.config import ConfigError, TrainConfig, as_yaml
-from agents.evaluation.comparison import SeedSummary
+from agents.evaluation.comparison import SeedSummary, difference
 from agents.evaluation.evaluation import FILE, Evaluation, read_evaluations
 from agents.evaluation.intervals import seed_difference_interval
 from agents.evaluation.run import AGENT
@@ -176,9 +176,15 @@ class VariationResult:
         """Summarizes the evaluations on a set over the seeds."""
         return SeedSummary(tuple(training.agent[level_set] for training in self.trainings))
 
-    def mean(self, name: str) -> float:
-        """Mean over the seeds of a property of a training, such as `"seconds"`."""
-        return float(np.mean([getattr(training, name) for training in self.trainings]))
+    @property
+    def policy_steps(self) -> float:
+        """Steps that the policy took, mean over the seeds."""
+        return float(np.mean([training.policy_steps for training in self.trainings]))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the fastest training: whatever else ran on the machine only made the others slower."""
+        return min(training.seconds for training in self.trainings)
 
     def curve(self, metric: str, over: str = "policy_steps") -> tuple[np.ndarray, np.ndarray]:
         """Reads a metric in the course of all trainings.
@@ -202,12 +208,15 @@ class Effect:
     Attributes:
       value: difference of the means over seeds.
       low, high: Welch's 95 % interval over training seeds.
+      by_level: 95 % interval of exactly these agents, paired by level: over levels if these are random, or
+        else over attempts.
       improvement: probability of improvement.
     """
 
     value: float
     low: float
     high: float
+    by_level: tuple[float, float]
     improvement: float
 
     @property
@@ -233,10 +242,11 @@ def probability_of_improvement(first: np.ndarray, second: np.ndarray) -> float:
 
 def effect(result: VariationResult, baseline: VariationResult, level_set: str) -> Effect:
     """Compares a variation with the first one on a set of levels."""
-    first, second = result.summary(level_set).rates, baseline.summary(level_set).rates
-    low, high = seed_difference_interval(first, second)
-    value = float(first.mean() - second.mean())
-    return Effect(value, low, high, probability_of_improvement(first, second))
+    one, two = result.summary(level_set), baseline.summary(level_set)
+    low, high = seed_difference_interval(one.rates, two.rates)
+    paired = difference(one.pooled, two.pooled)
+    improvement = probability_of_improvement(one.rates, two.rates)
+    return Effect(one.solve_rate - two.solve_rate, low, high, (paired.low, paired.high), improvement)
 
 
 def run_study(

@@ -39,6 +39,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def interval(low: float, high: float, sign: str = "+") -> str:
+    """Formats an interval of rates."""
+    return f"({low:{sign}.3f} .. {high:{sign}.3f})"
+
+
 def rates_table(results: Sequence[VariationResult], level_set: str) -> str:
     """Solve rates on a set of levels, and differences from the first variation: a line for each variation."""
     rows = []
@@ -46,19 +51,20 @@ def rates_table(results: Sequence[VariationResult], level_set: str) -> str:
         summary = result.summary(level_set)
         row = [
             result.variation.name,
-            f"{summary.solve_rate:.3f}",
+            f"{summary.solve_rate:.3f} {interval(*summary.interval, sign='')}",
             " ".join(f"{rate:.3f}" for rate in summary.rates),
             f"{summary.worst_rate:.3f}",
         ]
         if result is results[0]:
-            row += ["", "", ""]
+            row += ["", "", "", ""]
         else:
             found = effect(result, results[0], level_set)
-            row += [f"{found.value:+.3f} ({found.low:+.3f} .. {found.high:+.3f})"]
+            row += [f"{found.value:+.3f} {interval(found.low, found.high)}", interval(*found.by_level)]
             row += [f"{found.improvement:.2f}", found.verdict]
-        rows.append([*row, f"{result.mean('policy_steps') / 1e6:.2f}", f"{result.mean('seconds') / 60:.1f}"])
-    header = ["variation", "mean", "each seed", "worst tenth", f"minus {results[0].variation.name} (95 %)"]
-    header += ["P(better)", "verdict", "policy steps (M)", "minutes"]
+        rows.append([*row, f"{result.policy_steps / 1e6:.2f}", f"{result.seconds / 60:.1f}"])
+    header = ["variation", "mean (over seeds)", "each seed", "worst tenth"]
+    header += [f"minus {results[0].variation.name} (over seeds)", "paired by level", "P(better)", "verdict"]
+    header += ["policy steps (M)", "minutes"]
     return markdown_table(header, rows)
 
 
@@ -105,11 +111,14 @@ def report_text(title: str, command: str, results: Sequence[VariationResult]) ->
         fields = " ".join(f"`{text}`" for text in variation.overrides)
         changes.append(f"- {variation.name}: {fields or 'no change'}")
     parts += [
-        "The interval of a difference is Welch's over training seeds. *Better* and *worse* say that it is on "
-        "one side of 0; of many variations, one in forty would be called better by chance alone. "
+        "All intervals are of 95 %. That of a mean is Student's over training seeds, that of a difference "
+        "Welch's: they say what other seeds would bring on these levels. *Better* and *worse* say that the "
+        "latter is on one side of 0; of many variations, one in forty would be called better by chance. The "
+        "interval paired by level is of exactly these agents: over levels where they are random, else over "
+        "attempts. *Worst tenth* is the solve rate on the tenth of the levels that an agent solves least. "
         "*P(better)* is the probability that a run of the variation solves more than one of the first "
-        "(Agarwal et al., 2021). *Policy steps* include attempts at candidates; *minutes* are those of "
-        "training, without compilation.",
+        "(Agarwal et al., 2021). *Policy steps* include attempts at candidates and those of a second agent; "
+        "*minutes* are those of the fastest training, without compilation.",
         "\n".join(changes),
         "![curves](curves.png)",
         "What the levels that were learnt from are made of, means over seeds; below, levels of the update "
@@ -131,6 +140,7 @@ def as_dict(results: Sequence[VariationResult]) -> dict[str, Any]:
             "interval": list(summary.interval),
             "worst_tenth": summary.worst_rate,
             "difference": [found.value, found.low, found.high],
+            "difference_by_level": list(found.by_level),
             "probability_of_improvement": found.improvement,
             "verdict": found.verdict,
         }
@@ -138,8 +148,8 @@ def as_dict(results: Sequence[VariationResult]) -> dict[str, Any]:
     return {
         result.variation.name: {
             "overrides": list(result.variation.overrides),
-            "policy_steps": result.mean("policy_steps"),
-            "seconds": result.mean("seconds"),
+            "policy_steps": result.policy_steps,
+            "seconds": result.seconds,
             "level_sets": {name: of_set(result, name) for name in result.level_sets},
         }
         for result in results

@@ -7,11 +7,20 @@ import json
 import numpy as np
 import pytest
 
-from agents.benchmark.variations import Effect, Variation, VariationStudy, probability_of_improvement
-from agents.benchmark.variations_report import markdown_table
+from agents.benchmark.variations import (
+    Effect,
+    Training,
+    Variation,
+    VariationResult,
+    VariationStudy,
+    effect,
+    probability_of_improvement,
+)
+from agents.benchmark.variations_report import markdown_table, rates_table
 from agents.cli.benchmark_learning import random_level_curricula
 from agents.cli.main import main
 from agents.config import ConfigError
+from tests.agents.records import record
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -22,9 +31,33 @@ def test_probability_of_improvement_counts_pairs_and_halves_ties():
 
 
 def test_a_verdict_needs_the_interval_on_one_side_of_zero():
-    assert Effect(0.1, 0.01, 0.2, 1.0).verdict == "better"
-    assert Effect(-0.1, -0.2, -0.01, 0.0).verdict == "worse"
-    assert Effect(0.1, -0.01, 0.2, 0.9).verdict == "not told apart"
+    assert Effect(0.1, 0.01, 0.2, (0.0, 0.2), 1.0).verdict == "better"
+    assert Effect(-0.1, -0.2, -0.01, (-0.2, 0.0), 0.0).verdict == "worse"
+    assert Effect(0.1, -0.01, 0.2, (0.05, 0.15), 0.9).verdict == "not told apart"
+
+
+def results_of(name, rates, seconds):
+    """A variation whose seeds solve given shares of the levels of a random set, in given times."""
+    trainings = [
+        Training(i, (record(rate, "random/s", seed=7, rng_seed=i),), [{"policy_steps": 1e6, "seconds": time}])
+        for i, (rate, time) in enumerate(zip(rates, seconds, strict=True))
+    ]
+    return VariationResult(Variation(name), tuple(trainings))
+
+
+def test_an_effect_by_hand():
+    """All levels are solved, or half of the twelve: the same half by both seeds of the first."""
+    half = np.arange(12) % 2
+    base, other = results_of("base", (half, half), (60.0, 90.0)), results_of("other", (1.0, 1.0), (9.0, 6.0))
+    found = effect(other, base, "random/s")
+    assert (found.value, found.low, found.high, found.improvement) == (0.5, 0.5, 0.5, 1.0)  # seeds agree
+    # Over levels: the mean of twelve zeros and ones, as many of each, deviates by sqrt(1/4 / 12) = 0.14.
+    assert found.by_level == pytest.approx((0.5 - 1.96 * 0.144, 0.5 + 1.96 * 0.144), abs=0.07)
+    row = rates_table([base, other], "random/s").splitlines()[-1]
+    assert row.startswith("| other | 1.000 (1.000 .. 1.000) | 1.000 1.000 |") and row.endswith(
+        "| 1.00 | 0.1 |"
+    )
+    assert "| +0.500 (+0.500 .. +0.500) |" in row and "| 1.00 | better |" in row
 
 
 def test_variations_are_read_from_the_command_line():
