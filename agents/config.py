@@ -270,6 +270,21 @@ class TrainConfig:
         training = self.training
         return self.ppo.num_minibatches(training.num_envs, training.rollout_length, self.network.recurrent)
 
+    def policy_steps(self, num_updates: int) -> int:
+        """Counts the steps that policies take in the first updates of a run, as its metrics do.
+
+        Those of attempts at candidates (SFL), and of a second agent (PAIRED), are among them.
+        """
+        training, chosen = self.training, self.curriculum
+        played = num_updates * training.steps_per_update
+        if chosen.kind == "paired":
+            return 2 * played
+        if chosen.kind != "sfl":
+            return played
+        length = self.env.max_timesteps if chosen.num_steps is None else chosen.num_steps
+        refreshes = -(-num_updates // chosen.refresh_every)
+        return played + refreshes * chosen.num_candidates * chosen.attempts * length
+
     @classmethod
     def preset(cls, hardware: str, *overrides: str) -> TrainConfig:
         """Makes the config of a preset, as `kinetix train hardware=HARDWARE OVERRIDES` does.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -52,6 +52,35 @@ class Variation:
         """
         name, _, overrides = text.partition(":")
         return cls(name, tuple(each for each in overrides.split(",") if each))
+
+
+def curricula_variations(names: Sequence[str], overrides: Sequence[str]) -> tuple[Variation, ...]:
+    """Makes a variation of each curriculum, with the same budget of policy steps.
+
+    Args:
+      names: names of the curricula.
+      overrides: changes to the config that all share; `training.total_steps` is the budget, rounded up to
+        whole calls of the compiled program, of which each curriculum gets as many as fit.
+
+    Raises:
+      ConfigError: a config that cannot be run, or a budget that is too small for one call.
+    """
+    variations = []
+    for name in names:
+        choice = f"curriculum={name}"
+        config = compose_config(*overrides, choice)
+        training = config.training
+        budget, calls = training.num_calls * training.steps_per_call, training.num_calls
+        while config.policy_steps(calls * training.updates_per_call) > budget:
+            calls -= 1
+        if calls == 0:
+            raise ConfigError(
+                f"training.total_steps={training.total_steps} is too few for one call with {choice}, which "
+                f"takes {config.policy_steps(training.updates_per_call)} policy steps"
+            )
+        shorter = (f"training.total_steps={calls * training.steps_per_call}",)
+        variations.append(Variation(name, (choice, *(shorter if calls < training.num_calls else ()))))
+    return tuple(variations)
 
 
 @dataclasses.dataclass(frozen=True)

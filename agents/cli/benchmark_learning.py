@@ -15,7 +15,9 @@ LEARNING = """Trains a config and variations of it, each with several seeds, and
 agents solve levels that they have never seen. Writes a report with intervals over seeds. After Ctrl-C, the
 same command goes on."""
 CURRICULA = """Trains with each curriculum, with several seeds, and compares the agents as
-`kinetix benchmark learning` does. The first curriculum is what the others are compared with."""
+`kinetix benchmark learning` does. The first curriculum is what the others are compared with.
+All get as many policy steps as training.total_steps gives to one that only plays what it
+learns from: where a curriculum attempts candidates, or has a second agent, its runs are shorter."""
 EXAMPLES = """examples:
   kinetix benchmark learning --out studies/mirror --try base mirror:ppo.mirror=0.5
   kinetix benchmark learning size=m --out studies/m --seeds 5 --try base both:network=graph,ppo.mirror=0.5
@@ -66,7 +68,7 @@ def random_level_curricula() -> list[str]:
 def main(options: argparse.Namespace) -> None:
     """Runs the study and writes its report."""
     from agents.benchmark.taught import draw_taught
-    from agents.benchmark.variations import Variation, VariationStudy, run_study
+    from agents.benchmark.variations import Variation, VariationStudy, curricula_variations, run_study
     from agents.benchmark.variations_report import write_report
     from agents.config import ConfigError
     from agents.io.checkpoint import CheckpointError
@@ -80,7 +82,7 @@ def main(options: argparse.Namespace) -> None:
             command = f"--try {' '.join(map(shlex.quote, options.variations))}"
         else:
             title, names = "Curricula", options.curricula or random_level_curricula()
-            variations = tuple(Variation(name, (f"curriculum={name}",)) for name in names)
+            variations = curricula_variations(names, options.overrides)
             command = f"--curricula {' '.join(names)}"
         overrides = tuple(options.overrides)
         study = VariationStudy(options.out, variations, options.seeds, overrides)

@@ -13,6 +13,7 @@ from agents.benchmark.variations import (
     Variation,
     VariationResult,
     VariationStudy,
+    curricula_variations,
     effect,
     probability_of_improvement,
 )
@@ -84,6 +85,22 @@ def test_all_curricula_on_random_levels_are_compared_with_domain_randomization()
     names = random_level_curricula()
     assert names[0] == "domain_randomization" and len(names) == len(set(names))
     assert {"sfl", "plr", "accel", "paired", "alp_gmm"} <= set(names) and not {"levels", "again"} & set(names)
+
+
+def test_curricula_get_as_many_policy_steps():
+    """A call is of two updates of 2 x 64 x 512 steps; SFL attempts 512 levels 8 times in each 20th."""
+    call, attempts = 2 * 2 * 64 * 512, 512 * 8 * 128
+    names = ["domain_randomization", "accel", "paired", "sfl"]
+    study = curricula_variations(names, ["training.total_steps=3_000_000"])
+    shared, shorter = study[:2], study[2:]
+    assert [each.overrides for each in shared] == [(f"curriculum={each.name}",) for each in shared]
+    assert [each.overrides[1] for each in shorter] == [
+        f"training.total_steps={11 * call}",  # twice as many are played; 23 calls are the budget
+        f"training.total_steps={15 * call}",  # 30 updates, two of which attempt candidates
+    ]
+    assert 15 * call + 2 * attempts <= 23 * call < 16 * call + 2 * attempts
+    with pytest.raises(ConfigError, match=r"total_steps=1 is too few for one call with curriculum=paired"):
+        curricula_variations(["paired"], ["training.total_steps=1"])
 
 
 def test_tables_are_markdown():
