@@ -21,7 +21,7 @@ def next_levels(folder: RunFolder, count: int) -> kx.Level:
     """Proposes the levels of the update that would follow the newest checkpoint of a run.
 
     Args:
-      folder: run of one seed.
+      folder: run; of several seeds, the first counts.
       count: number of levels, spread over those to learn from, on the first device.
 
     Returns:
@@ -33,11 +33,14 @@ def next_levels(folder: RunFolder, count: int) -> kx.Level:
     trainer = make_trainer(folder.config())
     with open_checkpoints(folder) as checkpoints:
         state = checkpoints.restore(trainer.state_shapes())
-    own = jax.tree.map(lambda leaf: leaf[0], state.curriculum)
+    key, params, curriculum = state.key, state.params, state.curriculum
+    if trainer.num_seeds > 1:
+        key, params, curriculum = jax.tree.map(lambda leaf: leaf[0], (key, params, curriculum))
+    own = jax.tree.map(lambda leaf: leaf[0], curriculum)
     propose = lambda key, params, own, updates: trainer.curriculum.propose(
         key, trainer.policy, params, own, updates
     )[1]
-    batch = jax.device_get(jax.jit(propose)(state.key, state.params, own, state.num_updates))
+    batch = jax.device_get(jax.jit(propose)(key, params, own, state.num_updates))
     learn = np.arange(len(batch.source)) if batch.learn is None else np.flatnonzero(batch.learn)
     rows = learn[np.unique(np.linspace(0, len(learn) - 1, count).round().astype(int))]
     return jax.tree.map(lambda leaf: leaf[rows], batch.start)
@@ -47,7 +50,7 @@ def draw_taught(folders: Mapping[str, RunFolder], path: pathlib.Path, count: int
     """Draws a row of levels for each run, by name.
 
     Args:
-      folders: runs of one seed.
+      folders: runs.
       path: PNG file.
       count: levels of each.
     """

@@ -88,10 +88,12 @@ class VariationStudy:
     """Trainings of several variations.
 
     Attributes:
-      folder: folder of results; each training has a run folder `runs/NAME_SEED` in it.
+      folder: folder of results; each training has a run folder `runs/NAME_SEED` in it, or `runs/NAME` if it
+        is of all seeds at once.
       variations: what is compared; the first is what the others are compared with.
       seeds: number of training seeds of each: 0, 1, ...; at least 2.
       overrides: changes to the config that all share.
+      at_once: train the seeds of a variation side by side, in one program.
 
     Raises:
       ConfigError: fewer than two seeds, two variations of one name, or a config that cannot be run.
@@ -101,6 +103,7 @@ class VariationStudy:
     variations: tuple[Variation, ...]
     seeds: int = 3
     overrides: tuple[str, ...] = ()
+    at_once: bool = False
 
     def __post_init__(self) -> None:
         if self.seeds < 2:
@@ -113,30 +116,38 @@ class VariationStudy:
             if not self.config(variation, 0).evaluation.num_levels:
                 raise ConfigError("evaluation.num_levels must be at least 1, got 0")
 
+    @property
+    def first_seeds(self) -> range:
+        """First seed of each run of a variation."""
+        return range(0, self.seeds, self.seeds if self.at_once else 1)
+
     def run_folder(self, variation: Variation, seed: int) -> RunFolder:
-        """Returns the folder of one training."""
-        return RunFolder(self.folder / "runs" / f"{variation.name}_{seed}")
+        """Returns the folder of a run, by its first seed."""
+        name = variation.name if self.at_once else f"{variation.name}_{seed}"
+        return RunFolder(self.folder / "runs" / name)
 
     def config(self, variation: Variation, seed: int) -> TrainConfig:
-        """Makes the config of one training.
+        """Makes the config of a run, by its first seed.
 
         Raises:
           ConfigError: it cannot be run.
         """
-        own = (f"training.seed={seed}", f"output.folder={self.folder / 'runs'}")
-        name = f"output.name={variation.name}_{seed}"
+        folder = self.run_folder(variation, seed).path
+        own = (f"training.seed={seed}", f"output.folder={folder.parent}", f"output.name={folder.name}")
+        seeds = (f"training.num_seeds={self.seeds}",) if self.at_once else ()
         shared = ("output.num_animations=0", "output.keep_checkpoints=1")
-        return compose_config(*shared, *self.overrides, *variation.overrides, *own, name)
+        return compose_config(*shared, *self.overrides, *variation.overrides, *own, *seeds)
 
-    def run(self, variation: Variation, seed: int, train: Callable[..., bool]) -> Training | None:
-        """Trains once, or reads what a former call left; a training that was stopped goes on.
+    def run(self, variation: Variation, seed: int, train: Callable[..., bool]) -> list[Training]:
+        """Trains, or reads what a former call left; a training that was stopped goes on.
 
         Args:
-          variation, seed: what to train.
+          variation: what to train.
+          seed: first seed of the run.
           train: `agents.training.loop.train`.
 
         Returns:
-          the training; None if it was asked to stop.
+          the trainings, one for each seed of the run; none if it was asked to stop.
 
         Raises:
           ConfigError: the folder holds a run of this name with another config.
@@ -149,9 +160,9 @@ class VariationStudy:
         else:
             new_run(config)
         if not (folder.path / FILE).exists() and not train(config, folder, resume=True):
-            return None
-        evaluations = read_evaluations(folder.path / FILE)
-        return Training(seed, tuple(evaluations), read_metrics(folder.metrics))
+            return []
+        evaluations, rows = read_evaluations(folder.path / FILE), read_metrics(folder.metrics)
+        return trainings_of(config.training.seeds, evaluations, rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +193,31 @@ class Training:
     def seconds(self) -> float:
         """Seconds of the training, without compilation and the evaluation at the end."""
         return self.metrics[-1]["seconds"]
+
+
+def trainings_of(seeds: range, evaluations: Sequence[Evaluation], rows: Rows) -> list[Training]:
+    """Takes the seeds of a run apart.
+
+    Args:
+      seeds: seeds of the run.
+      evaluations: evaluations that the run left.
+      rows: its metrics; those that are told of several seeds together are taken as each one's.
+
+    Returns:
+      a training for each seed, whose seconds are its share of those of the run.
+    """
+    if len(seeds) == 1:
+        return [Training(seeds[0], tuple(evaluations), rows)]
+    found = []
+    for seed in seeds:
+        suffix, own = f"@seed{seed}", []
+        for row in rows:
+            shared = {name: value for name, value in row.items() if "@seed" not in name}
+            told = {k.removesuffix(suffix): value for k, value in row.items() if k.endswith(suffix)}
+            own.append(shared | told | {"seconds": row["seconds"] / len(seeds)})
+        of_seed = tuple(each for each in evaluations if each.baseline or each.run.training_seed == seed)
+        found.append(Training(seed, of_seed, own))
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,16 +332,17 @@ def run_study(
     """
     found: dict[str, list[Training]] = {variation.name: [] for variation in study.variations}
     total, done = study.seeds * len(study.variations), 0
-    for seed in range(study.seeds):
+    for seed in study.first_seeds:
         for variation in study.variations:
-            training = study.run(variation, seed, train)
-            if training is None:
+            trainings = study.run(variation, seed, train)
+            if not trainings:
                 return _results(study, found)
-            found[variation.name].append(training)
+            found[variation.name] += trainings
             jax.clear_caches()  # the next variation is another program; all of them together fill the memory
-            done += 1
-            rates = (f"{name} {each.solve_rate:.3f}" for name, each in training.agent.items())
-            progress(f"{done} of {total}: {variation.name}, seed {seed}: {', '.join(rates)}")
+            for training in trainings:
+                done += 1
+                rates = (f"{name} {each.solve_rate:.3f}" for name, each in training.agent.items())
+                progress(f"{done} of {total}: {variation.name}, seed {training.seed}: {', '.join(rates)}")
     return _results(study, found)
 
 

@@ -35,6 +35,11 @@ def add_parts(parts: Any) -> None:
         )
         parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of runs and the report")
         parser.add_argument("--seeds", type=positive, default=3, help="training seeds of each (default 3)")
+        parser.add_argument(
+            "--at-once",
+            action="store_true",
+            help="train the seeds of each side by side in one program, as suits a GPU",
+        )
         if name == "learning":
             parser.add_argument(
                 "--try",
@@ -85,7 +90,7 @@ def main(options: argparse.Namespace) -> None:
             variations = curricula_variations(names, options.overrides)
             command = f"--curricula {' '.join(names)}"
         overrides = tuple(options.overrides)
-        study = VariationStudy(options.out, variations, options.seeds, overrides)
+        study = VariationStudy(options.out, variations, options.seeds, overrides, options.at_once)
         results = run_study(study, train)
     except (ConfigError, CheckpointError, NotFiniteError) as error:
         raise CommandError(str(error)) from None
@@ -95,6 +100,7 @@ def main(options: argparse.Namespace) -> None:
     # Fields come first: --try would take them for variations.
     given = " ".join(map(shlex.quote, overrides))
     text = f"kinetix benchmark {options.part} {given} --seeds {options.seeds} {command} --out FOLDER"
+    text += " --at-once" if options.at_once else ""
     folders = {result.variation.name: study.run_folder(result.variation, 0) for result in results}
     draw_taught(folders, options.out / "taught_levels.png")
     print(write_report(options.out, title, " ".join(text.split()), results))

@@ -16,6 +16,7 @@ from agents.benchmark.variations import (
     curricula_variations,
     effect,
     probability_of_improvement,
+    trainings_of,
 )
 from agents.benchmark.variations_report import markdown_table, rates_table
 from agents.cli.benchmark_learning import random_level_curricula
@@ -59,6 +60,18 @@ def test_an_effect_by_hand():
         "| 1.00 | 0.1 |"
     )
     assert "| +0.500 (+0.500 .. +0.500) |" in row and "| 1.00 | better |" in row
+
+
+def test_seeds_that_were_trained_at_once_are_taken_apart():
+    rows = [
+        {"seconds": 6.0, "loss/kl": 0.5, "solve_rate": 0.3, "solve_rate@seed4": 0.2, "solve_rate@seed5": 0.4}
+    ]
+    evaluations = [record(0.5, run=f"run@seed{seed}", training_seed=seed) for seed in (4, 5)]
+    chance = record(0.1, policy="random", baseline=True)
+    first, second = trainings_of(range(4, 6), [*evaluations, chance], rows)
+    assert first.metrics == [{"seconds": 3.0, "loss/kl": 0.5, "solve_rate": 0.2}] and first.seed == 4
+    assert second.metrics[0]["solve_rate"] == 0.4 and second.evaluations == (evaluations[1], chance)
+    assert trainings_of(range(1), evaluations, rows)[0].metrics == rows
 
 
 def test_variations_are_read_from_the_command_line():
@@ -159,6 +172,12 @@ def test_the_command_trains_compares_and_goes_on(tmp_path, tiny_fields, capsys):
     main(arguments)
     assert (tmp_path / "runs" / "base_0" / "metrics.jsonl").stat().st_mtime_ns == before
     assert json.loads((tmp_path / "report.json").read_text()) == report
+
+    # At once, each seed learns as it does alone.
+    main([*arguments[:-3], "--at-once", "--try", "base", "--out", str(tmp_path / "at_once")])
+    together = json.loads((tmp_path / "at_once" / "report.json").read_text())["base"]["level_sets"][name]
+    assert together["rates"] == pytest.approx(base["rates"], abs=0.13)  # of 8 episodes
+    assert (tmp_path / "at_once" / "taught_levels.png").stat().st_size > 10_000
 
     with pytest.raises(SystemExit, match="base_0: is a run with another config"):
         main([*arguments[:2], "ppo.clip_eps=0.1", *arguments[2:]])
