@@ -72,6 +72,13 @@ def natively_batched(
     """
     smooth = fn if derivative_of is None else derivative_of
 
+    # A program of a scan under `vmap` asks for `fn` several times, and tracing it may take seconds: `jit` traces
+    # it once for given shapes. Inlined, it leaves the program as it would be without.
+    @functools.partial(jax.jit, static_argnums=0, inline=True)
+    def traced(platform, *args):
+        with lowering_for(platform):
+            return fn(*args)
+
     @functools.cache
     def of_leaves(structure: Any, is_shared: tuple[bool, ...]) -> Callable:
         def apply(function, *leaves):
@@ -89,10 +96,11 @@ def natively_batched(
 
             @custom_vmap
             def many(*leaves):
+                now = functools.partial(traced, traced_platform())
                 if vmap_shared and any(c and has for c, has in zip(is_shared, has_axis, strict=True)):
                     axes = [0 if has else None for has in has_axis]
-                    return jax.vmap(functools.partial(of_one, fn), in_axes=axes)(*leaves)
-                return in_blocks(functools.partial(apply, fn), leaves, has_axis, block)
+                    return jax.vmap(functools.partial(of_one, now), in_axes=axes)(*leaves)
+                return in_blocks(functools.partial(apply, now), leaves, has_axis, block)
 
             @many.def_vmap
             def _(size, batched, *leaves):
@@ -109,7 +117,7 @@ def natively_batched(
 
         @custom_vmap
         def one(*leaves):
-            return of_one(fn, *leaves)
+            return of_one(functools.partial(traced, traced_platform()), *leaves)
 
         @one.def_vmap
         def _(size, batched, *leaves):
