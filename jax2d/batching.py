@@ -72,8 +72,8 @@ def natively_batched(
     """
     smooth = fn if derivative_of is None else derivative_of
 
-    # A program of a scan under `vmap` asks for `fn` several times, and tracing it may take seconds: `jit` traces
-    # it once for given shapes. Inlined, it leaves the program as it would be without.
+    # A scan under `vmap` asks for `fn` several times, and tracing it may take a second: `jit` traces it once
+    # for given shapes. Inlined, it leaves the program as it would be without.
     @functools.partial(jax.jit, static_argnums=0, inline=True)
     def traced(platform, *args):
         with lowering_for(platform):

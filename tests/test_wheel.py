@@ -195,19 +195,31 @@ print(len(folders) == 1, state.position.shape)
     assert "is not installed: pip install 'kinetix-py[agents]'" in out.stderr
 
 
-def test_the_command_trains_evaluates_and_compares(everything, run):
+def check_runs(folder, *seeds):
+    """Checks what the jobs of a multirun leave, of which each has a seed of its own."""
+    for number, seed in enumerate(seeds):
+        job = folder / "runs" / f"run_{number}"
+        assert f"seed: {seed}\n" in (job / "config.yaml").read_text()
+        assert json.loads((job / "evaluation.json").read_text())
+        assert len((job / "metrics.jsonl").read_text().splitlines()) == 1
+
+
+def test_the_command_trains(everything, run):
+    passed(run(everything / "kinetix", "train", "--multirun", *TINY, "output.name=run", "training.seed=3"))
+    check_runs(run.folder, 3)
+
+
+@pytest.mark.slow
+def test_several_runs_are_evaluated_and_compared(everything, run, tmp_path):
     kinetix = everything / "kinetix"
-    assert "benchmark" in passed(run(kinetix, "--help"))
-    passed(run(kinetix, "train", "--multirun", *TINY, "output.name=run", "training.seed=0,1"))
-    for job in ("run_0", "run_1"):
-        folder = run.folder / "runs" / job
-        assert f"seed: {job[-1]}\n" in (folder / "config.yaml").read_text()
-        assert json.loads((folder / "evaluation.json").read_text())
-        assert len((folder / "metrics.jsonl").read_text().splitlines()) == 1
-    out = passed(run(kinetix, "evaluate", "runs/run_0", "--levels", "thrust_landing_easy", "--attempts", "2"))
+    words = ["output.name=run", f"output.folder={tmp_path / 'runs'}", "training.seed=0,1"]
+    passed(run(kinetix, "train", "--multirun", *TINY, *words))
+    check_runs(tmp_path, 0, 1)
+    runs = [tmp_path / "runs" / f"run_{number}" for number in range(2)]
+    out = passed(run(kinetix, "evaluate", runs[0], "--levels", "thrust_landing_easy", "--attempts", "2"))
     assert "agent" in out and "random" in out
-    out = passed(run(kinetix, "compare", "runs/run_0", "runs/run_1", "--out", "picture.png"))
-    assert "run_0" in out and "run_1" in out and (run.folder / "picture.png").is_file()
+    out = passed(run(kinetix, "compare", *runs, "--out", "both.png"))
+    assert "run_0" in out and "run_1" in out and (run.folder / "both.png").is_file()
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ def tiny(level_file):
                 "every_levels": 8,
                 "every_attempts": 8,
             },
-            "output": {"folder": str(folder), "name": "run", "checkpoint_every": 5, "num_animations": 2},
+            "output": {"folder": str(folder), "name": "run", "checkpoint_every": 5, "num_animations": 0},
         }
         for path, value in changes.items():
             group, name = path.split("__")

@@ -102,7 +102,6 @@ def cloning(tiny, recorded, level_file):
         given["ppo"] |= {"minibatch_size": 160}
         given["training"] |= {"total_steps": 160 * 60}
         given["evaluation"] |= {"levels": [str(level_file)], "every": 0}
-        given["output"] |= {"num_animations": 0}
         for path, value in changes.items():
             *group, name = path.split("__")
             (given[group[0]] if group else given)[name] = value

@@ -88,19 +88,19 @@ def test_fresh_levels_are_kept_for_later_updates(env):
         with lowering_for(platform):
             assert source.capacity == 6 + 8 * 3
     with use_chunks(dataclasses.replace(suited_chunks(), filtered=24)):
-        pool, first, missing = take(jax.random.key(1), source.empty(), 3)
+        pool, first, missing = jax.device_get(take(jax.random.key(1), source.empty(), 3))
         assert missing == 0 and 15 <= pool.count <= 24 - 3
-        (after, levels, _), (same, others, _) = (take(jax.random.key(key), pool, 6) for key in (2, 3))
+        (after, levels, _), (same, others, _) = (
+            jax.device_get(take(jax.random.key(key), pool, 6)) for key in (2, 3)
+        )
         assert same_trees(after, same) and same_trees(levels, others)  # nothing was drawn
         assert same_trees(levels, jax.tree.map(lambda leaf: leaf[:6], pool.levels))
-        few = dataclasses.replace(pool, count=jnp.int32(2))
-        filled, levels, _ = take(jax.random.key(2), few, 6)
+        few = dataclasses.replace(pool, count=np.int32(2))
+        filled, levels, _ = jax.device_get(take(jax.random.key(2), few, 6))
         assert filled.count > 6
         assert same_trees(*(jax.tree.map(lambda leaf: leaf[:2], each) for each in (levels, pool.levels)))
         assert not np.array_equal(levels.sim.position[2:5], pool.levels.sim.position[2:5])
-        solved = noop_solves(
-            jax.tree.map(lambda *leaves: jnp.concatenate(leaves), first, levels), env, PARAMS
-        )
+        solved = noop_solves(jax.tree.map(lambda *leaves: np.concatenate(leaves), first, levels), env, PARAMS)
         assert not solved[:3].any() and not solved[6:].any()  # of the first six, three were asked for
 
 

@@ -110,8 +110,8 @@ def normalized(network, params, obs):
     "kind, changes",
     [
         pytest.param("set_mlp", BINDINGS, marks=pytest.mark.slow),
-        pytest.param("set_mlp", {}, marks=pytest.mark.slow),
-        ("graph", BINDINGS),
+        ("set_mlp", {}),
+        pytest.param("graph", BINDINGS, marks=pytest.mark.slow),
     ],
 )
 def test_references_roles_and_geometry_are_never_normalized(seen, kind, changes):

@@ -126,6 +126,7 @@ def test_the_antagonist_is_a_learner_of_its_own(trained):
     assert metrics[0]["policy_steps"] == 2 * 8 * 20  # of both
 
 
+@pytest.mark.slow
 def test_regret_is_the_adversarys_reward(trained):
     """The antagonist thrusts and solves its levels, the agent does not: regret is near 1, and it learns."""
     (_, before), state, metrics = trained
@@ -136,10 +137,12 @@ def test_regret_is_the_adversarys_reward(trained):
     assert np.isfinite(list(first.values())).all() and -10 < first["task/gravity"] < 0
 
 
+@pytest.mark.slow
 def test_levels_are_drawn_at_the_points_of_the_adversary(trained, asked):
     assert asked[0].gravity.shape == asked[0].friction.shape == (4,) and asked[0].density == 1.0
 
 
+@pytest.mark.slow
 def test_another_number_of_devices_keeps_an_adversary_and_its_antagonist(trained, paired):
     state = trained[1].curriculum
     more = paired.redistribute(state, 3)

@@ -20,6 +20,7 @@ import optax
 import pytest
 
 from agents.build import make_trainer
+from agents.cli.main import main
 from agents.config import ConfigError, read_config
 from agents.evaluation.evaluation import Conditions, RunInfo, read_evaluations
 from agents.evaluation.run import evaluate_run
@@ -35,7 +36,7 @@ from agents.training import loop
 from agents.training.interrupt import graceful_interrupt
 from agents.training.loop import NotFiniteError, initial_params, train
 from agents.training.periodic import PeriodicEvaluation
-from agents.training.report import evaluation_sets
+from agents.training.report import evaluation_sets, report_run
 from tests.agents.checkpoints import final_state
 from tests.agents.policies import same_trees
 from tests.kinetix_py.small_levels import rocket
@@ -73,7 +74,7 @@ def test_a_complete_run_learns_its_level_and_leaves_pictures(finished, level_fil
     assert agent.levels.name == "files" and agent.levels.level_names == ("rocket",)
     assert agent.levels.trained_on == (True,) and agent.solved.shape == (1, 64)
     assert agent.conditions == Conditions.of(config.env.make(), config.env.params)
-    for name in ("curves.png", "evaluation.png", "solved.gif"):
+    for name in ("curves.png", "evaluation.png"):
         assert (folder.path / name).stat().st_size > 5_000
     assert list((folder.path / "tensorboard").iterdir())
     rows = read_metrics(folder.metrics)
@@ -82,7 +83,7 @@ def test_a_complete_run_learns_its_level_and_leaves_pictures(finished, level_fil
 
 
 def test_a_run_stopped_and_resumed_ends_as_one_that_never_stopped(finished, tiny, tmp_path, monkeypatch):
-    config = read_config(tiny(tmp_path, output__num_animations=0))
+    config = read_config(tiny(tmp_path))
     folder = new_run(config)
     with monkeypatch.context() as patched:
         patched.setattr(loop, "graceful_interrupt", asked_from(3))
@@ -99,6 +100,24 @@ def test_a_run_stopped_and_resumed_ends_as_one_that_never_stopped(finished, tiny
     assert all((mine.solved == other.solved).all() for mine, other in pairs)
     best, other = (load_policy(f"{one.path}@best") for one in (folder, whole))
     assert best.step == other.step and same_trees(best.params, other.params)
+
+
+@pytest.mark.slow
+def test_a_run_leaves_a_film_of_episodes_that_it_solved(finished, tmp_path):
+    config, folder = finished
+    shown = dataclasses.replace(config, output=dataclasses.replace(config.output, num_animations=2))
+    copy = RunFolder(pathlib.Path(shutil.copytree(folder.path, tmp_path / "run")))
+    params, start = load_policy(folder.path).params, initial_params(config)
+    report_run(shown, copy, params, start, progress=False)
+    assert (copy.path / "solved.gif").stat().st_size > 5_000
+
+
+def test_the_command_compares_runs(finished, tmp_path, capsys):
+    _, folder = finished
+    main(["compare", str(folder.path), "--out", str(tmp_path / "picture.png")])
+    printed = capsys.readouterr().out
+    assert "run (agent)" in printed and "random, held 8" in printed
+    assert (tmp_path / "picture.png").stat().st_size > 5_000
 
 
 def test_a_finished_run_is_not_trained_again(finished):
@@ -122,18 +141,16 @@ def test_the_first_interrupt_is_a_request_and_the_second_one_interrupts():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_evaluation_of_a_checkpoint_gives_records_and_pictures(finished, level_file, tmp_path):
+def test_the_command_evaluates_a_checkpoint_and_leaves_records_and_pictures(
+    finished, level_file, tmp_path, capsys
+):
     config, folder = finished
-    found, out = evaluate_run(
-        folder.checkpoints / "30",
-        levels=[str(level_file.parent)],
-        attempts=64,
-        folder=tmp_path / "out",
-        progress=False,
-    )
-    rows = {row.policy: row for row in read_evaluations(out / "evaluation.json")}
-    labels = ["run (agent)", "no-op", "random", "random, held 8"]
-    assert [row.label for row in found] == labels == [row.label for row in rows.values()]
+    words = ["--levels", str(level_file.parent), "--attempts", "64", "--out", str(tmp_path / "out")]
+    main(["evaluate", str(folder.checkpoints / "30"), *words])
+    rows = {row.policy: row for row in read_evaluations(tmp_path / "out" / "evaluation.json")}
+    assert [row.label for row in rows.values()] == ["run (agent)", "no-op", "random", "random, held 8"]
+    printed = capsys.readouterr().out
+    assert all(row.label in printed for row in rows.values()) and str(tmp_path / "out") in printed
     agent = rows["agent"]
     assert agent.level_set == level_file.parent.name and agent.levels.trained_on == (True,)
     assert agent.interval[0] > rows["random"].interval[1] and agent.run.update == 30
@@ -240,7 +257,7 @@ def test_learning_moves_the_network_and_rollouts_the_moments(finished):
 @pytest.mark.slow
 def test_a_request_in_the_last_call_stops_before_the_evaluation(tiny, tmp_path, monkeypatch):
     """Otherwise a multirun that was asked to stop would evaluate this run and start the next one."""
-    config = read_config(tiny(tmp_path, training__total_steps=160 * 4, output__num_animations=0))
+    config = read_config(tiny(tmp_path, training__total_steps=160 * 4))
     folder = new_run(config)
     with monkeypatch.context() as patched:
         patched.setattr(loop, "graceful_interrupt", asked_from(2))
@@ -273,6 +290,7 @@ def broken_after(count):
     return optax.GradientTransformation(lambda params: (jnp.int32(0), learn.init(params)), update)
 
 
+@pytest.mark.slow
 def test_parameters_that_are_not_finite_are_never_a_checkpoint(tiny, tmp_path, monkeypatch):
     """The last of the 2 x 2 x 2 gradients of the second call is NaN: all losses until then are finite."""
     config = read_config(tiny(tmp_path, output__checkpoint_every=1))
@@ -296,8 +314,7 @@ def test_a_resumed_run_does_not_need_the_run_that_it_began_from(finished, tiny, 
     """It is gone; what it gave is evaluated as the start: an agent that is well ahead of a new one."""
     _, trained = finished
     source = shutil.copytree(trained.path, tmp_path / "source")
-    sizes = {"training__total_steps": 160 * 4, "output__num_animations": 0}
-    config = read_config(tiny(tmp_path, **sizes) | {"init_from": str(source)})
+    config = read_config(tiny(tmp_path, training__total_steps=160 * 4) | {"init_from": str(source)})
     folder = new_run(config)
     with monkeypatch.context() as patched:
         patched.setattr(loop, "graceful_interrupt", asked_from(1))
@@ -311,7 +328,7 @@ def test_a_resumed_run_does_not_need_the_run_that_it_began_from(finished, tiny, 
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_before_its_first_checkpoint_is_resumed(tiny, tmp_path, monkeypatch):
-    config = read_config(tiny(tmp_path, training__total_steps=160 * 4, output__num_animations=0))
+    config = read_config(tiny(tmp_path, training__total_steps=160 * 4))
     folder = new_run(config)
 
     def kill(*_):

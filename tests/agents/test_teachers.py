@@ -59,7 +59,9 @@ def bounds():
     return mastered(RandomTeacher(2), 4).max(), mastered(Oracle(TOY)).min()
 
 
-@pytest.mark.parametrize("name", ["alp_gmm", pytest.param("covar_gmm", marks=pytest.mark.slow), "riac"])
+@pytest.mark.parametrize(
+    "name", ["alp_gmm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("covar_gmm", "riac"))]
+)
 def test_following_progress_beats_random_tasks(name, bounds):
     least, most = bounds
     share = mastered(FOLLOWING_PROGRESS[name])
@@ -73,7 +75,7 @@ def test_other_teachers_beat_random_tasks(name, bounds):
     assert mastered(OTHERS[name]).mean() > 1.5 * bounds[0]
 
 
-@pytest.mark.parametrize("dims", [1, 3])
+@pytest.mark.parametrize("dims", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("name", TEACHERS)
 def test_a_teacher_keeps_the_shapes_of_its_state(name, dims):
     """So that it can be carried through a compiled loop; tasks have the shape that was asked for."""

@@ -79,6 +79,7 @@ def test_one_scene_under_many_actions(batch):
     assert step(one, actions)[0].position.shape == (6, SPEC.num_bodies, 2)
 
 
+@pytest.mark.slow
 def test_large_batches_are_cut_into_blocks_and_put_together_again():
     count = 2405  # not a multiple of anything that a block could hold
     states, actions = scenes(count)
@@ -115,6 +116,7 @@ def test_a_rollout_is_differentiable():
     np.testing.assert_allclose(slope[0, 0], expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_gradients_of_step_are_finite_differences():
     """A wheel on an axle, turned by a motor and by a thruster at its rim."""
     spec = jax2d.SimSpec(1, 1, 1, 1, num_walls=0)

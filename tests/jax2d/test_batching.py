@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax2d.batching import in_blocks, natively_batched
+from jax2d.batching import in_blocks, lowering_for, natively_batched
 
 SEEN: list[tuple] = []
 ROWS = jnp.arange(24.0).reshape(2, 3, 4)
@@ -91,3 +91,18 @@ def test_blocks_are_put_together_again(batch, axis):
     out = jax.jit(lambda v: in_blocks(double, (v, 0.5), (True, False), 40, axis))(values)
     np.testing.assert_array_equal(out, values)
     assert jax.default_backend() != "cpu" or set(sizes) == {100: {64}, 97: {64}, 32: {32}}[batch]
+
+
+def test_it_is_traced_once_for_given_shapes_on_each_platform(one):
+    """A scan under `vmap` asks for it several times, and so do other programs; none of them shows a call."""
+    run = lambda row: jax.lax.scan(
+        lambda x, _: (x + one(row, {"scale": x, "shift": 0.0})["sum"], None), 0.0, length=2
+    )
+    traced = jax.make_jaxpr(jax.vmap(run))(ROWS[0])
+    assert SEEN.count(((3, 4), (3,))) == 1 and SEEN.count(((1, 4), ())) == 1
+    jax.make_jaxpr(lambda rows: jax.vmap(run)(2 * rows))(ROWS[0])
+    assert len(SEEN) == len(set(SEEN))
+    assert "jit" not in str(traced)
+    with lowering_for("cuda"):
+        jax.make_jaxpr(jax.vmap(run))(ROWS[0])
+    assert SEEN.count(((3, 4), (3,))) == 2

@@ -22,7 +22,7 @@ PADDED = jax2d.SimSpec(num_polygons=8, num_circles=4, num_joints=3, num_thruster
 BATCH, STEPS = 8, 20
 PARAMS = jax2d.SimParams()
 seeds = st.integers(0, 2**31 - 1)
-few = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 @functools.partial(jax.jit, static_argnames="spec")

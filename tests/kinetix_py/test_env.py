@@ -164,6 +164,7 @@ def test_actions_reach_thrusters_and_motors(env):
     np.testing.assert_allclose(automatic, forwards, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_padded_level_plays_the_same(env):
     size = dataclasses.replace(TINY, num_polygons=6, num_joints=2)
     small, large = falling(), kx.pad_level(falling(), size)

@@ -33,13 +33,17 @@ def few_at_once():
         yield
 
 
+@jax.jit
+def step_once(state, action):
+    return ENV.step(jax.random.key(0), state, action, PARAMS)
+
+
 def step_by_step(level, actions):
     """One episode, step by step: observations before each step and after the last, rewards, outcome."""
-    step = jax.jit(lambda state, action: ENV.step(jax.random.key(0), state, action, PARAMS))
     obs, state = ENV.reset_to_level(level, PARAMS)
     seen, rewards = [obs], []
     for action in actions:
-        obs, state, reward, done, info = step(state, action)
+        obs, state, reward, done, info = step_once(state, action)
         seen.append(obs)
         rewards.append(float(reward))
         if done:

@@ -39,7 +39,9 @@ from tests.kinetix_py.reference_levels import assert_close, means_of, needs_refe
 from tools.level_statistics import structure
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
-EACH_SIZE = pytest.mark.parametrize("size", ["s", "m", pytest.param("l", marks=pytest.mark.slow)])
+EACH_SIZE = pytest.mark.parametrize(
+    "size", ["s", *(pytest.param(size, marks=pytest.mark.slow) for size in "ml")]
+)
 
 NUM_LEVELS = 2048
 
