@@ -304,6 +304,7 @@ def test_a_self_paced_step_is_bounded_and_nears_the_target_with_performance():
     assert divergence(failed, teacher.target, 2) > distances[0]
 
 
+@pytest.mark.slow
 def test_generated_tasks_become_those_of_intermediate_difficulty():
     """Only tasks near the corner are solved, less often with distance; a tenth of all are intermediate."""
     teacher = GoalGAN(2, **SMALL_GAN, fit_every=200, num_steps=80, batch_size=32)
