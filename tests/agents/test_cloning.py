@@ -178,6 +178,8 @@ def test_the_command_records_and_says_what(finished, level_file, tmp_path, capsy
         str(level_file),
         "--attempts",
         "4",
+        "--key-every",
+        "8",
         "--out",
         str(out),
     ]

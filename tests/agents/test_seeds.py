@@ -38,9 +38,7 @@ def env():
 
 
 def test_each_seed_learns_as_it_does_alone(env):
-    alone = Trainer(
-        env, Thrust(), FixedLevels(kx.stack_levels([rocket()]), 8), make_optimizer(CONFIG), CONFIG, 8, 20
-    )
+    alone = Trainer(env, Thrust(), FixedLevels(batch(rocket(), 8), 8), make_optimizer(CONFIG), CONFIG, 8, 20)
     together = dataclasses.replace(alone, num_seeds=2)
     keys = jax.random.split(jax.random.key(0), 2)
     state, metrics = together.train_steps(together.init(keys), PARAMS, 4)
