@@ -79,8 +79,11 @@ def natively_batched(
         with lowering_for(platform):
             return fn(*args)
 
+    # The platform is an argument because JAX, too, keeps what it has traced of a function.
     @functools.cache
-    def of_leaves(structure: Any, is_shared: tuple[bool, ...]) -> Callable:
+    def of_leaves(structure: Any, is_shared: tuple[bool, ...], platform: str) -> Callable:
+        now = functools.partial(traced, platform)
+
         def apply(function, *leaves):
             return function(*jax.tree.unflatten(structure, leaves))
 
@@ -96,7 +99,6 @@ def natively_batched(
 
             @custom_vmap
             def many(*leaves):
-                now = functools.partial(traced, traced_platform())
                 if vmap_shared and any(c and has for c, has in zip(is_shared, has_axis, strict=True)):
                     axes = [0 if has else None for has in has_axis]
                     return jax.vmap(functools.partial(of_one, now), in_axes=axes)(*leaves)
@@ -117,7 +119,7 @@ def natively_batched(
 
         @custom_vmap
         def one(*leaves):
-            return of_one(functools.partial(traced, traced_platform()), *leaves)
+            return of_one(now, *leaves)
 
         @one.def_vmap
         def _(size, batched, *leaves):
@@ -138,7 +140,7 @@ def natively_batched(
     def call(*args):
         leaves, structure = jax.tree.flatten(args)
         is_shared = tuple(i in shared for i, arg in enumerate(args) for _ in jax.tree.leaves(arg))
-        return of_leaves(structure, is_shared)(*leaves)
+        return of_leaves(structure, is_shared, traced_platform())(*leaves)
 
     return call
 
