@@ -59,6 +59,7 @@ def test_one_scene_is_its_place_in_the_batch(batch):
     assert_close(out, jax.tree.map(lambda value: value[2], expected))
 
 
+@pytest.mark.slow
 def test_nested_vmap_and_parameters_by_scene(batch):
     states, actions, expected = batch
     grid = jax.tree.map(lambda value: value.reshape(2, 3, *value.shape[1:]), (states, actions))
@@ -194,7 +195,7 @@ def test_there_are_no_more_walls_than_polygons():
         ((2, 0, 0, 0), "kinetix"),
         ((5, 0, 1, 0), "parallel"),
         ((4, 1, 0, 1), "kinetix"),
-        ((7, 1, 0, 0), "kinetix"),
+        pytest.param((7, 1, 0, 0), "kinetix", marks=pytest.mark.slow),
     ],
 )
 def test_any_count_from_0_runs(counts, order):

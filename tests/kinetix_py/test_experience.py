@@ -231,6 +231,7 @@ def test_actions_are_packed_into_the_smallest_number():
     np.testing.assert_array_equal(_choices(codes, adapter), actions)
 
 
+@pytest.mark.slow
 def test_other_actions_are_kept_as_they_are(tmp_path):
     env = dataclasses.replace(ENV, action_type="discrete", observation_type="blind")
     actions = np.full((1, 3), 9)

@@ -157,6 +157,7 @@ def test_one_program_whatever_the_parameters():
     assert sample_levels._cache_size() == programs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chances", [(1.0, 0.0), (0.0, 1.0), (0.3, 0.4)])
 def test_other_polygons_in_a_size_without_joints(chances):
     size = dataclasses.replace(SIZES["m"], max_vertices=6, num_joints=0)
