@@ -93,6 +93,7 @@ def test_levels_to_edit_are_shared_out(env):
         new.redistribute(states, 2)
 
 
+@pytest.mark.slow
 def test_given_levels_are_played_by_the_same_environments_on_any_number_of_devices(env):
     levels = kx.stack_levels([falling(), rocket(), falling(red=True)])
     curriculum = FixedLevels(levels, 2, 4)

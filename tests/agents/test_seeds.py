@@ -37,6 +37,7 @@ def env():
     return kx.make(TINY, observation_type="blind", action_type="discrete", auto_reset=True)
 
 
+@pytest.mark.slow
 def test_each_seed_learns_as_it_does_alone(env):
     alone = Trainer(env, Thrust(), FixedLevels(batch(rocket(), 8), 8), make_optimizer(CONFIG), CONFIG, 8, 20)
     together = dataclasses.replace(alone, num_seeds=2)

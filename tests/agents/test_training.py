@@ -128,6 +128,7 @@ def test_numbers_change_over_the_whole_run(annealed):
     np.testing.assert_allclose(dense / dense[0], [1, 0.5, 0], atol=0.1)
 
 
+@pytest.mark.slow
 def test_the_average_of_parameters_by_hand_and_in_checkpoints(trainer, tmp_path):
     """A decay of 0.75: each update takes a quarter of the way to the new parameters; statistics are equal."""
     config = dataclasses.replace(trainer.ppo, ema_decay=0.75)

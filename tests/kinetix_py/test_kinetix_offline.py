@@ -130,6 +130,7 @@ def test_rows_are_read_across_chunks(source, played):
         array.rows(2, 4)
 
 
+@pytest.mark.slow
 def test_episodes_are_those_that_were_played(source, played, tmp_path):
     """Each observation of a replay from Kinetix's states is that of the state; ends and levels are kept."""
     rows, seen = played
