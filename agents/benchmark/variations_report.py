@@ -20,8 +20,8 @@ PANELS = {
     "levels trained on, first attempts": "solve_rate",
     "fresh levels in training": "solve_rate_fresh",
     "replayed levels in training": "solve_rate_replayed",
-    "learnability of the buffer": "buffer_learnability",
     "length of an episode [steps]": "episode_length",
+    "entropy of the policy [nats]": "loss/entropy",
 }
 TAUGHT_PANELS = {
     "shapes in a level": "levels/shapes",
@@ -164,9 +164,10 @@ def plot_variations(
     panels = {title: metric for title, metric in panels.items() if metric in known}
     columns = -(-len(panels) // 2)
     figure = make_figure(4.6 * columns, 7.5)
-    for axis, (title, metric) in zip(
-        figure.subplots(2, columns, squeeze=False).flat, panels.items(), strict=False
-    ):
+    axes = figure.subplots(2, columns, squeeze=False).flat
+    for unused in axes[len(panels) :]:
+        unused.set_visible(False)
+    for axis, (title, metric) in zip(axes, panels.items(), strict=False):
         for place, result in enumerate(results):
             steps, values = result.curve(metric)
             if not len(steps):
