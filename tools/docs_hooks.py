@@ -11,7 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def on_files(files: Files, config) -> Files:
     """Adds the tables and pictures of `results/`, so that there is one copy of each."""
-    for path in sorted((ROOT / "results").iterdir()):
+    for path in sorted((ROOT / "results").rglob("*")):
         if path.suffix in (".md", ".png", ".gif"):
-            files.append(File.generated(config, f"results/{path.name}", abs_src_path=str(path)))
+            name = path.relative_to(ROOT).as_posix()
+            files.append(File.generated(config, name, abs_src_path=str(path)))
     return files

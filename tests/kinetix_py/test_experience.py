@@ -190,7 +190,9 @@ def test_replays_go_on_from_key_frames_and_tell_how_far_off_they_were(folder, tm
     before = Experience(folder)
     with pytest.warns(UserWarning, match=r"off by up to 0\.01 m or rad"):
         here, there = data.batch([0, 1, 2, 3]), before.batch([0, 1, 2, 3])
-    assert data.drift.worst == pytest.approx(0.01, abs=1e-5) and data.drift.exact == 0
+    assert data.drift.worst == pytest.approx(0.01, abs=1e-5)
+    # What begins further to the right, and touches nothing, may also end there to the bit.
+    assert data.drift.exact < data.drift.segments
     # The segment after it begins where it was recorded.
     segment = int(np.flatnonzero(np.asarray(here["first_step"]) == EVERY)[0])
     start = lambda batch: np.asarray(batch["observation"].shapes)[segment, 0, TINY.num_polygons, :2]
