@@ -37,6 +37,16 @@ def _named(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
 
 
+def _one_copy(leaf: jax.Array) -> jax.Array:
+    """Takes one copy of an array that all devices of this process hold.
+
+    Orbax would let each device write a part, which needs jax 0.7.1. Of several processes, each has to hand
+    over the same array.
+    """
+    alike = isinstance(leaf, jax.Array) and leaf.is_fully_replicated and jax.process_count() == 1
+    return leaf.addressable_data(0) if alike else leaf
+
+
 def _evaluated(state: TrainState) -> str:
     """Name of the field of a state that evaluation plays with."""
     return "params" if state.average is None else "average"
@@ -98,7 +108,7 @@ class Checkpoints:
         if step in self.steps:
             return
         items = {"params": state.evaluated_params, "rest": _rest(state)}
-        items = {name: _named(_plain(item)) for name, item in items.items()}
+        items = {name: _named(jax.tree.map(_one_copy, _plain(item))) for name, item in items.items()}
         shapes = {name: {k: list(v.shape) for k, v in item.items()} for name, item in items.items()}
         self._manager.save(
             step,
