@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.benchmark.measure import machine
 from agents.benchmark.variations import VariationResult, effect
 from agents.io.figures import COLORS, LINE_STYLES, make_figure
 from agents.reproduce.tasks import family_of
@@ -94,7 +96,9 @@ def chance_line(result: VariationResult, level_set: str) -> str:
 def report_text(title: str, command: str, results: Sequence[VariationResult]) -> str:
     """Writes the report in Markdown."""
     seeds = len(results[0].trainings)
-    parts = [f"# {title}", f"```bash\n{command}\n```"]
+    found = machine()
+    versions = ", ".join(f"{name} {found[name]}" for name in ("python", "jax", "jaxlib"))
+    parts = [f"# {title}", f"{datetime.date.today()}, {versions}.", f"```bash\n{command}\n```"]
     for level_set in results[0].level_sets:
         summary = results[0].summary(level_set)
         member = summary.members[0]
