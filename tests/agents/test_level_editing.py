@@ -11,9 +11,14 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
-from agents.curricula import EditingAdversary, LevelEditing
+from agents.curricula import PAIRED, EditingAdversary, LevelEditing
 from agents.policy import Policy, PolicyOutput
+from agents.ppo.config import PPOConfig
+from agents.ppo.learner import Learner
+from agents.ppo.ppo import make_optimizer
+from agents.training.trainer import Trainer
 from kinetix_py.sizes import FLOOR, ROOM
+from tests.agents.policies import Thrust
 from tests.kinetix_py.small_levels import TINY, batch, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -97,6 +102,25 @@ def test_the_adversary_builds_what_is_rewarded(learnt):
     assert jax.nn.softmax(state.params)[5:].sum() < 0.1 < 4 / 9
     assert metrics["adversary_entropy"][0] == pytest.approx(np.log(9), abs=0.05)
     assert metrics["adversary_edits"][0] == pytest.approx(4 * 8 / 9, abs=0.4)
+
+
+@pytest.mark.slow
+def test_paired_learns_from_levels_that_are_built():
+    """Two updates of both learners and of the adversary, as one program."""
+    params = kx.EnvParams(max_timesteps=20)
+    config = PPOConfig(learning_rate=0.1, minibatch_size=80, num_epochs=1)
+    env = kx.make(TINY, observation_type="blind", action_type="discrete", auto_reset=True)
+    learner = Learner(env, Thrust(), make_optimizer(config), config, 20)
+    own = PAIRED(params, 8, learner, EditingAdversary(ENV, Preferences(9)), num_tasks=4)
+    trainer = Trainer(env, Thrust(), own, learner.optimizer, config, 8, 20)
+    state = trainer.init(KEY)
+    before = jax.device_get(state.curriculum.adversary.params)
+    state, metrics = trainer.train_steps(state, params, 2)
+    after = state.curriculum.adversary.params
+    assert np.isfinite(after).all() and not np.array_equal(before, after)
+    assert all(np.isfinite(value).all() for value in metrics.values())
+    assert ((metrics["adversary_edits"] > 0) & (metrics["adversary_edits"] <= 4)).all()
+    assert metrics["policy_steps"].tolist() == [2 * 160, 2 * 160]
 
 
 def test_wrong_numbers_are_refused():

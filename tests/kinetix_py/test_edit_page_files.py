@@ -151,6 +151,7 @@ def test_a_notebook_shows_the_page_in_a_frame(page, tmp_path):
             page.wait("doc && start_")
 
 
+@pytest.mark.slow
 def test_a_crash_loses_nothing(page, tmp_path):
     process, address = serve(tmp_path, 0)
     port = int(address.rstrip("/").rsplit(":", 1)[1])

@@ -227,6 +227,7 @@ def test_filtered_levels_are_not_solved_by_doing_nothing():
     assert not solved.any() and 0.05 < others.mean() < 0.5
 
 
+@pytest.mark.slow
 def test_rows_that_did_not_pass_hold_unfiltered_levels():
     """A blue floor under every level: doing nothing solves almost all of them."""
     levels, passed = drawn_and_filtered(1.0)

@@ -64,6 +64,7 @@ def test_each_level_obeys_its_own_numbers(draw):
     np.testing.assert_allclose(friction, np.repeat(rising[:, None], 9, 1), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_numbers_of_one_level_are_those_of_a_batch_of_it(draw):
     """Tells whether a number has the axis of levels or not: the same levels, for all numbers at once."""
     for value, other in zip(*map(jax.tree.leaves, (draw(each()), draw(kx.GeneratorParams()))), strict=True):
