@@ -164,6 +164,7 @@ def _topology(name: str, topology_name: str, platform: str, **options: Any) -> A
         raise TargetError(
             f"target {name!r} needs JAX's plugin for it, though no device: pip install '{package}'"
         )
+    # JAX makes NotImplementedError of a plugin's "unimplemented", and hands its other errors on as they are.
     try:
         return topologies.get_topology_desc(topology_name, platform=platform, **options).devices[0]
     except (RuntimeError, ValueError, NotImplementedError) as error:
