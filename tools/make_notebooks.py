@@ -30,6 +30,14 @@ MAX_BYTES = 500_000
 PLACES = (ROOT, pathlib.Path.home(), pathlib.Path(tempfile.gettempdir()))
 TROUBLE = ("site-packages", "Warning:", "Traceback (most")
 UNWANTED = re.compile("|".join(map(re.escape, (*map(str, PLACES), *TROUBLE))))
+# What each notebook says, in its own variables, with room to spare: rates may differ between machines.
+CLAIMS = {
+    "1_first_steps": "bool(info['solved']) and page.stat().st_size > 1000",
+    "2_train_a_specialist": "chance < 0.15 and rate > 0.8 and curve[-1] > 0.8",
+    "3_random_levels": "0.1 < rate.mean() < 0.6 and (score[best] > 0.2).all() and (rate[never] == 0).all()",
+    "4_engine_alone": "stuck > 1 and found < 1 and landed < 0.25 and both_costs.min() < search_costs[-1]",
+    "5_gymnasium_and_torch": "late > early + 0.3",
+}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -60,12 +68,21 @@ def build(text: str) -> nbformat.NotebookNode:
     return new_notebook(cells=cells, metadata={"kernelspec": KERNEL, "language_info": {"name": "python"}})
 
 
-def run(notebook: nbformat.NotebookNode, timeout: int = 300) -> nbformat.NotebookNode:
-    """Runs every cell, in an empty folder; the outputs are put into the notebook.
+def run(name: str, timeout: int = 300) -> nbformat.NotebookNode:
+    """Builds a notebook and runs every cell, in an empty folder, then checks what the notebook claims.
+
+    Args:
+      name: of the source, without `.py`.
+      timeout: of each cell [s].
+
+    Returns:
+      the notebook with its outputs.
 
     Raises:
-      nbclient.exceptions.CellExecutionError: a cell failed.
+      nbclient.exceptions.CellExecutionError: a cell failed, or the claim does not hold.
     """
+    notebook = build((SOURCES / f"{name}.py").read_text())
+    notebook.cells.append(new_code_cell(f"assert {CLAIMS[name]}"))
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     # XLA's chatter about the processor goes to stderr, which a notebook would show.
     env = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -75,6 +92,7 @@ def run(notebook: nbformat.NotebookNode, timeout: int = 300) -> nbformat.Noteboo
             notebook, timeout=timeout, kernel_name="python3", resources=resources
         )
         client.execute(env=env)
+    notebook.cells.pop()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times, which would differ in every version
     return notebook
@@ -99,7 +117,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="without .py (default: all)")
     for name in parser.parse_args().names or names():
         begun, cpu = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        notebook = run(build((SOURCES / f"{name}.py").read_text()))
+        notebook = run(name)
         wrong = complaints(notebook)
         if wrong:
             sys.exit(f"make_notebooks.py: {name}: " + "\n".join(wrong))

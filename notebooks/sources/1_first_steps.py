@@ -91,7 +91,8 @@ print(f"after {len(states) - 1} steps: reward {float(reward):+.2f}, solved: {boo
 
 # %%
 for name, value in vars(observation).items():
-    print(f"{name:<14} {value.dtype!s:<8} {value.shape}")
+    if value is not None:  # such as rules, which plain levels have none of
+        print(f"{name:<14} {value.dtype!s:<8} {value.shape}")
 
 # %% [markdown]
 # ## Look

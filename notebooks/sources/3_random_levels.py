@@ -133,8 +133,8 @@ for name, rates in (("chance", rate), ("agent", trained)):
 axis.set(title="solve rates, sorted", xlabel="levels", ylim=(0, 1.02))
 axis.legend()
 figure.tight_layout()
-score = np.asarray(learnability(trained))
-print(f"levels with something to learn for the agent: {(score > 0).mean():.1%}")
+for_agent = np.asarray(learnability(trained))
+print(f"levels with something to learn for the agent: {(for_agent > 0).mean():.1%}")
 
 # %% [markdown]
 # Sampling for learnability (SFL) trains on the levels with the highest score: `kinetix train curriculum=sfl`.

@@ -43,7 +43,8 @@ for angle in (0, np.pi / 2):
     scene.add_thruster(ship, direction=angle, power=0.02)
 role = np.zeros(level_size.num_bodies, int)
 role[ship.index], role[goal.index], role[trap.index] = kx.GREEN, kx.BLUE, kx.RED
-levels = kx.stack_levels([kx.from_scene(scene.build(), level_size, role=role)])
+level = kx.from_scene(scene.build(), level_size, role=role, thruster_binding=[0, 1])
+levels = kx.stack_levels([level])
 kx.render_svg(levels)
 
 # %% [markdown]
