@@ -173,13 +173,6 @@ class ParameterAdversary:
         return learnt, metrics | task_metrics(self.box, jax.nn.sigmoid(chosen))
 
 
-class BuiltLevels(NamedTuple):
-    """Episodes in which levels were built."""
-
-    transitions: Transitions  # [num_edits, count]
-    carry: Any  # memory of the policy before them
-
-
 @dataclasses.dataclass(frozen=True)
 class EditingAdversary:
     """Builds each level edit by edit, from one of the simplest, in an environment of its own.
@@ -231,22 +224,22 @@ class EditingAdversary:
         params: Params = self.policy.init(key)
         return Learning(params, self.optimizer.init(params))
 
-    def propose(self, key: jax.Array, state: Learning, count: int) -> tuple[kx.Level, BuiltLevels]:
-        """Builds levels; returns the steps by which they were built as well."""
+    def propose(self, key: jax.Array, state: Learning, count: int) -> tuple[kx.Level, Transitions]:
+        """Builds levels; returns the steps by which they were built as well, `[num_edits, count]`."""
         start_key, play_key = jax.random.split(key)
         params = self.env.default_params
         runner = start_runner(self.env, self.env.starts(start_key, count), params, self.policy)
         later, transitions = rollout(
             play_key, self.policy, state.params, runner, self.env, params, self.env.num_edits
         )
-        return later.env_state.level, BuiltLevels(transitions, runner.carry)
+        return later.env_state.level, transitions
 
     def learn(
-        self, key: jax.Array, state: Learning, chosen: BuiltLevels, rewards: jax.Array
+        self, key: jax.Array, state: Learning, chosen: Transitions, rewards: jax.Array
     ) -> tuple[Learning, Metrics]:
         """Improves the policy; each level's reward is that of its last edit."""
-        steps = chosen.transitions
-        steps = dataclasses.replace(steps, reward=steps.reward.at[-1].set(rewards))
+        count = rewards.shape[0]
+        steps = dataclasses.replace(chosen, reward=chosen.reward.at[-1].set(rewards))
         result = ppo_update(
             key,
             self.policy,
@@ -254,8 +247,8 @@ class EditingAdversary:
             state.opt_state,
             self.optimizer,
             steps,
-            chosen.carry,
-            self.ppo(rewards.shape[0]),
+            self.policy.initial_carry(count),
+            self.ppo(count),
         )
         params = self.policy.update_statistics(result.params, steps.obs)
         metrics = {

@@ -82,7 +82,7 @@ def learnt():
         levels, chosen = own.propose(key, state, 16)
         rewards = levels.sim.thrusters.active.sum(1).astype(jnp.float32)
         state, metrics = own.learn(key, state, chosen, rewards)
-        return state, (levels, chosen.transitions.done, rewards.mean(), metrics)
+        return state, (levels, chosen.done, rewards.mean(), metrics)
 
     run = jax.jit(lambda state, keys: jax.lax.scan(update, state, keys))
     return own, run(own.init(KEY), jax.random.split(KEY, 40))
