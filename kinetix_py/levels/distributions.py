@@ -10,7 +10,7 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
-from kinetix_py.levels.level import Level, pad_level, stack_levels
+from kinetix_py.levels.level import Level, pad_level, stack_levels, with_rules
 from kinetix_py.sizes import LevelSize
 
 
@@ -90,7 +90,7 @@ class LevelList:
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class LevelMixture:
-    """Levels of several distributions, each as likely as its weight.
+    """Levels of several distributions, each as likely as its weight; if levels of one have rules, then all.
 
     Under `vmap`, a level of every distribution is drawn for each one that is taken.
 
@@ -123,11 +123,18 @@ class LevelMixture:
         which_key, level_key = jax.random.split(key)
         which = jax.random.categorical(which_key, jnp.log(jnp.array(self.weights)))
         draws = [functools.partial(_sample, each, size) for each in self.distributions]
+        rules = [jax.eval_shape(draw, level_key).rules for draw in draws]
+        if any(one is not None for one in rules):
+            draws = [functools.partial(_sample_with_rules, each, size) for each in self.distributions]
         return jax.lax.switch(which, draws, level_key)
 
 
 def _sample(distribution: LevelDistribution, size: LevelSize, key: jax.Array) -> Level:
     return distribution.sample(key, size)
+
+
+def _sample_with_rules(distribution: LevelDistribution, size: LevelSize, key: jax.Array) -> Level:
+    return with_rules(distribution.sample(key, size))
 
 
 def draw_level(key: jax.Array, levels: Level) -> tuple[jax.Array, Level]:

@@ -45,7 +45,8 @@ TARGETS = [
 def test_engine_and_training_are_planned(target, capsys):
     engine = planned(capsys, "part=engine", f"target={target}", "training.num_envs=1024")
     assert engine["model_steps_per_second"] > 0 and engine["loops_of_unknown_length"] == 0
-    size = ("training.num_envs=64", "training.rollout_length=64", "ppo.minibatch_size=1024")
+    size = ("training.num_envs=64", "training.rollout_length=64", "training.num_rollouts=4")
+    size += ("ppo.minibatch_size=1024",)
     levels = ("curriculum.num_candidates=64", "curriculum.buffer_size=32", "curriculum.attempts=2")
     training = planned(capsys, f"target={target}", *size, *levels)
     assert {"levels", "play / env", "play / network", "learn"} <= set(training["parts"])

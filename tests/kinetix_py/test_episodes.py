@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
+from kinetix_py.levels.level import with_rules
 from kinetix_py.rewards import REWARDS
 from tests.kinetix_py.small_levels import TINY, batch, falling, play, rocket
 
@@ -144,6 +145,18 @@ def test_a_mixture_draws_from_each_distribution_by_its_weight():
     ):
         with pytest.raises(ValueError, match=message):
             kx.LevelMixture(*wrong)
+
+
+def test_levels_of_a_mixture_have_rules_if_those_of_one_distribution_do():
+    """What has none of its own gets those of the plain game, so that a batch holds levels of both."""
+    told = with_rules(falling(gravity=-1.0))
+    told = dataclasses.replace(told, rules=dataclasses.replace(told.rules, hold=told.rules.hold + 3))
+    mixture = kx.LevelMixture([kx.RandomLevels(filtered=False), kx.LevelList([told])])
+    levels = jax.jit(jax.vmap(lambda key: mixture.sample(key, TINY)))(jax.random.split(KEY, 16))
+    is_told = np.asarray(levels.sim.gravity[:, 1]) == -1.0
+    assert is_told.any() and not is_told.all()
+    hold = np.asarray(levels.rules.hold)
+    assert (hold[is_told] == told.rules.hold).all() and (hold[~is_told] == 1).all()
 
 
 @pytest.mark.parametrize("levels", [kx.RandomLevels(), kx.RandomLevels(filtered=False)])
