@@ -12,6 +12,7 @@ from jax2d.queries import body_pairs
 from kinetix_py.env.progress import (
     Progress,
     advance,
+    center_distances,
     frozen,
     held_in_place,
     switched_controls,
@@ -48,8 +49,9 @@ def outcome(active: jax.Array, slot_outcome: jax.Array) -> jax.Array:
     Returns:
       int32 `[...]`.
     """
-    failed, solved = (active & (slot_outcome == -1)).any(-1), (active & (slot_outcome == 1)).any(-1)
-    return jnp.where(failed, -1, jnp.where(solved, 1, 0))
+    severity = jnp.where(slot_outcome == -1, 2, slot_outcome)  # so that one maximum tells of both
+    worst = jnp.where(active, severity, 0).max(-1)
+    return jnp.where(worst == 2, -1, worst)
 
 
 def goal_distance(sim: jax2d.SimState, role: jax.Array) -> jax.Array:
@@ -63,9 +65,7 @@ def goal_distance(sim: jax2d.SimState, role: jax.Array) -> jax.Array:
       float `[]` m.
     """
     green, blue = (sim.active & (role == which) for which in (GREEN, BLUE))
-    offset = sim.position[:, None] - sim.position[None]
-    apart = jnp.sqrt((offset**2).sum(-1))
-    return jnp.where(green[:, None] & blue[None], apart, 0).sum()
+    return jnp.where(green[:, None] & blue[None], center_distances(sim), 0).sum()
 
 
 def distance_left(
