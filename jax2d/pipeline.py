@@ -46,8 +46,8 @@ def step_batch_last(
     manifolds = _find_manifolds(state, cos, sin, spec)
     contacts = _contact_constraints(state, manifolds, params, spec)
     state = apply_motors(state, actions[: spec.num_joints], params, spec)
-    state = apply_thrusters(state, actions[spec.num_joints :], cos, sin, params, spec)
-    joints = prepare_joints(state, cos, sin, params, spec)
+    state = apply_thrusters(state, actions[spec.num_joints :], params, spec)
+    joints = prepare_joints(state, params, spec)
     contact_impulses, joint_impulses = _warm_start_impulses(state, manifolds, spec)
     bodies = free_bodies(state, spec)
     contact_impulses, joint_impulses, bodies = solve(

@@ -164,6 +164,7 @@ def _bound_velocities(motion: jax.Array, params: SimParams, batch: int) -> jax.A
 
 
 def _solve(
+    always: jax.Array,
     contacts: ListedContacts,
     places: ContactPlaces,
     joints: ListedJoints,
@@ -180,8 +181,8 @@ def _solve(
     at_first = responses(contacts)
     if spec.warm_start:
         normal, tangent = contact_impulses
-        motion = apply_impulses(at_first, places.velocity, normal, tangent, motion)
-        motion = warm_start_joint_list(joints, joint_impulses, motion)
+        motion = apply_impulses(always, at_first, places.velocity, normal, tangent, motion)
+        motion = warm_start_joint_list(always, joints, joint_impulses, motion)
     tables = pair_tables(spec)
     ends = np.cumsum([phase.capacity for phase in phases])
     # Places are cut here and not in the sweep, where gathers and scatters need them as arrays of their own.
@@ -189,7 +190,7 @@ def _solve(
 
     def sweep(_, carry):
         totals, joint_impulses, motion = carry
-        joint_impulses, motion = solve_joint_list(joints, joint_impulses, motion, params)
+        joint_impulses, motion = solve_joint_list(always, joints, joint_impulses, motion, params)
         motion = _bound_velocities(motion, params, batch)
         now = shift_arms(contacts, places, motion) if exact_arms else contacts
         response = responses(now) if exact_arms else at_first
@@ -198,7 +199,7 @@ def _solve(
             rows = slice(end - phase.capacity, end)
             here, answer = jax.tree.map(lambda field, rows=rows: field[..., rows], (now, response))
             reset = exact_arms and tables[phase.kind].num_pairs % GROUP_SIZE != 0
-            total, motion = solve_phase(here, answer, at, total, motion, reset)
+            total, motion = solve_phase(always, here, answer, at, total, motion, reset)
             after.append(total)
         return after, joint_impulses, motion
 
@@ -208,6 +209,7 @@ def _solve(
 
 
 def _solve_listed(
+    always: jax.Array,
     scenes: Scenes,
     selected: SelectedContacts,
     params: SimParams,
@@ -231,7 +233,17 @@ def _solve_listed(
     contact_impulses = jnp.where(contacts.used[None] & spec.warm_start, carried, 0)
     joint_impulses = jnp.where(state.joints.active[:, None] & spec.warm_start, state.joint_impulse, 0)
     contact_impulses, joint_impulses, motion = _solve(
-        contacts, places, joints, contact_impulses, joint_impulses, motion, params, spec, phases, batch
+        always,
+        contacts,
+        places,
+        joints,
+        contact_impulses,
+        joint_impulses,
+        motion,
+        params,
+        spec,
+        phases,
+        batch,
     )
     after = move_bodies(state, list(motion.reshape(5, -1, batch)[:, spec.num_walls :]), params, spec)
     bound, bound_angular = joint_impulse_bounds(joints.mass[:, 0], joints.inertia, params)
@@ -267,7 +279,7 @@ def _step_enabled(
     size = scenes.state.rotation.size
     selected, fits = select_contacts(found, candidates, tables, sizes.candidates, sizes.phases, size)
     fits &= candidates.fits
-    moved, impulses, places = _solve_listed(scenes, selected, params, spec, sizes.phases)
+    moved, impulses, places = _solve_listed(always, scenes, selected, params, spec, sizes.phases)
     done = enabled & fits
     choose = lambda new, old: jnp.where(done.reshape(*[1] * (new.ndim - 1), -1), new, old)
     written = jnp.where((selected.used & fits)[None], places, solved.impulses.size)

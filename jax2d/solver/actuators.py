@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jax2d.params import SimParams, SimSpec
 from jax2d.solver.blocks import unrolled_sum
-from jax2d.solver.joints import nonzero, one_hot, pick, relative_rotation
+from jax2d.solver.joints import nonzero, one_hot, pick, pick_turned, relative_rotation
 from jax2d.types import Joints, SimState, Thrusters
 
 
@@ -84,20 +84,14 @@ def thruster_impulses(
     return jx, jy, arm_x * jy - arm_y * jx
 
 
-def apply_thrusters(
-    state: SimState,
-    actions: jax.Array,
-    cos: jax.Array,
-    sin: jax.Array,
-    params: SimParams,
-    spec: SimSpec,
-) -> SimState:
-    """Changes velocities by the thrusters' impulses; `actions [T, B]`, `cos, sin [N, B]` of the rotations."""
+def apply_thrusters(state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> SimState:
+    """Changes velocities by the thrusters' impulses; `actions [T, B]`."""
     thrusters = state.thrusters
     if spec.num_thrusters == 0:
         return state
     body = one_hot(thrusters.body, thrusters.active, spec.num_bodies)
-    jx, jy, torque = thruster_impulses(thrusters, actions, pick(body, cos), pick(body, sin), params)
+    cos, sin = pick_turned(body, thrusters.active, state.rotation)
+    jx, jy, torque = thruster_impulses(thrusters, actions, cos, sin, params)
     linear = jnp.stack([_scatter(body, jx), _scatter(body, jy)], axis=1)
     return dataclasses.replace(
         state,

@@ -15,7 +15,7 @@ import numpy as np
 
 from jax2d.collision.candidates import Candidates, PairTable
 from jax2d.collision.listed import BODY_B, LAST, SCENE, SLOT, ListedManifolds, point_blocks
-from jax2d.flat import add_at, columns, put_at, running_count_of_list, take, take_columns
+from jax2d.flat import add_at, columns, in_arrays, put_at, running_count_of_list, take, take_columns
 from jax2d.params import SimParams, SimSpec
 from jax2d.solver.joint_list import DX, DY, VX, VY, W
 from jax2d.solver.joints import nonzero
@@ -225,14 +225,20 @@ def responses(contacts: ListedContacts) -> tuple[jax.Array, jax.Array]:
 
 
 def apply_impulses(
+    always: jax.Array,
     response: tuple[jax.Array, jax.Array],
     places: jax.Array,
     normal: jax.Array,
     tangent: jax.Array,
     motion: jax.Array,
 ) -> jax.Array:
-    """Changes velocities at `places` by impulses `normal`, `tangent` `[C]`."""
-    return add_at(motion, places, normal[None, None] * response[0] + tangent[None, None] * response[1])
+    """Changes velocities at `places` by impulses `normal`, `tangent` `[C]`.
+
+    `always` is as for `in_arrays`: in arrays of their own the changes are computed by vector instructions,
+    where in the flat list that the scatter reads every entry would be computed alone.
+    """
+    change = lambda: normal[None, None] * response[0] + tangent[None, None] * response[1]
+    return add_at(motion, places, in_arrays(always, change))
 
 
 def shift_arms(contacts: ListedContacts, places: ContactPlaces, motion: jax.Array) -> ListedContacts:
@@ -246,6 +252,7 @@ def shift_arms(contacts: ListedContacts, places: ContactPlaces, motion: jax.Arra
 
 
 def solve_phase(
+    always: jax.Array,
     contacts: ListedContacts,
     response: tuple[jax.Array, jax.Array],
     places: jax.Array,
@@ -253,7 +260,10 @@ def solve_phase(
     motion: jax.Array,
     reset_last: bool,
 ) -> tuple[jax.Array, jax.Array]:
-    """Solves the contacts of one phase once; `accumulated [2, C]`, normal and tangential."""
+    """Solves the contacts of one phase once; `accumulated [2, C]`, normal and tangential.
+
+    `always` is as for `in_arrays`.
+    """
     arm_normal, arm_tangent = contacts.arm_normal, contacts.arm_tangent
     both = lambda values: values[0] + values[1]
     mass_normal = contacts.mass + both(contacts.share * arm_normal**2)
@@ -272,6 +282,6 @@ def solve_phase(
     low = (-limit - total_tangent) * mass_tangent
     high = (limit - total_tangent) * mass_tangent
     tangent = jnp.clip(-(speed_tangent + normal * coupling), low, high) / mass_tangent
-    motion = apply_impulses(response, places, normal, tangent, motion)
+    motion = apply_impulses(always, response, places, normal, tangent, motion)
     total = jnp.stack([jnp.maximum(total_normal + normal, 0), total_tangent + tangent])
     return jnp.where(contacts.last[None], 0, total) if reset_last else total, motion

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax2d.flat import add_at, columns, take, take_columns
+from jax2d.flat import add_at, columns, in_arrays, take, take_columns
 from jax2d.params import SimParams, SimSpec
 from jax2d.solver.actuators import motor_impulses, thruster_impulses
 from jax2d.solver.joints import nonzero
@@ -119,34 +119,43 @@ def _signs() -> jax.Array:
     return jnp.array([[1.0], [-1.0]])
 
 
-def apply_joint(joint: ListedJoints, motion: jax.Array, impulse, angular, shift) -> jax.Array:
+def apply_joint(
+    always: jax.Array, joint: ListedJoints, motion: jax.Array, impulse, angular, shift
+) -> jax.Array:
     """Applies an impulse at a's anchor and its opposite at b's, and moves both bodies.
 
     Args:
+      always: as for `in_arrays`, for the reason given at `contact_list.apply_impulses`.
       joint: one joint.
       motion: bodies before.
       impulse: `[2, B]` N s, on body a.
       angular: `[B]` N m s, on body a.
       shift: `[2, B]` kg m; a moves by its inverse mass times that, b the other way.
     """
-    mass, inertia = joint.inverse_mass * _signs(), joint.inverse_inertia * _signs()
-    spin = inertia * (_cross(joint.arm, impulse[None]) + angular[None])
-    change = [mass[None] * impulse[:, None], spin[None], mass[None] * shift[:, None]]
-    return add_at(motion, joint.motion_places, jnp.concatenate(change))
+
+    def change():
+        mass, inertia = joint.inverse_mass * _signs(), joint.inverse_inertia * _signs()
+        spin = inertia * (_cross(joint.arm, impulse[None]) + angular[None])
+        return jnp.concatenate([mass[None] * impulse[:, None], spin[None], mass[None] * shift[:, None]])
+
+    return add_at(motion, joint.motion_places, in_arrays(always, change))
 
 
-def warm_start_joint_list(joints: ListedJoints, impulses: jax.Array, motion: jax.Array) -> jax.Array:
-    """Applies last step's impulses `[J, 3, B]`."""
+def warm_start_joint_list(
+    always: jax.Array, joints: ListedJoints, impulses: jax.Array, motion: jax.Array
+) -> jax.Array:
+    """Applies last step's impulses `[J, 3, B]`; `always` as for `apply_joint`."""
 
     def visit(motion, joint_and_impulse):
         joint, impulse = joint_and_impulse
-        return apply_joint(joint, motion, impulse[:2], impulse[2], jnp.zeros_like(impulse[:2])), None
+        still = jnp.zeros_like(impulse[:2])
+        return apply_joint(always, joint, motion, impulse[:2], impulse[2], still), None
 
     return jax.lax.scan(visit, motion, (joints, impulses))[0] if impulses.shape[0] else motion
 
 
 def _solve_one(
-    joint: ListedJoints, motion: jax.Array, params: SimParams
+    always: jax.Array, joint: ListedJoints, motion: jax.Array, params: SimParams
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Solves one joint in one sweep; also returns the impulse `[2, B]` and the angular one `[B]`."""
     wide = params.broadcast_to_rank(2)
@@ -167,18 +176,18 @@ def _solve_one(
     relative_spin = spin_b - torque_b - spin_a - torque_a
     stops = joint.weld | (relative_spin * joint.angular_bias > 0)
     angular = jnp.where(stops, relative_spin + joint.angular_bias, 0) / joint.inertia
-    motion = apply_joint(joint, motion, impulse, angular, wide.joint_position_correction * error)
+    motion = apply_joint(always, joint, motion, impulse, angular, wide.joint_position_correction * error)
     return motion, impulse, jnp.where(joint.weld, angular, 0)
 
 
 def solve_joint_list(
-    joints: ListedJoints, accumulated: jax.Array, motion: jax.Array, params: SimParams
+    always: jax.Array, joints: ListedJoints, accumulated: jax.Array, motion: jax.Array, params: SimParams
 ) -> tuple[jax.Array, jax.Array]:
-    """Solves all joints once, one after another in slot order; `accumulated [J, 3, B]`."""
+    """Solves all joints once, in slot order; `accumulated [J, 3, B]`, `always` as for `apply_joint`."""
 
     def visit(motion, joint_and_total):
         joint, total = joint_and_total
-        motion, impulse, angular = _solve_one(joint, motion, params)
+        motion, impulse, angular = _solve_one(always, joint, motion, params)
         return motion, total + jnp.concatenate([impulse, angular[None]])
 
     if accumulated.shape[0] == 0:

@@ -71,10 +71,20 @@ def relative_rotation(joints: Joints, state: SimState, a: jax.Array, b: jax.Arra
     return pick(b, state.rotation) - pick(a, state.rotation) - joints.reference_rotation
 
 
-def _end(index, anchor, state, cos, sin, spec) -> tuple[JointEnd, jax.Array, jax.Array, jax.Array]:
+def pick_turned(is_body: jax.Array, active: jax.Array, rotation: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Computes cosine and sine of the rotations of one-hot bodies: `[M, B]` each, 0 where inactive.
+
+    Of what was picked, and not picked from those of all bodies: the compiler would compute all of them anew
+    for every row.
+    """
+    angle = pick(is_body, rotation)
+    return jnp.where(active, jnp.cos(angle), 0), jnp.where(active, jnp.sin(angle), 0)
+
+
+def _end(index, anchor, state, spec) -> tuple[JointEnd, jax.Array, jax.Array, jax.Array]:
     """Prepares one end of all joints; also returns its anchors in the world and its one-hot rows."""
     whole = one_hot(index, state.joints.active, spec.num_bodies)
-    c, s = pick(whole, cos), pick(whole, sin)
+    c, s = pick_turned(whole, state.joints.active, state.rotation)
     arm_x = c * anchor[:, 0] - s * anchor[:, 1]
     arm_y = s * anchor[:, 0] + c * anchor[:, 1]
     free = whole[:, spec.num_walls :]
@@ -89,13 +99,11 @@ def _end(index, anchor, state, cos, sin, spec) -> tuple[JointEnd, jax.Array, jax
     return end, x + arm_x, y + arm_y, whole
 
 
-def prepare_joints(
-    state: SimState, cos: jax.Array, sin: jax.Array, params: SimParams, spec: SimSpec
-) -> JointConstraints:
-    """Prepares the joints of a batch-last state; `cos, sin [N, B]` are of the bodies' rotations."""
+def prepare_joints(state: SimState, params: SimParams, spec: SimSpec) -> JointConstraints:
+    """Prepares the joints of a batch-last state."""
     joints, params = state.joints, params.broadcast_to_rank(2)
-    a, ax, ay, is_a = _end(joints.body_a, joints.anchor_a, state, cos, sin, spec)
-    b, bx, by, is_b = _end(joints.body_b, joints.anchor_b, state, cos, sin, spec)
+    a, ax, ay, is_a = _end(joints.body_a, joints.anchor_a, state, spec)
+    b, bx, by, is_b = _end(joints.body_b, joints.anchor_b, state, spec)
     active = joints.active
     rotation = relative_rotation(joints, state, is_a, is_b)
     beyond = rotation - jnp.clip(rotation, joints.min_rotation, joints.max_rotation)
