@@ -80,8 +80,6 @@ class Scenes(NamedTuple):
 
     state: SimState
     actions: jax.Array  # [num_actions, B]
-    cos: jax.Array  # [N, B], of the bodies' rotations
-    sin: jax.Array
     boxes: Boxes
     polygons: WorldPolygons
     bodies: jax.Array  # of `tabulate_bodies`
@@ -146,8 +144,6 @@ def _prepare(before: SimState, actions: jax.Array, params: SimParams, spec: SimS
     return Scenes(
         state=state,
         actions=actions,
-        cos=cos,
-        sin=sin,
         boxes=bounding_boxes(state, polygons, spec),
         polygons=polygons,
         bodies=tabulate_bodies(state, components(state.joints, spec.num_bodies), spec),
@@ -221,14 +217,14 @@ def _solve_listed(
     Returns:
       The fields of `Solved.moved`, and the contacts' impulses `[2, C]`, with their places in `Solved`.
     """
-    state, cos, sin = scenes.state, scenes.cos, scenes.sin
+    state = scenes.state
     batch = state.rotation.shape[-1]
     contacts = prepare_contact_list(state, selected, phases, params, spec)
     places = places_of_contacts(selected, spec, batch)
     motion = motion_of_bodies(state, spec)
     motion = run_motors(state, motion, scenes.actions[: spec.num_joints], params)
-    motion = run_thrusters(state, motion, scenes.actions[spec.num_joints :], cos, sin, params)
-    joints = list_joints(state, cos, sin, params, spec)
+    motion = run_thrusters(state, motion, scenes.actions[spec.num_joints :], params)
+    joints = list_joints(state, params, spec)
     carried = take(state.contact_impulse, places.impulse)
     contact_impulses = jnp.where(contacts.used[None] & spec.warm_start, carried, 0)
     joint_impulses = jnp.where(state.joints.active[:, None] & spec.warm_start, state.joint_impulse, 0)

@@ -64,31 +64,29 @@ def run_motors(state: SimState, motion: jax.Array, actions: jax.Array, params: S
     return add_at(motion, columns(index, state.rotation.size, (W,)), change)
 
 
-def run_thrusters(
-    state: SimState, motion: jax.Array, actions: jax.Array, cos, sin, params: SimParams
-) -> jax.Array:
+def run_thrusters(state: SimState, motion: jax.Array, actions: jax.Array, params: SimParams) -> jax.Array:
     """Changes velocities by the thrusters' impulses, as `actuators.apply_thrusters`."""
     thrusters = state.thrusters
     if thrusters.active.shape[0] == 0:
         return motion
     index = _places(thrusters.body, thrusters.active)
-    jx, jy, torque = thruster_impulses(thrusters, actions, take(cos, index), take(sin, index), params)
+    rotation = take(state.rotation, index)
+    jx, jy, torque = thruster_impulses(thrusters, actions, jnp.cos(rotation), jnp.sin(rotation), params)
     mass, inertia = take(state.inverse_mass, index), take(state.inverse_inertia, index)
     change = jnp.stack([mass * jx, mass * jy, inertia * torque])
     return add_at(motion, columns(index, state.rotation.size, (VX, VY, W)), change)
 
 
-def list_joints(
-    state: SimState, cos: jax.Array, sin: jax.Array, params: SimParams, spec: SimSpec
-) -> ListedJoints:
-    """Prepares the joints as `joints.prepare_joints`; `cos, sin [N, B]` are of the bodies' rotations."""
+def list_joints(state: SimState, params: SimParams, spec: SimSpec) -> ListedJoints:
+    """Prepares the joints as `joints.prepare_joints`."""
     joints, params = state.joints, params.broadcast_to_rank(2)
     active = joints.active
     index = jnp.stack([_places(joints.body_a, active), _places(joints.body_b, active)], axis=1)
     x, y = (jnp.stack([joints.anchor_a[:, i], joints.anchor_b[:, i]], axis=1) for i in range(2))
-    table = [cos, sin, state.position[:, 0], state.position[:, 1], state.inverse_mass, state.inverse_inertia]
+    table = [state.position[:, 0], state.position[:, 1], state.inverse_mass, state.inverse_inertia]
     table += [state.rotation]
-    c, s, *at, mass, inertia, rotation = take_columns(jnp.stack(table).reshape(len(table), -1), index)
+    *at, mass, inertia, rotation = take_columns(jnp.stack(table).reshape(len(table), -1), index)
+    c, s = jnp.cos(rotation), jnp.sin(rotation)
     arm = jnp.stack([c * x - s * y, s * x + c * y], axis=2)
     anchor = arm + jnp.stack(at, axis=2)
     counts = active[:, None] & (index >= spec.num_walls * active.shape[-1])
