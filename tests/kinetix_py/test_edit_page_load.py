@@ -50,7 +50,7 @@ def test_a_full_level_is_dragged_at_60_frames(page, what, record_property):
     page.evaluate("(ticking = false, 0)")
     times = np.diff(page.evaluate("ticks"))[1:]
     assert page.source != "" and page.evaluate("versions.past.length") == 2
-    record_property("frames_per_second", 1000 / times.mean())
+    record_property("frames_per_second", float(1000 / times.mean()))  # plain, for parallel workers
     print(f"{what}: {1000 / times.mean():.1f} frames/s, 95 % within {np.quantile(times, 0.95):.1f} ms")
     assert len(times) > 60 and np.median(times) < 18
 
