@@ -7,6 +7,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jax2d.batching import on_cpu
 from jax2d.params import SimParams, SimSpec
 from jax2d.solver.blocks import unrolled_sum
 from jax2d.solver.joints import nonzero, one_hot, pick, pick_turned, relative_rotation
@@ -92,6 +93,9 @@ def apply_thrusters(state: SimState, actions: jax.Array, params: SimParams, spec
     body = one_hot(thrusters.body, thrusters.active, spec.num_bodies)
     cos, sin = pick_turned(body, thrusters.active, state.rotation)
     jx, jy, torque = thruster_impulses(thrusters, actions, cos, sin, params)
+    if on_cpu():  # by ones, so that they are computed once and not for every body (README.md, XLA: quotients)
+        ones = nonzero(thrusters.active.astype(jnp.float32))
+        jx, jy, torque = jx / ones, jy / ones, torque / ones
     linear = jnp.stack([_scatter(body, jx), _scatter(body, jy)], axis=1)
     return dataclasses.replace(
         state,
