@@ -219,7 +219,7 @@ def _solve_listed(
     """
     state = scenes.state
     batch = state.rotation.shape[-1]
-    contacts = prepare_contact_list(state, selected, phases, params, spec)
+    contacts = prepare_contact_list(always, state, selected, phases, params, spec)
     places = places_of_contacts(selected, spec, batch)
     motion = motion_of_bodies(state, spec)
     motion = run_motors(state, motion, scenes.actions[: spec.num_joints], params)

@@ -169,9 +169,14 @@ def _shares(
 
 
 def prepare_contact_list(
-    state: SimState, selected: SelectedContacts, phases: Sequence[Phase], params: SimParams, spec: SimSpec
+    always: jax.Array,
+    state: SimState,
+    selected: SelectedContacts,
+    phases: Sequence[Phase],
+    params: SimParams,
+    spec: SimSpec,
 ) -> ListedContacts:
-    """Prepares listed contacts for the solver; `state` is after gravity."""
+    """Prepares listed contacts for the solver; `state` is after gravity, `always` as for `in_arrays`."""
     params = jax.tree.map(lambda value: take(value, selected.scene) if jnp.ndim(value) else value, params)
     signs = jnp.array([[-1.0], [1.0]])
     free = jnp.arange(spec.num_bodies)[:, None] >= spec.num_walls
@@ -187,7 +192,8 @@ def prepare_contact_list(
         state.restitution,
         state.friction,
     ]
-    at_ends = take_columns(jnp.stack(table).reshape(len(table), -1), selected.place)
+    columns_of_bodies = in_arrays(always, lambda: jnp.stack(table).reshape(len(table), -1))
+    at_ends = take_columns(columns_of_bodies, selected.place)
     x, y, vx, vy, spin, mass, inertia, restitution, friction = at_ends
     numbers = jnp.where(selected.used[None], selected.numbers, 0)
     nx, ny, point_x, point_y, penetration = numbers[:, None]
