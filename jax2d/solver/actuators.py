@@ -82,7 +82,11 @@ def thruster_impulses(
     jx, jy = size * (cos * along_x - sin * along_y), size * (sin * along_x + cos * along_y)
     arm_x = cos * thrusters.anchor[:, 0] - sin * thrusters.anchor[:, 1]
     arm_y = sin * thrusters.anchor[:, 0] + cos * thrusters.anchor[:, 1]
-    return jx, jy, arm_x * jy - arm_y * jx
+    torque = arm_x * jy - arm_y * jx
+    if on_cpu():  # by ones, so that they are computed once and not for every body (README.md, XLA: quotients)
+        ones = nonzero(thrusters.active.astype(jnp.float32))
+        return jx / ones, jy / ones, torque / ones
+    return jx, jy, torque
 
 
 def apply_thrusters(state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> SimState:
@@ -93,9 +97,6 @@ def apply_thrusters(state: SimState, actions: jax.Array, params: SimParams, spec
     body = one_hot(thrusters.body, thrusters.active, spec.num_bodies)
     cos, sin = pick_turned(body, thrusters.active, state.rotation)
     jx, jy, torque = thruster_impulses(thrusters, actions, cos, sin, params)
-    if on_cpu():  # by ones, so that they are computed once and not for every body (README.md, XLA: quotients)
-        ones = nonzero(thrusters.active.astype(jnp.float32))
-        jx, jy, torque = jx / ones, jy / ones, torque / ones
     linear = jnp.stack([_scatter(body, jx), _scatter(body, jy)], axis=1)
     return dataclasses.replace(
         state,

@@ -106,8 +106,11 @@ def test_lists_give_what_the_dense_step_gives(order):
 
 
 def test_lists_agree_with_the_dense_step_in_random_play():
-    """After one step from any of 5,120 states bodies are where the dense step puts them, to rounding."""
-    assert played()[1] < 1e-6
+    """After one step from any of 5,120 states bodies are where the dense step puts them, to rounding.
+
+    To a rounding of a place in the room, 5e-7 m, as users compile it; to four as tests do.
+    """
+    assert played()[1] <= 4 * np.spacing(np.float32(5))
 
 
 def test_lists_that_are_too_short_take_several_passes():
