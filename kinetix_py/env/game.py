@@ -50,7 +50,7 @@ def outcome(active: jax.Array, slot_outcome: jax.Array) -> jax.Array:
       int32 `[...]`.
     """
     severity = jnp.where(slot_outcome == -1, 2, slot_outcome)  # so that one maximum tells of both
-    worst = jnp.where(active, severity, 0).max(-1)
+    worst = jnp.where(active, severity, 0).max(-1, initial=0)
     return jnp.where(worst == 2, -1, worst)
 
 
