@@ -11,7 +11,7 @@ import pytest
 
 TESTS = pathlib.Path(__file__).parent
 ROOT = TESTS.parent
-MAPS, MOST_MAPS = pathlib.Path("/proc/self/maps"), 30_000
+MAPS, MOST_MAPS = pathlib.Path("/proc/self/maps"), 40_000
 # Of this process, and of the programs that tests start: each of them finds on disk what another compiled,
 # and no operation of a program remembers the lines of Python that it came from.
 CACHE = {
