@@ -10,6 +10,8 @@ import jax.numpy as jnp
 
 ContactOrder = Literal["parallel", "kinetix"]
 CONTACT_ORDERS: tuple[ContactOrder, ...] = ("parallel", "kinetix")
+# Within a step velocities may exceed by this factor the bounds that hold between steps.
+SOLVER_VELOCITY_MARGIN = 10
 
 
 @dataclasses.dataclass(frozen=True)

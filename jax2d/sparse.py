@@ -28,7 +28,7 @@ from jax2d.collision.listed import (
 from jax2d.collision.polygons import WorldPolygons
 from jax2d.flat import put_at, take
 from jax2d.pairs import num_contacts
-from jax2d.params import SimParams, SimSpec
+from jax2d.params import SOLVER_VELOCITY_MARGIN, SimParams, SimSpec
 from jax2d.pipeline import apply_gravity, move_bodies, step_batch_last
 from jax2d.solver.contact_list import (
     ContactPlaces,
@@ -55,7 +55,7 @@ from jax2d.solver.joint_list import (
     solve_joint_list,
     warm_start_joint_list,
 )
-from jax2d.solver.loop import SOLVER_VELOCITY_MARGIN, joint_impulse_bounds
+from jax2d.solver.loop import joint_impulse_bounds
 from jax2d.solver.order import GROUP_SIZE
 from jax2d.types import DYNAMIC_FIELDS, Contacts, SimState
 

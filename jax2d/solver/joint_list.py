@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax2d.flat import add_at, columns, in_arrays, take, take_columns
-from jax2d.params import SimParams, SimSpec
+from jax2d.params import SOLVER_VELOCITY_MARGIN, SimParams, SimSpec
 from jax2d.solver.actuators import motor_impulses, thruster_impulses
 from jax2d.solver.joints import nonzero
 from jax2d.types import SimState
@@ -165,7 +165,8 @@ def _solve_one(
     shared_a = joint.arm[0] + joint.inverse_mass[:1] * error
     shared_b = joint.arm[1] - joint.inverse_mass[1:] * error
     turn = spin_b[None] * shared_b - spin_a[None] * shared_a
-    velocity = (apart[:W] + jnp.stack([-turn[1], turn[0]])) / joint.mass
+    bound = 2 * SOLVER_VELOCITY_MARGIN * wide.max_velocity  # for the reason given at `joints._solve_one`
+    velocity = jnp.clip(apart[:W] + jnp.stack([-turn[1], turn[0]]), -bound, bound) / joint.mass
     turning_a, turning_b = _cross(joint.arm, velocity[None]) ** 2 * joint.inverse_inertia
     speed = joint.mass[0] * nonzero(velocity[0] ** 2 + velocity[1] ** 2)
     scale = params.joint_stiffness * speed / (speed + turning_a + turning_b)

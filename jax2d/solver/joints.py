@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jax2d.params import SimParams, SimSpec
+from jax2d.params import SOLVER_VELOCITY_MARGIN, SimParams, SimSpec
 from jax2d.solver.blocks import FreeBodyArrays, unrolled_sum
 from jax2d.solver.contacts import Bodies
 from jax2d.types import Joints, SimState
@@ -208,9 +208,11 @@ def _solve_one(
     shared_anchor_ay = a.arm_y + a.inverse_mass * error_over_mass_y
     shared_anchor_bx = b.arm_x - b.inverse_mass * error_over_mass_x
     shared_anchor_by = b.arm_y - b.inverse_mass * error_over_mass_y
-    # The impulse that would stop the anchors if the bodies could not turn.
-    ux = (vx - wb * shared_anchor_by + wa * shared_anchor_ay) / mass
-    uy = (vy + wb * shared_anchor_bx - wa * shared_anchor_ax) / mass
+    # The impulse that would stop the anchors if the bodies could not turn. Joints of one sweep see what those
+    # before them left: without the bound a row of them could double velocities until their squares overflow.
+    bound = 2 * SOLVER_VELOCITY_MARGIN * params.max_velocity
+    ux = jnp.clip(vx - wb * shared_anchor_by + wa * shared_anchor_ay, -bound, bound) / mass
+    uy = jnp.clip(vy + wb * shared_anchor_bx - wa * shared_anchor_ax, -bound, bound) / mass
     turning = (
         _cross(a.arm_x, a.arm_y, ux, uy) ** 2 * a.inverse_inertia
         + _cross(b.arm_x, b.arm_y, ux, uy) ** 2 * b.inverse_inertia

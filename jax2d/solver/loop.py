@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jax2d.pairs import PairKind
-from jax2d.params import SimParams, SimSpec
+from jax2d.params import SOLVER_VELOCITY_MARGIN, SimParams, SimSpec
 from jax2d.solver.blocks import FreeBodyArrays
 from jax2d.solver.contacts import (
     Bodies,
@@ -20,9 +20,6 @@ from jax2d.solver.contacts import (
 )
 from jax2d.solver.joints import JointConstraints, JointImpulses, solve_joints, warm_start_joints
 from jax2d.solver.order import num_groups, zero_last_pair_like_kinetix
-
-# Within a step velocities may exceed by this factor the bounds that hold between steps.
-SOLVER_VELOCITY_MARGIN = 10
 
 
 @jax.tree_util.register_dataclass

@@ -196,6 +196,35 @@ def test_running_counts(size):
     np.testing.assert_array_equal(running_count_of_list(jnp.asarray(flags[:, 0])), np.cumsum(flags[:, 0]))
 
 
+def whips(links, batch):
+    """Chains of disks that hang together outside of themselves, all in fast motion, as a spec and states."""
+    spec, rng, scenes = jax2d.SimSpec(0, links, links - 1, 0, num_walls=0), np.random.default_rng(0), []
+    for _ in range(batch):
+        scene, place, previous = jax2d.Scene(spec), np.full(2, 5.0), None
+        for _ in range(links):
+            near, far = 0.22 * np.stack([f(rng.uniform(0, 2 * np.pi, 2)) for f in (np.cos, np.sin)], axis=-1)
+            motion = {"velocity": rng.uniform(-100, 100, 2), "angular_velocity": rng.uniform(-50, 50)}
+            disk = scene.add_circle(place - near, 0.1, collision_mode=0, **motion)
+            if previous is not None:
+                scene.add_revolute_joint(previous[0], disk, anchor_a=previous[1], anchor_b=near)
+            place, previous = place - near + far, (disk, far)
+        scenes.append(scene.build())
+    return spec, jax.tree.map(lambda *leaves: np.stack(leaves, axis=-1), *scenes)
+
+
+@pytest.mark.parametrize(
+    "way", [step_sparsely, pytest.param(step_batch_last, marks=pytest.mark.slow)], ids=["lists", "dense"]
+)
+def test_a_row_of_joints_cannot_overflow(way):
+    """Where each joint hands on more spin than it takes, velocities stay bounded within a sweep too."""
+    spec, states = whips(24, 32)
+    step = jax.jit(lambda states: way(states, np.zeros((23, 32), np.float32), PARAMS, spec)[0])
+    for _ in range(20):
+        states = step(states)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(states) if leaf.dtype == jnp.float32)
+    assert np.abs(states.velocity).max() == PARAMS.max_velocity  # they are as fast as anything may be
+
+
 def test_lists_are_for_large_scenes_and_batches_on_a_cpu():
     if jax.default_backend() == "cpu":
         assert is_sparse(SIZES["l"], 256)
