@@ -111,8 +111,17 @@ def test_a_requeued_job_goes_on_with_its_run(tmp_path):
     assert not is_requeued({"SLURM_RESTART_COUNT": "0"}) and not is_requeued({})
 
 
+# JAX gives a process that is silent up after 100 s; tests that kill some would wait as long.
+TRAIN_IMPATIENTLY = """
+import functools, sys, jax
+jax.distributed.initialize = functools.partial(jax.distributed.initialize, heartbeat_timeout_seconds=20)
+from agents.cli.main import main
+main(["train", *sys.argv[1:]])
+"""
+
+
 def start_two(*words):
-    """Starts a command in two processes of two devices each."""
+    """Starts a training in two processes of two devices each."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -121,7 +130,7 @@ def start_two(*words):
     options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "agents.cli.main", "train", *words],
+            [sys.executable, "-c", TRAIN_IMPATIENTLY, *words],
             env={**os.environ, **quick, "JAX_PROCESS_ID": str(number)},
             **options,
         )
