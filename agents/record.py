@@ -19,7 +19,7 @@ from agents.loading import LoadedPolicy
 from agents.policy import Params, Policy
 from kinetix_py.chunks import suited_chunks
 from kinetix_py.experience.recorder import KEY_EVERY, Told, make_shard, shard_path
-from kinetix_py.experience.replay import FRAME_FIELDS, Frame, frame_of
+from kinetix_py.experience.replay import Frame, frame_of
 from kinetix_py.experience.shard import Shard, ShardError, make_header, read_shard, write_shard
 
 EPISODES_PER_SHARD = 4096
@@ -137,7 +137,7 @@ class Recording:
         told = Told(
             outcome=join(one.results.outcome for one in found),
             distance=join(one.results.final for one in found),
-            frames={name: join((one.frames[name] for one in found), 1) for name in FRAME_FIELDS},
+            frames={name: join((one.frames[name] for one in found), 1) for name in found[0].frames},
         )
         actions, length = join(one.actions for one in found), join(one.results.length for one in found)
         return make_shard(self.header, levels, index, actions, length, told)

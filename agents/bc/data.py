@@ -46,7 +46,7 @@ def open_experience(config: TrainConfig) -> Experience:
     """
     assert config.data is not None
     try:
-        data = Experience(config.data)
+        data = Experience(config.data, rules=config.env.rules)
     except ShardError as error:
         raise ConfigError(f"data={config.data}: {error}") from None
     env = config.env.make()

@@ -14,7 +14,7 @@ import numpy as np
 
 import jax2d
 from kinetix_py.experience.recorder import shard_paths
-from kinetix_py.experience.replay import FRAME_FIELDS, Frame, Played, play_segments
+from kinetix_py.experience.replay import Frame, Played, play_segments
 from kinetix_py.experience.shard import Shard, ShardError, header_env, read_shard
 from kinetix_py.levels.level import Level
 from kinetix_py.observations.registry import ObservationFn
@@ -66,6 +66,7 @@ class Experience:
         folder: str | os.PathLike,
         *,
         observation_type: str | ObservationFn = "entity",
+        rules: bool | None = None,
         strict: bool = False,
     ):
         """Reads all files of a folder.
@@ -73,11 +74,13 @@ class Experience:
         Args:
           folder: folder of files, as of `Recorder`.
           observation_type: observation to compute, whichever was seen when the episodes were played.
+          rules: whether observations tell the rules of levels; None: if the recorded levels have rules.
           strict: refuse the whole folder if a file is damaged; otherwise a warning names it and the others
             are used.
 
         Raises:
-          ShardError: no file can be read, files of different environments, or a damaged file if `strict`.
+          ShardError: no file can be read, files of different environments, a damaged file if `strict`, or
+            levels without the rules that are asked for.
         """
         self.folder = pathlib.Path(folder)
         self.damaged: dict[str, str] = {}
@@ -96,7 +99,13 @@ class Experience:
         for name in DESCRIPTION:
             if any(shard.header[name] != self.header[name] for shard in self._shards):
                 raise ShardError(f"{self.folder}: its files are of different environments: {name} differs")
-        self.env, self.params = header_env(self.header, observation_type)
+        have_rules = self._shards[0].levels.rules is not None
+        if any((shard.levels.rules is not None) != have_rules for shard in self._shards):
+            raise ShardError(f"{self.folder}: some of its files are of levels with rules, others are not")
+        if rules and not have_rules:
+            raise ShardError(f"{self.folder}: the levels that were recorded have no rules to be observed")
+        rules = have_rules if rules is None else rules
+        self.env, self.params = header_env(self.header, observation_type, rules)
         self.key_every, self.drift = self._shards[0].key_every, Drift()
         engines = {str(shard.header["engine"]) for shard in self._shards} - {jax2d.__version__}
         if engines:
@@ -234,7 +243,7 @@ class Experience:
         model = self._shards[0]
         frames = {
             name: np.zeros((count, *model.frames[name].shape[1:]), model.frames[name].dtype)
-            for name in FRAME_FIELDS
+            for name in model.frames
         }
         actions = np.zeros((count, every, *model.actions.shape[1:]), model.actions.dtype)
         length = np.zeros(count, np.int32)
@@ -243,7 +252,7 @@ class Experience:
             length[i] = min(int(shard.length[episode]) - segment * every, every)
             actions[i, : length[i]] = shard.actions[start : start + length[i]]
             if segment:  # another one begins at the level
-                for name in FRAME_FIELDS:
+                for name in model.frames:
                     frames[name][i] = shard.frames[name][frame - 1]
         return frames, (rows[:, 2] * every).astype(np.int32), actions, length
 

@@ -13,9 +13,9 @@ import numpy as np
 from kinetix_py.chunks import suited_chunks
 from kinetix_py.env.environment import Environment
 from kinetix_py.env.types import EnvParams
-from kinetix_py.experience.replay import FRAME_FIELDS, Frame, frame_of, play_segments
-from kinetix_py.experience.shard import Shard, header_env, make_header, write_shard
-from kinetix_py.levels.level import Level
+from kinetix_py.experience.replay import PROGRESS_FIELDS, Frame, frame_fields, frame_of, play_segments
+from kinetix_py.experience.shard import RULES_VERSION, Shard, header_env, make_header, write_shard
+from kinetix_py.levels.level import Level, with_rules
 
 KEY_EVERY = 16  # environment steps: rounding makes physics differ visibly after a second or two
 NAME = re.compile(r"shard_(\d{5,})\.npz")
@@ -81,16 +81,18 @@ def make_shard(
         )
     if count and not (length.min() >= 1 and length.max() <= actions.shape[1]):
         raise ValueError(f"length must be in 1 .. {actions.shape[1]}, got {length.min()} .. {length.max()}")
-    if levels.rules is not None:
-        raise ValueError("episodes of levels with rules cannot be recorded: key frames hold no progress")
     if told is None:
         told = replayed(header, levels, level_index, actions, length)
+    elif set(PROGRESS_FIELDS) <= told.frames.keys():  # an environment of rules gave them to plain levels
+        levels = with_rules(levels)
+    if levels.rules is not None:
+        header = header | {"version": RULES_VERSION}
     kept = np.concatenate([actions[i, : length[i]] for i in range(count)])
     # Key frames of one episode after another, without those of its end.
     every = int(header["key_every"])
     index = [(k, i) for i in range(count) for k in range(-(-int(length[i]) // every) - 1)]
     slots, episodes = np.array(index, int).reshape(-1, 2).T
-    frames = {name: np.asarray(told.frames[name])[slots, episodes] for name in FRAME_FIELDS}
+    frames = {name: np.asarray(told.frames[name])[slots, episodes] for name in frame_fields(levels)}
     return Shard(
         header, levels, level_index, length, np.asarray(told.outcome), np.asarray(told.distance), kept, frames
     )
@@ -115,7 +117,7 @@ def replayed(
         raise ValueError(f"episode {first} ends after {ended[first]} of its {length[first]} actions")
     outcome, distance = (np.concatenate([part[0][i] for part in parts]) for i in (0, 1))
     join = lambda name: np.concatenate([part[0].frames[name] for part in parts], axis=1)
-    return Told(outcome, distance, {name: join(name) for name in FRAME_FIELDS})
+    return Told(outcome, distance, {name: join(name) for name in frame_fields(levels)})
 
 
 def _play(
@@ -142,7 +144,7 @@ def _play(
         done = steps.terminated | steps.truncated
         ended = np.where((ended == 0) & done.any(0), first + done.argmax(0) + 1, ended)
         kept.append(jax.device_get(frame))
-    frames = {name: np.stack([one[name][:count] for one in kept]) for name in FRAME_FIELDS}
+    frames = {name: np.stack([one[name][:count] for one in kept]) for name in frame_fields(levels)}
     return Told(outcome[:count], frames["distance"][-1], frames), ended[:count]
 
 
@@ -201,10 +203,12 @@ class Recorder:
           int8 `[E]`, outcome of each: 1 solved, -1 failed, 0 neither.
 
         Raises:
-          ValueError: as of `make_shard`.
+          ValueError: as of `make_shard`; or some levels have rules and those before had none, or the reverse.
         """
         index = np.arange(len(length)) if level_index is None else level_index
         shard = make_shard(self._header, levels, index, actions, length, told)
+        if self._waiting and shard.frames.keys() != self._waiting[0].frames.keys():
+            raise ValueError("levels with rules and plain ones go to folders of their own; see `with_rules`")
         self._waiting.append(shard)
         if sum(len(one.actions) for one in self._waiting) >= self._shard_steps:
             self.close()
@@ -235,7 +239,7 @@ def joined(shards: list[Shard]) -> Shard:
         header=shards[0].header,
         levels=jax.tree.map(lambda *leaves: join(leaves), *(one.levels for one in shards)),
         level_index=join(one.level_index + shift for one, shift in zip(shards, before, strict=False)),
-        frames={name: join(one.frames[name] for one in shards) for name in FRAME_FIELDS},
+        frames={name: join(one.frames[name] for one in shards) for name in shards[0].frames},
         **{
             name: join(getattr(one, name) for one in shards)
             for name in ("length", "outcome", "distance", "actions")

@@ -11,14 +11,15 @@ import jax.numpy as jnp
 
 import jax2d
 from kinetix_py.env.environment import Environment
+from kinetix_py.env.progress import Progress
 from kinetix_py.env.start import initial_state
 from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.levels.level import Level
 
 # Fields of a key frame: all of a state that a step changes, but for the count of steps.
 STATE_FIELDS = ("touching_slots", "distance", "episode_return")
-FRAME_FIELDS = (*jax2d.DYNAMIC_FIELDS, *STATE_FIELDS)
-Frame = dict[str, Any]  # by the names of FRAME_FIELDS
+PROGRESS_FIELDS = tuple(field.name for field in dataclasses.fields(Progress))
+Frame = dict[str, Any]  # by the names of `frame_fields`
 
 
 class Steps(NamedTuple):
@@ -42,10 +43,18 @@ class Played(NamedTuple):
     frame: Frame  # [B], after the last step
 
 
+def frame_fields(levels: Level) -> tuple[str, ...]:
+    """Returns the names of what is in the key frames of levels; with rules also how far they are met."""
+    progress = () if levels.rules is None else PROGRESS_FIELDS
+    return (*jax2d.DYNAMIC_FIELDS, *STATE_FIELDS, *progress)
+
+
 def frame_of(state: EnvState) -> Frame:
     """Returns the key frame of a state, or of a batch of them."""
     frame = {name: getattr(state.sim, name) for name in jax2d.DYNAMIC_FIELDS}
-    return frame | {name: getattr(state, name) for name in STATE_FIELDS}
+    frame |= {name: getattr(state, name) for name in STATE_FIELDS}
+    progress = {} if state.progress is None else vars(state.progress)
+    return frame | progress
 
 
 def state_at(level: Level, frame: Frame, step: jax.Array) -> EnvState:
@@ -58,10 +67,14 @@ def state_at(level: Level, frame: Frame, step: jax.Array) -> EnvState:
     """
     start = initial_state(level)
     read = {name: jnp.where(step == 0, value, frame[name]) for name, value in frame_of(start).items()}
-    motion: dict[str, Any] = {name: read[name] for name in jax2d.DYNAMIC_FIELDS}
-    rest: dict[str, Any] = {name: read[name] for name in STATE_FIELDS}
-    sim = dataclasses.replace(start.sim, **motion)
-    return dataclasses.replace(start, sim=sim, step_count=step.astype(jnp.int32), **rest)
+
+    def part(names: tuple[str, ...]) -> dict[str, Any]:
+        return {name: read[name] for name in names}
+
+    sim = dataclasses.replace(start.sim, **part(jax2d.DYNAMIC_FIELDS))
+    progress = None if start.progress is None else Progress(**part(PROGRESS_FIELDS))
+    rest = part(STATE_FIELDS)
+    return dataclasses.replace(start, sim=sim, step_count=step.astype(jnp.int32), progress=progress, **rest)
 
 
 @functools.partial(jax.jit, static_argnames="env")

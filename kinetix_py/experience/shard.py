@@ -19,12 +19,12 @@ from kinetix_py.actions import ActionAdapter
 from kinetix_py.atomic import atomic_path
 from kinetix_py.env.environment import Environment
 from kinetix_py.env.types import EnvParams
-from kinetix_py.experience.replay import FRAME_FIELDS
-from kinetix_py.levels.level import Level, empty_level
+from kinetix_py.experience.replay import frame_fields
+from kinetix_py.levels.level import Level, empty_level, with_rules
 from kinetix_py.sizes import LevelSize
 from kinetix_py.spaces import Discrete
 
-FORMAT, VERSION = "kinetix-py experience", 1
+FORMAT, PLAIN_VERSION, RULES_VERSION = "kinetix-py experience", 1, 2  # the second if levels have rules
 EPISODE_FIELDS = {"level_index": np.int32, "length": np.int32, "outcome": np.int8, "distance": np.float32}
 ENV_FIELDS = ("action_type", "frame_skip", "reward", "solver_iterations", "warm_start", "contact_order")
 DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -91,7 +91,7 @@ def make_header(env: Environment, params: EnvParams, key_every: int, **notes: An
     }
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": PLAIN_VERSION,
         "engine": jax2d.__version__,
         "backend": jax.default_backend(),
         "size": dataclasses.asdict(env.size),
@@ -102,12 +102,14 @@ def make_header(env: Environment, params: EnvParams, key_every: int, **notes: An
     }
 
 
-def header_env(header: dict[str, Any], observation_type: Any = "blind") -> tuple[Environment, EnvParams]:
-    """Makes the environment of a header, and its numbers of the game."""
+def header_env(
+    header: dict[str, Any], observation_type: Any = "blind", rules: bool = False
+) -> tuple[Environment, EnvParams]:
+    """Makes the environment of a header, and its numbers of the game; `rules` as of `Environment`."""
     game = dict(header["params"])
     params = EnvParams(sim=jax2d.SimParams(**game.pop("sim")), **game)
     size = LevelSize(**header["size"])
-    return Environment(size, observation_type=observation_type, **header["env"]), params
+    return Environment(size, observation_type=observation_type, rules=rules, **header["env"]), params
 
 
 def _codes(actions: np.ndarray, adapter: ActionAdapter) -> np.ndarray:
@@ -170,7 +172,7 @@ def read_shard(path: str | os.PathLike) -> Shard:
         if digest != _digest(arrays):
             raise ValueError("its content is not that of its digest")
         header = json.loads(str(arrays["header"]))
-        if header["format"] != FORMAT or header["version"] > VERSION:
+        if header["format"] != FORMAT or header["version"] > RULES_VERSION:
             raise ValueError(f"is {header['format']!r} of version {header['version']}")
         return _shard(header, arrays)
     except DAMAGE as error:
@@ -180,6 +182,7 @@ def read_shard(path: str | os.PathLike) -> Shard:
 def _shard(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Shard:
     env, _ = header_env(header)
     model = empty_level(env.size)
+    model = with_rules(model) if header["version"] == RULES_VERSION else model
     levels = jax.tree.unflatten(jax.tree.structure(model), [arrays[name] for name in _names(model)])
     adapter, actions = env.action_adapter, arrays["actions"]
     actions = _choices(actions, adapter) if adapter.type == "multi_discrete" else actions
@@ -187,6 +190,6 @@ def _shard(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Shard:
         header=header,
         levels=levels,
         actions=actions.astype(env.action_space.dtype),
-        frames={name: arrays[f"frame.{name}"] for name in FRAME_FIELDS},
+        frames={name: arrays[f"frame.{name}"] for name in frame_fields(model)},
         **{name: arrays[name] for name in EPISODE_FIELDS},
     )

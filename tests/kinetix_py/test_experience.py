@@ -167,9 +167,9 @@ def test_damaged_files_are_left_out_by_name(folder, tmp_path):
     np.savez_compressed(second, **(arrays | {"outcome": arrays["outcome"] * 0}))
     with pytest.raises(ShardError, match="its content is not that of its digest"):
         read_shard(second)
-    newer = dataclasses.replace(shard, header=shard.header | {"version": 2})
+    newer = dataclasses.replace(shard, header=shard.header | {"version": 3})
     write_shard(second, newer)
-    with pytest.raises(ShardError, match="of version 2"):
+    with pytest.raises(ShardError, match="of version 3"):
         read_shard(second)
     write_shard(second, dataclasses.replace(shard, header=shard.header | {"key_every": 9}))
     with pytest.raises(ShardError, match="different environments: key_every differs"):
@@ -201,6 +201,30 @@ def test_replays_go_on_from_key_frames_and_tell_how_far_off_they_were(folder, tm
     write_shard(shard_path(tmp_path, 0), older)
     with pytest.warns(UserWarning, match=r"recorded with jax2d 0\.0\.1"):
         Experience(tmp_path)
+
+
+def test_replays_go_on_with_what_was_reached_of_rules(folder, tmp_path):
+    """A ball that falls by 5 cm, in 6 physics steps, and must lie on the blue box for 24."""
+    level = kx.with_rules(falling(height=0.05))
+    held = dataclasses.replace(level, rules=dataclasses.replace(level.rules, hold=level.rules.hold * 0 + 24))
+    levels, actions, length = kx.stack_levels([held]), np.zeros((1, 16, TINY.num_bindings), np.int32), [15]
+    with Recorder(tmp_path / "rules", ENV, PARAMS, key_every=EVERY) as out:
+        assert out.add(levels, actions, length).tolist() == [1]
+        with pytest.raises(ValueError, match="plain ones go to folders of their own"):
+            out.add(kx.stack_levels([rocket()]), actions[:, :3], np.array([3]))
+    shard = read_shard(shard_paths(tmp_path / "rules")[0])
+    assert shard.header["version"] == 2 and shard.levels.rules.hold[0, 4] == 24
+    assert shard.frames["held"].shape == (1, TINY.num_bodies) and 0 < shard.frames["held"].max() < 24
+    data = Experience(tmp_path / "rules")
+    batch = data.batch([1, 0])
+    assert data.drift.wrong_ends == 0 and np.asarray(batch["solved"]).sum() == 1
+    assert data.env.rules and batch["observation"].shape_rules.shape[:2] == (2, EVERY)
+    assert not Experience(tmp_path / "rules", rules=False).env.rules
+    shutil.copy(shard_paths(folder)[0], shard_path(tmp_path / "rules", 1))
+    with pytest.raises(ShardError, match="some of its files are of levels with rules, others are not"):
+        Experience(tmp_path / "rules")
+    with pytest.raises(ShardError, match="the levels that were recorded have no rules to be observed"):
+        Experience(folder, rules=True)
 
 
 def test_recording_checks_what_it_gets(episodes, tmp_path):
