@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
+from kinetix_py.env.game import outcome
 from tests.kinetix_py.small_levels import TINY, batch, car, falling, play, relabeled, rocket
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -49,6 +50,18 @@ def test_red_wins_over_a_simultaneous_goal(env):
     twice = dataclasses.replace(twice, sim=dataclasses.replace(level.sim, position=low))
     _, _, _, _, info = play(env, batch(twice), 1)
     assert info["failed"].all() and not info["solved"].any()
+
+
+@pytest.mark.parametrize(
+    ("touches", "expected"),
+    [([], 0), ([0], 0), ([1], 1), ([-1], -1), ([1, -1], -1), ([-1, 0, 1], -1), ([0, 1, 1], 1)],
+)
+def test_one_touch_of_red_fails_and_else_one_of_blue_solves(touches, expected):
+    """Also in a scene that has no contact slots; slots that do not overlap count for nothing."""
+    slots = np.array([*touches, 1, -1], np.int32)
+    active = np.arange(len(slots)) < len(touches)
+    assert outcome(active, slots) == expected
+    assert outcome(active[: len(touches)], slots[: len(touches)]) == expected
 
 
 def test_time_limit_truncates_and_does_not_terminate(env):
