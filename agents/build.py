@@ -30,6 +30,7 @@ from agents.curricula import (
 from agents.curricula.adversary import Adversary, EditingAdversary, ParameterAdversary
 from agents.curricula.config import CurriculumConfig
 from agents.curricula.level_editing import LevelEditing
+from agents.curricula.scores import ACROSS_TIME
 from agents.curricula.teacher import TASKS, task_box
 from agents.io.curriculum_file import read_curricula
 from agents.io.run_folder import RunFolder
@@ -61,8 +62,25 @@ def make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
     """Makes the curriculum that a config describes, for the environments of one device.
 
     Raises:
-      ConfigError: levels that cannot be read, or numbers that do not fit together.
+      ConfigError: levels that cannot be read, numbers that do not fit together, or a dense reward that
+        changes over the run where returns of different times are compared.
     """
+    curriculum = _make_curriculum(config, env)
+    final, chosen = config.env.dense_reward_scale_final, config.curriculum
+    if final is None:
+        return curriculum
+    if chosen.kind == "paired":
+        why = "curriculum.kind=paired, whose antagonist plays for the reward that does not change"
+    elif isinstance(curriculum, PLR) and curriculum.score in ACROSS_TIME:
+        why = f"curriculum.score={curriculum.score}, which compares returns of different times"
+    elif isinstance(curriculum, TeacherCurriculum) and getattr(curriculum.teacher, "compares_returns", False):
+        why = f"curriculum.teacher={chosen.teacher}, which compares returns of different times"
+    else:
+        return curriculum
+    raise ConfigError(f"config: env.dense_reward_scale_final must be null with {why}; got {final}")
+
+
+def _make_curriculum(config: TrainConfig, env: kx.Environment) -> Curriculum:
     chosen, devices = config.curriculum, num_devices(config)
     num_envs, at_once = config.training.num_envs // devices, chosen.episodes_at_once
     try:
@@ -142,14 +160,8 @@ def given_numbers(config: TrainConfig, *names: str) -> dict[str, Any]:
 
 
 def make_antagonist(config: TrainConfig) -> Learner:
-    """Makes the second learner of PAIRED, which learns as the first one does, on one device.
-
-    Raises:
-      ValueError: the dense reward changes over the run, so that returns of different times are not alike.
-    """
-    training, final = config.training, config.env.dense_reward_scale_final
-    if final is not None:
-        raise ValueError(f"curriculum 'paired' needs env.dense_reward_scale_final=null, got {final}")
+    """Makes the second learner of PAIRED, which learns as the first one does, on one device."""
+    training = config.training
     return Learner(
         config.env.make(auto_reset=True),
         make_policy(config),

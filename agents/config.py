@@ -253,7 +253,7 @@ class TrainConfig:
         if self.curriculum.kind in REPLAYING:
             names = ("buffer_size", "num_candidates") if self.curriculum.kind == "sfl" else ("buffer_size",)
             shared |= {f"curriculum.{name}": getattr(self.curriculum, name) for name in names}
-        if self.curriculum.kind == "teacher":
+        if self.curriculum.kind in ("teacher", "paired"):
             shared["curriculum.num_tasks"] = self.curriculum.num_tasks
         for name, value in shared.items():
             if value % num_devices:

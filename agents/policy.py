@@ -87,6 +87,13 @@ class Policy(Protocol):
         histogram = None if output.value_histogram is None else output.value_histogram[0]
         return PolicyOutput(output.carry, output.distribution[0], output.value[0], histogram)
 
+    def params_of_call(self, params: Params, call: int) -> Params:
+        """Parameters for one of several calls that play episodes, each with keys of its own.
+
+        A policy that draws its actions from a key among its parameters folds the number of the call into it.
+        """
+        return params
+
     def attention(self, params: Params, carry: Carry, obs: Any, reset: jax.Array) -> jax.Array | None:
         """Attention among bodies in one step, arguments as of `step`; None of a policy without attention.
 

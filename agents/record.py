@@ -23,6 +23,7 @@ from kinetix_py.experience.replay import Frame, frame_of
 from kinetix_py.experience.shard import Shard, ShardError, make_header, read_shard, write_shard
 
 EPISODES_PER_SHARD = 4096
+_STREAM = 0x7265636F  # of random numbers, far from those of training and evaluation
 
 
 class PlayedEpisodes(NamedTuple):
@@ -72,6 +73,12 @@ def play_for_record(
     results = kx.play_episodes(key, env, levels, act, carry, env_params, max_steps=max_steps)
     _, actions, frames, _ = results.carry
     return PlayedEpisodes(results._replace(carry=()), actions, frames)
+
+
+def recording_keys(seed: int) -> tuple[jax.Array, jax.Array]:
+    """Makes the random keys of a recording's levels and actions; none is that of a run or an evaluation."""
+    levels, actions = jax.random.split(jax.random.fold_in(jax.random.key(seed), _STREAM))
+    return levels, actions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +134,7 @@ class Recording:
         rows = np.arange(first, min(first + self.levels_per_shard, len(self.levels)))
         levels = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], self.levels.levels)
         index = np.repeat(np.arange(len(rows)), self.attempts)
-        key = jax.random.fold_in(jax.random.key(self.seed), number)
+        key = jax.random.fold_in(recording_keys(self.seed)[1], number)
         at_once = suited_chunks().recorded
         found = [
             self._play(jax.random.fold_in(key, part), levels, index[start : start + at_once])

@@ -40,7 +40,8 @@ def next_levels(folder: RunFolder, count: int) -> kx.Level:
     propose = lambda key, params, own, updates: trainer.curriculum.propose(
         key, trainer.policy, params, own, updates
     )[1]
-    batch = jax.device_get(jax.jit(propose)(key, params, own, state.num_updates))
+    propose_key = trainer.update_keys(key, None if trainer.num_devices == 1 else 0)[1][0]
+    batch = jax.device_get(jax.jit(propose)(propose_key, params, own, state.num_updates))
     learn = np.arange(len(batch.source)) if batch.learn is None else np.flatnonzero(batch.learn)
     rows = learn[np.unique(np.linspace(0, len(learn) - 1, count).round().astype(int))]
     return jax.tree.map(lambda leaf: leaf[rows], batch.start)

@@ -35,6 +35,14 @@ def positive(text: str) -> int:
     return value
 
 
+def several(text: str) -> int:
+    """Reads an integer of at least 2, for argparse."""
+    value = int(text)
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"must be at least 2, got {value}")
+    return value
+
+
 def natural(text: str) -> int:
     """Reads an integer of at least 0, for argparse."""
     value = int(text)

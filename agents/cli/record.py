@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 
@@ -75,9 +76,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _record(options: argparse.Namespace) -> None:
-    import jax
 
     from agents.levels import (
+        LevelSet,
         distinct_files,
         level_files,
         make_level_set,
@@ -86,13 +87,15 @@ def _record(options: argparse.Namespace) -> None:
         unique_names,
     )
     from agents.loading import load_policy
-    from agents.record import Recording, record
+    from agents.record import Recording, record, recording_keys
     from kinetix_py.experience.recorder import KEY_EVERY
 
     loaded = load_policy(options.agent, options.size)
     if options.random:
-        key = jax.random.key(options.seed)
-        levels = random_level_set(key, options.random, loaded.config.env.size, options.seed)
+        size, key = loaded.config.env.size, recording_keys(options.seed)[0]
+        levels = random_level_set(key, options.random, size, options.seed)
+        # Evaluations draw others of the same seed.
+        levels = LevelSet(dataclasses.replace(levels.info, name=f"recorded/{size}"), levels.levels)
     else:
         files = distinct_files(level_files(options.levels))
         levels = make_level_set("given", read_levels(files, loaded.env.size), unique_names(files))

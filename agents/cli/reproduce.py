@@ -14,6 +14,7 @@ from agents.cli.common import (
     add_subcommand,
     natural,
     positive,
+    several,
     use_compilation_cache,
 )
 
@@ -60,7 +61,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "--size", choices=("s", "m", "l"), help="pad all levels to it (default: each its own)"
     )
     parser.add_argument(
-        "--attempts", type=positive, default=64, metavar="N", help="episodes of each level (default 64)"
+        "--attempts",
+        type=several,
+        default=64,
+        metavar="N",
+        help="episodes of each level, at least 2 (default 64)",
     )
     parser.add_argument(
         "--budget",

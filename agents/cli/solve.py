@@ -75,5 +75,5 @@ def main(arguments: Sequence[str]) -> None:
         return
     notes = {name: getattr(file, name) for name in ("name", "author", "description", "env")}
     # Difficulty is left out: it was measured with another solution.
-    kx.save_level(file.level, options.level, solution=found.actions.tolist(), **notes)
+    kx.save_level(file.level, options.level, solution=found.actions.tolist(), extra=file.extra, **notes)
     print(options.level)

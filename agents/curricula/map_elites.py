@@ -177,7 +177,8 @@ class MapElites(ACCEL):
         empty = ~jnp.where(mine[..., None], scores[None] > -jnp.inf, False).any(1)
         buffer = dataclasses.replace(buffer, score=jnp.where(empty, -jnp.inf, buffer.score))
         dealt = self.deal_parents(states, num_devices)
-        return dataclasses.replace(dealt, buffer=buffer, unfiltered=jnp.zeros(num_devices, jnp.int32))
+        pools, unfiltered = self.fresh.empty_pools(num_devices), jnp.zeros(num_devices, jnp.int32)
+        return dataclasses.replace(dealt, buffer=buffer, pool=pools, unfiltered=unfiltered)
 
     def own_metrics(self, state: ReplayState, outcome: Outcome) -> Metrics:
         """Sum of all scores in the archive, which the field calls the QD score."""

@@ -20,12 +20,13 @@ class History:
     solved: jax.Array  # those of them in which the level was solved
     max_return: jax.Array  # largest return so far; -infinity before the first play
     last_return: jax.Array  # mean return when it was last played
+    ever_solved: jax.Array  # 1 if it was solved in any episode, 0 else; does not fade
 
     @classmethod
     def empty(cls, count: int) -> History:
         """Returns the history of levels that were never played."""
         zeros = jnp.zeros(count)
-        return cls(zeros, zeros, jnp.full(count, -jnp.inf, jnp.float32), zeros)
+        return cls(zeros, zeros, jnp.full(count, -jnp.inf, jnp.float32), zeros, zeros)
 
     def fade(self, factor: jax.Array | float) -> History:
         """Lets earlier attempts count less, by a factor in 0 .. 1."""
@@ -38,6 +39,7 @@ class History:
             self.solved + outcome.solved,
             jnp.maximum(self.max_return, outcome.max_return),
             outcome.episode_return,
+            jnp.maximum(self.ever_solved, (outcome.episodes_solved > 0).astype(jnp.float32)),
         )
 
 
@@ -92,8 +94,7 @@ def maximized_negative_advantage(outcome: Outcome, before: History) -> jax.Array
     """
     if outcome.maximized_negative is None:
         raise ValueError("the score 'maximized_negative_advantage' needs steps with negative advantages")
-    solved = (before.solved > 0) | (outcome.episodes_solved > 0)
-    return jnp.where(solved, outcome.maximized_negative, 0.0)
+    return jnp.where(before.after(outcome).ever_solved > 0, outcome.maximized_negative, 0.0)
 
 
 def l1_value_loss(outcome: Outcome, before: History) -> jax.Array:
@@ -132,6 +133,8 @@ def learning_progress(outcome: Outcome, before: History) -> jax.Array:
     return jnp.abs(outcome.episode_return - jnp.where(played, before.last_return, outcome.initial_value))
 
 
+# Scores that compare the return now with earlier ones, which must therefore be of one reward.
+ACROSS_TIME = frozenset(("max_mc", "regret", "learning_progress"))
 SCORES: dict[str, Score] = {
     "learnability": live_learnability,
     "positive_value_loss": positive_value_loss,

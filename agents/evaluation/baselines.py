@@ -58,6 +58,10 @@ class HeldActionPolicy(Policy):
         """Returns parameters that hold an action for eight steps."""
         return HeldParams(key, jnp.int32(HOLD))
 
+    def params_of_call(self, params: HeldParams, call: int) -> HeldParams:
+        """Parameters with a key of the call's own."""
+        return params._replace(key=jax.random.fold_in(params.key, call))
+
     def initial_carry(self, batch: int) -> HeldCarry:
         """Returns the no-op, at the beginning of an episode."""
         noop, zeros = self.env.noop_action, jnp.zeros(batch, jnp.int32)

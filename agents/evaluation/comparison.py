@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.evaluation.evaluation import Evaluation
+from agents.evaluation.evaluation import Conditions, Evaluation
 from agents.evaluation.intervals import (
     attempt_difference_interval,
     level_difference_interval,
@@ -47,6 +47,11 @@ class SeedSummary:
     def levels(self) -> LevelSetInfo:
         """Description of the set of levels."""
         return self.members[0].levels
+
+    @property
+    def conditions(self) -> Conditions:
+        """Physics and numbers of the game, the same for all."""
+        return self.members[0].conditions
 
     @property
     def label(self) -> str:
@@ -184,14 +189,15 @@ def differences_from_best(evaluations: Sequence[Evaluation]) -> list[Difference]
       evaluations: evaluations of any policies on any sets. Runs that differ in their seed alone count as one.
 
     Returns:
-      the best minus each of the others with the same levels, set by set.
+      the best minus each of the others with the same levels under the same conditions, set by set.
     """
     summaries = summarize_seeds(evaluations)
     summarized = {id(member) for summary in summaries for member in summary.members}
     singles = [each for each in evaluations if not each.baseline and id(each) not in summarized]
     units: list[Evaluation | SeedSummary] = [*summaries, *singles]
     found = []
-    for name in dict.fromkeys(each.level_set for each in evaluations):
-        rows = sorted((unit for unit in units if unit.levels.name == name), key=lambda unit: -unit.solve_rate)
+    for name, conditions in dict.fromkeys((each.level_set, each.conditions) for each in evaluations):
+        rows = [unit for unit in units if (unit.levels.name, unit.conditions) == (name, conditions)]
+        rows.sort(key=lambda unit: -unit.solve_rate)
         found += [difference(rows[0], row) for row in rows[1:] if row.levels.same_levels(rows[0].levels)]
     return found

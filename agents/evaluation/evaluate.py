@@ -120,7 +120,7 @@ def evaluate(
         results = play_levels(
             jax.random.fold_in(key, first),
             policy,
-            params,
+            policy.params_of_call(params, first),
             env,
             jax.tree.map(lambda value: value[rows], host_levels),
             game,

@@ -7,26 +7,37 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from agents.evaluation.comparison import SeedSummary
 from agents.evaluation.evaluation import Evaluation
 from agents.evaluation.report import THRESHOLDS, marked_names, profile, profile_band
 from agents.io.figures import COLORS, LINE_STYLES, make_figure
 
 
 def plot_solve_rates(evaluations: Sequence[Evaluation], path: pathlib.Path, title: str = "") -> None:
-    """Draws bars of the solve rates of policies on sets of levels, with their intervals."""
+    """Draws bars of the solve rates of policies on sets of levels, with their intervals.
+
+    Of several runs of a policy on a set, the mean, its interval over seeds, and a dot for each.
+    """
     sets = list(dict.fromkeys(evaluation.level_set for evaluation in evaluations))
     policies = list(dict.fromkeys(evaluation.policy for evaluation in evaluations))
     figure = make_figure(2.5 + 2.2 * len(sets), 4)
     axis = figure.subplots()
     wide = 0.8 / len(policies)
     for place, policy in enumerate(policies):
-        rows = [evaluation for evaluation in evaluations if evaluation.policy == policy]
+        groups: dict[str, list[Evaluation]] = {}
+        for evaluation in evaluations:
+            if evaluation.policy == policy:
+                groups.setdefault(evaluation.level_set, []).append(evaluation)
+        rows = [SeedSummary(tuple(group)) if len(group) > 1 else group[0] for group in groups.values()]
         offset = (place - (len(policies) - 1) / 2) * wide
-        x = np.array([sets.index(row.level_set) for row in rows]) + offset
+        x = np.array([sets.index(name) for name in groups]) + offset
         rate = np.array([row.solve_rate for row in rows])
         low, high = np.array([row.interval for row in rows]).T
         error = np.maximum([rate - low, high - rate], 0)
         axis.bar(x, rate, 0.9 * wide, yerr=error, color=COLORS[place % len(COLORS)], capsize=4, label=policy)
+        for where, group in zip(x, groups.values(), strict=True):
+            if len(group) > 1:
+                axis.plot([where] * len(group), [one.solve_rate for one in group], "k.", markersize=4)
         for where, value, top in zip(x, rate, high, strict=True):
             axis.text(where, top + 0.015, f"{value:.2f}", ha="center", fontsize=9)
     axis.set(title=title, ylabel="solve rate", ylim=(0, 1.08), xticks=range(len(sets)), xticklabels=sets)

@@ -44,22 +44,27 @@ class BestCheckpoint:
         self._checkpoints = Checkpoints(folder, create=True)
         found = json.loads(self._file.read_text()) if self._file.is_file() else {}
         self.score = float(found.get("score", -math.inf))
+        self._update: int | None = found.get("update")
 
     def offer(self, state: TrainState, score: float) -> bool:
         """Keeps a state in place of the best one if its score is higher.
 
-        A kill in between leaves the old one, the new one, or both, of which the record names one.
+        A kill in between leaves the old one, the new one, or both, of which the record names one. A run that
+        goes on from before the best one and meets its update again keeps the first, with its score: on other
+        devices it may have rounded otherwise.
 
         Returns:
           whether it was kept.
         """
-        if not score > self.score:
-            return False
         update = int(state.num_updates)
+        if not score > self.score or update == self._update:
+            return False
+        if update in self._checkpoints.steps:  # saved, and killed before it was recorded
+            self._checkpoints.delete(update)
         self._checkpoints.save(state)
         if jax.process_index() == 0:
             atomic_write(self._file, json.dumps({"update": update, "score": score}) + "\n")
-        self.score = score
+        self.score, self._update = score, update
         for step in self._checkpoints.steps:
             if step != update:
                 self._checkpoints.delete(step)

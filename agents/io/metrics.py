@@ -96,7 +96,9 @@ class MetricLog:
         self._wandb = start_wandb(folder, config) if config.output.wandb else None
         atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
         self._file = path.open("a")
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=self.last.get("env_steps"))
+        # TensorBoard hides what it has of this step and later ones.
+        purge = int(self.last.get("env_steps", -1)) + 1
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
 
     def write(self, row: Mapping[str, float]) -> None:
         """Adds a row, which must have `env_steps` and `update`."""

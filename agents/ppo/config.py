@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import jax
 
@@ -65,6 +66,10 @@ class PPOConfig:
         for name in ("learning_rate", "clip_eps", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"PPOConfig.{name} must be above 0, got {getattr(self, name)!r}")
+        for name in ("value_coef", "entropy_coef", "entropy_coef_final"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"PPOConfig.{name} must be finite and at least 0, got {value!r}")
         for name in ("num_epochs", "minibatch_size", "accumulation_steps"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:

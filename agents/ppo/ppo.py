@@ -123,16 +123,19 @@ def shuffled_indices(
       length, num_envs: size of the rollout, `[T, B]`.
       num_minibatches: number of minibatches.
       recurrent: minibatches of whole environments; else of single steps.
-      learn: bool `[num_envs]`, environments to learn from, which come before all others; all if None.
+      learn: bool `[num_envs]`, environments to learn from, in the first minibatches; all if None.
 
     Returns:
       int32 `[num_minibatches, size]`: environments, or steps counted along `[T * B]`.
     """
     count = num_envs if recurrent else length * num_envs
-    order = jax.random.permutation(key, count)
-    if learn is not None:
-        order = order[jnp.argsort(~learn[order % num_envs], stable=True)]
-    return order.reshape(num_minibatches, -1)
+    if learn is None:
+        return jax.random.permutation(key, count).reshape(num_minibatches, -1)
+    order_key, rows_key = jax.random.split(key)
+    order = jax.random.permutation(order_key, count)
+    rows = order[jnp.argsort(~learn[order % num_envs], stable=True)].reshape(num_minibatches, -1)
+    # Any part of a minibatch, such as the one that is mirrored, then has its share of both kinds.
+    return jax.random.permutation(rows_key, rows, axis=1, independent=True)
 
 
 def take_minibatch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -126,6 +127,7 @@ class AGAIN:
       ValueError: a number is out of its bounds, or the earlier learners had other tests or tasks.
     """
 
+    compares_returns: ClassVar[bool] = True
     own: ALPGMM
     earlier: Record | None = dataclasses.field(default=None, compare=False)
     num_tests: int = 32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,7 @@ class MixtureTeacher(abc.ABC):
       ValueError: a number is out of its bounds, naming it.
     """
 
+    compares_returns: ClassVar[bool] = True
     num_dims: int
     fit_every: int = 250
     random_share: float = 0.2

@@ -13,7 +13,8 @@ class Teacher(Protocol):
 
     Pure functions on a pytree of arrays, so that teaching is part of the compiled training program. Teachers
     are hashable: their own numbers are static. One that needs several attempts at each task says how many in
-    an attribute `min_attempts`, one that needs several tasks in an update in `min_tasks`.
+    an attribute `min_attempts`, one that needs several tasks in an update in `min_tasks`. One that compares
+    returns of different times, so that the reward must not change over the run, has `compares_returns`.
     """
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +74,7 @@ class RIAC:
       ValueError: a number is out of its bounds, naming it.
     """
 
+    compares_returns: ClassVar[bool] = True
     num_dims: int
     region_size: int = 200
     num_cuts: int = 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -85,6 +86,7 @@ class SelfPaced:
       ValueError: a number is out of its bounds, naming it.
     """
 
+    compares_returns: ClassVar[bool] = True
     num_dims: int
     start: tuple[float, ...] | None = None
     start_deviation: float = 0.1

@@ -57,7 +57,8 @@ def check_same_network(config: TrainConfig, other: TrainConfig) -> None:
       ConfigError: naming the field that differs.
     """
     names = [f"network.{field.name}" for field in dataclasses.fields(NetworkConfig)]
-    for name in [*names, "env.observation_type", "env.action_type", "training.normalize_observations"]:
+    read = ("env.observation_type", "env.action_type", "env.rules", "training.normalize_observations")
+    for name in (*names, *read):
         mine, theirs = (operator.attrgetter(name)(each) for each in (config, other))
         if mine != theirs:
             raise ConfigError(
@@ -85,12 +86,13 @@ def validate_run(config: TrainConfig) -> None:
     Raises:
       ConfigError: as `make_learner`, level files of the evaluation that cannot be read, or Weights & Biases
         was asked for and is not installed.
+      ConfigError, CheckpointError: `init_from` names no checkpoint that fits.
     """
     check_wandb(config)
     make_learner(config)
     load_level_sets(config.evaluation.levels, config.env.make().size)
     if config.init_from is not None:
-        check_same_network(config, trained_config(config.init_from))
+        initial_params(config)
 
 
 def starting_state(config: TrainConfig, trainer: Trainer | Cloner, folder: RunFolder) -> TrainState:
@@ -253,6 +255,13 @@ def _all_finite(tree: Any) -> jax.Array:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
 
 
+@jax.jit
+def _any_nan(tree: Any) -> jax.Array:
+    """Tells whether a tree holds a NaN; infinity may stand for a score that is not there; bool `[]`."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.stack([jnp.isnan(leaf).any() for leaf in leaves] or [jnp.array(False)]).any()
+
+
 def _not_finite(metrics: Mapping[str, np.ndarray], state: TrainState) -> str | None:
     """Names what is not finite: the loss, or what the next update begins with; None if all is.
 
@@ -262,4 +271,6 @@ def _not_finite(metrics: Mapping[str, np.ndarray], state: TrainState) -> str | N
         return "the loss is"
     if not _all_finite((state.params, state.opt_state, state.average)):
         return "the parameters, or the state of their optimizer, are"
+    if _any_nan(state.curriculum):
+        return "what the curriculum learns is"
     return None

@@ -16,6 +16,7 @@ import kinetix_py as kx
 from agents.curricula.outcome import Outcome
 from agents.curricula.protocol import Curriculum, LevelBatch, Metrics
 from agents.curricula.structure import structure_metrics
+from agents.networks.normalize import NormalizedParams
 from agents.policy import Params, Policy
 from agents.ppo.config import PPOConfig
 from agents.ppo.devices import Axis, mean_over_devices, sum_over_devices
@@ -226,12 +227,24 @@ class Trainer:
         scale = start + progress * (self.dense_reward_scale_final - start)
         return dataclasses.replace(env_params, dense_reward_scale=scale)
 
+    @staticmethod
+    def update_keys(key: jax.Array, device: jax.Array | int | None) -> tuple[jax.Array, jax.Array]:
+        """Splits the key of a state for an update.
+
+        Args:
+          key: random key of the state before it.
+          device: number of the device; None if there is only one.
+
+        Returns:
+          key of the state after it, and those to propose levels, to play and learn, and to observe, `[3]`.
+        """
+        key, own_key = jax.random.split(key)
+        return key, jax.random.split(own_key if device is None else jax.random.fold_in(own_key, device), 3)
+
     def _update(self, state: TrainState, env_params: kx.EnvParams, axis: Axis) -> tuple[TrainState, Metrics]:
         """Runs one update on one device, whose curriculum is `state.curriculum[0]`."""
-        key, own_key = jax.random.split(state.key)
-        if axis is not None:
-            own_key = jax.random.fold_in(own_key, jax.lax.axis_index(axis))
-        propose_key, rollouts_key, observe_key = jax.random.split(own_key, 3)
+        device = None if axis is None else jax.lax.axis_index(axis)
+        key, (propose_key, rollouts_key, observe_key) = self.update_keys(state.key, device)
         progress = self.progress(state.num_updates)
         env_params = self.env_params_at(env_params, progress)
         with jax.named_scope("levels"):
@@ -254,7 +267,8 @@ class Trainer:
             name: (sum_over_devices if name in COUNTS else mean_over_devices)(value, axis)
             for name, value in metrics.items()
         }
-        metrics["loss/param_norm"] = optax.tree.norm(params)
+        learnt = params.network if isinstance(params, NormalizedParams) else params
+        metrics["loss/param_norm"] = optax.tree.norm(learnt)
         curriculum = jax.tree.map(lambda leaf: leaf[None], own)
         return TrainState(params, opt_state, curriculum, key, state.num_updates + 1, average), metrics
 

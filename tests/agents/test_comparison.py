@@ -106,6 +106,10 @@ def test_the_best_is_compared_with_the_others_of_its_set():
     ]
     assert all(one.low > 0 for one in found)
     assert len(difference_table(found).splitlines()) == 3
+    # Under other conditions: no difference of agents.
+    other = [record(rate, contact_order="kinetix", run=run) for rate, run in ((0.9, "k"), (0.2, "l"))]
+    pairs = [(one.first, one.second) for one in differences_from_best([*rows, *other])]
+    assert pairs == [*[(one.first, one.second) for one in found], ("k (agent)", "l (agent)")]
 
 
 def test_tables_say_what_was_measured_and_how():

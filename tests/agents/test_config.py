@@ -148,6 +148,15 @@ def test_presets_refuse_unknown_names(hardware, overrides, message):
             "ppo.clip_eps: Value 'wide' of type 'str' could not be converted to Float",
         ),
         ({"ppo": {"clip_eps": -1}}, "PPOConfig.clip_eps must be above 0, got -1"),
+        (
+            {"ppo": {"entropy_coef": float("nan")}},
+            "PPOConfig.entropy_coef must be finite and at least 0, got nan",
+        ),
+        ({"ppo": {"value_coef": -0.5}}, "PPOConfig.value_coef must be finite and at least 0, got -0.5"),
+        (
+            {"curriculum": {"kind": "paired", "num_tasks": 10}, "training": {"num_devices": 4}},
+            "curriculum.num_tasks must be a multiple of training.num_devices, 4, got 10",
+        ),
         ({"env": {"size": "xl"}}, "size must be one of .*, got 'xl'"),
         ({"env": {"frame_skip": 0}}, "frame_skip must be an integer of at least 1, got 0"),
         ({"training": {"num_envs": 0}}, "TrainingConfig.num_envs must be at least 1, got 0"),

@@ -12,7 +12,7 @@ import pytest
 
 import kinetix_py as kx
 from agents.build import make_trainer
-from agents.config import ConfigError, read_config
+from agents.config import ConfigError, TrainConfig, read_config
 from agents.curricula import ACCEL, SFL, DomainRandomization, FixedLevels
 from agents.curricula.buffer import LevelBuffer, deal_out
 from agents.evaluation.evaluation import RunInfo
@@ -21,6 +21,7 @@ from agents.io.metrics import read_metrics
 from agents.io.run_folder import new_run
 from agents.ppo.config import PPOConfig
 from agents.ppo.ppo import make_optimizer
+from agents.presets import config_folder
 from agents.training import loop
 from agents.training.loop import train
 from agents.training.trainer import Trainer
@@ -65,6 +66,34 @@ def test_buffers_are_dealt_out_evenly_and_lose_nothing(count):
     assert filled.sum() == 8 and filled.max() - filled.min() <= 1
     best = np.sort(np.asarray(after.score)[:, 0])[::-1]
     np.testing.assert_allclose(best, [0.9, 0.8, 0.7, 0.5][:count])  # the best levels are spread as well
+
+
+KINDS = sorted(path.stem for path in (config_folder() / "curriculum").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind == "map_elites" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
+)
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+def test_states_of_other_devices_get_the_shapes_of_a_new_run(kind, before, after, level_file):
+    """Of every curriculum that comes with a config; traced, not compiled."""
+    small = ["network=mlp", "network.width=8", "network.layers=1", "network.head_width=8", "size=s"]
+    small += ["env.observation_type=blind", "training.num_envs=128", "training.rollout_length=16"]
+    small += [f"curriculum={kind}", "training.num_rollouts=1", "ppo.minibatch_size=512"]
+    small += [f"curriculum.levels=[{level_file}]"] if kind == "levels" else []
+    of = lambda devices: make_trainer(TrainConfig.preset("cpu", *small, f"training.num_devices={devices}"))
+    new = of(after)
+    share = lambda states: new.curriculum.redistribute(states, after)
+    dealt = jax.eval_shape(share, of(before).state_shapes().curriculum)
+    assert shapes_of(dealt) == shapes_of(new.state_shapes().curriculum)
+
+
+def shapes_of(tree):
+    return [
+        (jax.tree_util.keystr(path), leaf.shape, leaf.dtype)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    ]
 
 
 @pytest.mark.slow

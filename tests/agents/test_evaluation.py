@@ -163,6 +163,10 @@ def test_held_actions_last_their_steps_and_begin_anew_with_an_episode(action):
         single.append(np.asarray(output.distribution.mode()).reshape(2, -1))
     np.testing.assert_array_equal(single, held[0, :10])
     assert policy.init(KEY).hold == 8 and policy.recurrent
+    # Each call of an evaluation draws its own.
+    calls = [play(policy.params_of_call(policy.init(KEY), first), KEY) for first in (0, 16)]
+    assert (np.asarray(calls[0]) != np.asarray(calls[1])).any()
+    assert POLICY.params_of_call(3.0, 16) == 3.0
     with pytest.raises(ValueError, match="action mask"):
         policy.unroll(policy.init(KEY), policy.initial_carry(2), (), reset)
 

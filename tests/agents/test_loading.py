@@ -57,6 +57,9 @@ def test_a_trained_policy_is_loaded_by_any_of_its_paths(finished, tiny, tmp_path
     other = read_config(tiny(tmp_path, network__width=16) | {"init_from": str(folder.path)})
     with pytest.raises(ConfigError, match=r"its network\.width is 8, this run's is 16"):
         validate_run(other)
+    other = read_config(tiny(tmp_path, env__rules=True) | {"init_from": str(folder.path)})
+    with pytest.raises(ConfigError, match=r"its env\.rules is False, this run's is True"):
+        validate_run(other)
     for path in (tmp_path, folder.start, folder.start / "0"):
         with pytest.raises(ConfigError, match="neither a run folder nor a checkpoint"):
             load_policy(path)

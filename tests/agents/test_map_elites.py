@@ -48,7 +48,7 @@ def names(buffer):
 def test_descriptors_by_hand():
     """A rocket: 2 of 3 free slots are used, both by movable shapes, 1 of 1 thrusters, 2 m apart."""
     levels = marked([rocket(), falling()])
-    history = History(*jnp.array([[4.0, 1.0], [1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]))
+    history = History(*jnp.array([[4.0, 1.0], [1.0, 1.0], [0.0, 0.0], [0.0, 0.0], [1.0, 1.0]]))
     values = describe(levels, outcome([0, 0], length=[5, 30]), history, 20)
     expected = {
         "shapes": [2 / 3, 2 / 3],

@@ -168,8 +168,21 @@ def test_a_config_makes_both_learners_alike():
     assert type(builder) is EditingAdversary and builder.env.num_edits == 24
     assert builder.env.size == config.env.make().size and builder.learning_rate == 0.001
     changing = TrainConfig.preset("cpu", *overrides, "env.dense_reward_scale_final=0")
-    with pytest.raises(ConfigError, match=r"needs env\.dense_reward_scale_final=null, got 0"):
+    with pytest.raises(ConfigError, match=r"must be null with curriculum\.kind=paired, whose .*; got 0"):
         make_curriculum(changing, config.env.make())
+    for words, named in (
+        (["curriculum=plr"], r"curriculum\.score=max_mc"),
+        (["curriculum=sfl", "curriculum.score=regret"], r"curriculum\.score=regret"),
+        (["curriculum=alp_gmm"], r"curriculum\.teacher=alp_gmm"),
+        (["curriculum=sfl"], None),
+        (["curriculum=adr"], None),
+    ):
+        config = TrainConfig.preset("cpu", *words, "env.dense_reward_scale_final=0")
+        if named is None:
+            make_curriculum(config, config.env.make())
+            continue
+        with pytest.raises(ConfigError, match=f"must be null with {named}, which compares returns"):
+            make_curriculum(config, config.env.make())
 
 
 def test_wrong_numbers_are_refused(paired):

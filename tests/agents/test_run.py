@@ -37,6 +37,7 @@ from agents.training.interrupt import graceful_interrupt
 from agents.training.loop import NotFiniteError, initial_params, train
 from agents.training.periodic import PeriodicEvaluation
 from agents.training.report import evaluation_sets, report_run
+from agents.training.trainer import TrainState
 from tests.agents.checkpoints import final_state
 from tests.agents.policies import same_trees
 from tests.kinetix_py.small_levels import rocket
@@ -56,6 +57,9 @@ def asked_from(call):
         yield lambda: next(calls) >= call
 
     return interrupt
+
+
+KEY = jax.random.key(0)
 
 
 def stable_rows(folder):
@@ -80,6 +84,8 @@ def test_a_complete_run_learns_its_level_and_leaves_pictures(finished, level_fil
     rows = read_metrics(folder.metrics)
     assert [row["update"] for row in rows] == list(range(1, 41)) and rows[-1]["env_steps"] == 40 * 160
     assert [row["policy_steps"] for row in rows] == [row["env_steps"] for row in rows]
+    learnt = load_policy(folder.path).params.network  # not the moments of its observations
+    assert rows[-1]["loss/param_norm"] == pytest.approx(float(optax.tree.norm(learnt)), rel=1e-5)
 
 
 def test_a_run_stopped_and_resumed_ends_as_one_that_never_stopped(finished, tiny, tmp_path, monkeypatch):
@@ -199,6 +205,7 @@ def test_the_best_checkpoint_is_the_first_of_the_highest_score(finished, tmp_pat
     best.close()
     again = BestCheckpoint(tmp_path / "best")
     assert again.score == 0.5 and not again.offer(at(3), 0.5)
+    assert not again.offer(at(3), 0.7)  # another one of that number, as of a run on other devices
     assert again.offer(at(2), 0.6) and best_update(tmp_path / "best") == 2  # before the one that was the best
     (tmp_path / "best" / "score.json").write_text('{"update": 1, "score": 0.3}')
     again.close()
@@ -276,6 +283,15 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_what_was(finished, tin
     ):
         train(config, folder, quiet=True)
     assert not any(path.name.isdigit() for path in folder.checkpoints.iterdir())
+
+
+def test_what_curricula_learn_must_not_be_nan_and_scores_may_be_infinite():
+    metrics, fine = {"loss/total": np.zeros(2)}, {"weight": jnp.ones(3)}
+    of = lambda score: TrainState(fine, fine, {"score": jnp.array(score), "number": jnp.arange(2)}, KEY, 1)
+    assert loop._not_finite(metrics, of([0.5, -jnp.inf])) is None
+    assert loop._not_finite(metrics, of([0.5, jnp.nan])) == "what the curriculum learns is"
+    without = TrainState(fine, fine, (), KEY, 1)
+    assert loop._not_finite(metrics, without) is None
 
 
 def broken_after(count):

@@ -96,7 +96,8 @@ def test_rows_of_one_level_are_merged(two):
 
 def test_scores_by_hand(two):
     """The first level was never played before; the second was, with returns up to 2 and last of 0.5."""
-    before = History(*[np.array(row, np.float32) for row in ([0.0, 3], [0.0, 2], [-jnp.inf, 2], [0, 0.5])])
+    rows = ([0.0, 3], [0.0, 2], [-jnp.inf, 2], [0, 0.5], [0, 1])
+    before = History(*[np.array(row, np.float32) for row in rows])
     expected = {
         "positive_value_loss": [0.75, 0.5],
         "negative_advantage": [0.75, 1],
@@ -116,10 +117,14 @@ def test_scores_by_hand(two):
 
 
 def test_levels_that_were_never_solved_have_no_maximized_negative_advantage(two):
-    """The first is solved now; of the second that is not known, until it was solved once."""
+    """The first is solved now; of the second that is not known, until it was solved once, in any episode."""
     score, never = SCORES["maximized_negative_advantage"], History.empty(2)
     assert score(two, never).tolist() == [0.75, 0]
-    assert score(two, dataclasses.replace(never, solved=jnp.array([0.0, 0.1]))).tolist() == [0.75, 1]
+    later = dataclasses.replace(two, solved=jnp.zeros(2), episodes_solved=jnp.array([0.0, 1.0]))
+    once = never.after(later).fade(0)
+    assert once.solved.tolist() == [0, 0] and once.ever_solved.tolist() == [0, 1]
+    unsolved = dataclasses.replace(later, episodes_solved=jnp.zeros(2))
+    assert score(unsolved, once).tolist() == [0, 1]
     with pytest.raises(ValueError, match="needs steps with negative advantages"):
         score(dataclasses.replace(two, maximized_negative=None), never)
     merged = dataclasses.replace(two, maximized_negative=None).merge(jnp.array([0, 0]), 1)
