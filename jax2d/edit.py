@@ -1,7 +1,7 @@
 """Edits of one scene inside jit: pure functions for generators and editors.
 
 Slots may be traced. Nothing is checked: values that come from a person go through `Scene` or `validate`.
-Every edit forgets the impulses carried over from the last step, since contacts and joints have changed.
+Edits of bodies and joints forget the impulses carried over from the last step, since these have changed.
 """
 
 from __future__ import annotations

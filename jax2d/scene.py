@@ -289,10 +289,16 @@ class Scene:
         self._state.gravity[:] = check_vector("scene", "gravity", gravity)
 
     def build(self) -> SimState:
-        """Returns the scene as a state of JAX arrays, checked once more as a whole."""
-        validate(self._state, self.spec)
-        to_device = lambda value, leaf: jax.device_put(np.asarray(value, leaf.dtype))  # compiles nothing
-        return jax.tree.map(to_device, self._state, SimState.shapes(self.spec))
+        """Returns the scene as a state of JAX arrays, checked once more as a whole.
+
+        Raises:
+          SceneError: a value that is not valid, or not any more as a number of 32 bits.
+        """
+        with np.errstate(over="ignore"):  # what becomes infinite is refused by its name
+            cast = lambda value, leaf: np.asarray(value, leaf.dtype)
+            state = jax.tree.map(cast, self._state, SimState.shapes(self.spec))
+        validate(state, self.spec)
+        return jax.tree.map(jax.device_put, state)  # compiles nothing
 
     def _free_slot(self, kind: str, first: int, end: int) -> int:
         free = np.flatnonzero(~self._state.active[first:end])

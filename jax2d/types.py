@@ -29,7 +29,7 @@ class Joints(ArrayFields):
     weld: jax.Array = array("J", dtype=bool, doc="weld joint; else revolute")
     motor_on: jax.Array = array("J", dtype=bool, doc="has a motor; revolute only")
     motor_speed: jax.Array = array("J", unit="1", doc="factor on `base_motor_speed`")
-    motor_power: jax.Array = array("J", unit="1", doc="factor on `base_motor_power`")
+    motor_power: jax.Array = array("J", unit="1", low=0, doc="factor on `base_motor_power`")
     limits_on: jax.Array = array("J", dtype=bool, doc="has limits; revolute only")
     min_rotation: jax.Array = array("J", unit="rad", doc="lower limit of the relative rotation")
     max_rotation: jax.Array = array("J", unit="rad", doc="upper limit of the relative rotation")
@@ -43,7 +43,7 @@ class Thrusters(ArrayFields):
     body: jax.Array = array("T", dtype=np.int32, doc="body index in 0 .. N-1")
     anchor: jax.Array = array("T", 2, unit="m", doc="point of action in the body's frame")
     direction: jax.Array = array("T", unit="rad", doc="direction of the force in the body's frame")
-    power: jax.Array = array("T", unit="1", doc="factor on `base_thruster_power`")
+    power: jax.Array = array("T", unit="1", low=0, doc="factor on `base_thruster_power`")
     active: jax.Array = array("T", dtype=bool, doc="slot in use")
 
 

@@ -64,6 +64,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     if found.noop_solves:
         raise CommandError("the no-op solves it")
+    if found.actions is None and found.search_episodes == 1:
+        raise CommandError("the no-op does not solve it, and there is nothing to control")
     if found.actions is None:
         raise CommandError(f"not solved in {found.search_episodes} episodes; closest {found.closest:.2f} m")
     _report(

@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from agents.training.trainer import TrainState
@@ -37,14 +38,16 @@ def _named(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
 
 
-def _one_copy(leaf: jax.Array) -> jax.Array:
-    """Takes one copy of an array that all devices of this process hold.
+def _one_copy(leaf: jax.Array) -> jax.Array | np.ndarray:
+    """Takes one copy of an array that all devices hold.
 
-    Orbax would let each device write a part, which needs jax 0.7.1. Of several processes, each has to hand
-    over the same array.
+    Orbax would let each device write a part, which needs jax 0.7.1. Of several processes, the first one writes
+    what is no array of devices.
     """
-    alike = isinstance(leaf, jax.Array) and leaf.is_fully_replicated and jax.process_count() == 1
-    return leaf.addressable_data(0) if alike else leaf
+    if not (isinstance(leaf, jax.Array) and leaf.is_fully_replicated):
+        return leaf
+    copy = leaf.addressable_data(0)
+    return copy if jax.process_count() == 1 else np.asarray(copy)
 
 
 def _evaluated(state: TrainState) -> str:

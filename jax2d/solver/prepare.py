@@ -76,7 +76,7 @@ def split_mass(
             share = jnp.ones_like(mass)
             if parts and spec.contact_order == "parallel":
                 # A quotient of arrays (README.md, XLA: quotients).
-                share = jnp.maximum(unrolled_sum(parts), 2) / jnp.where(mass > 0, 2, 1)
+                share = jnp.maximum(unrolled_sum(parts), 2) / jnp.where((mass > 0) | (inertia > 0), 2, 1)
             split[0].append(mass * share)
             split[1].append(inertia * share)
         return (split[0][0], split[0][1]), (split[1][0], split[1][1])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jax2d import contact_pairs
-from jax2d.geometry import rotate
+from jax2d.geometry import polygon_mass, rotate
 from kinetix_py.rendering.host import polygon_corners
 from kinetix_py.roles import BLUE, GREEN, RED
 from kinetix_py.sizes import ROOM
@@ -89,6 +89,7 @@ def find_problems(level: Any) -> list[Problem]:
     return [
         *_goal(level),
         *_places(level, outlines),
+        *_centers(level),
         *_overlaps(level, outlines),
         *_actuators(level),
         *_joints(level),
@@ -130,6 +131,14 @@ def _places(level: Any, outlines: dict[int, Outline]) -> Iterator[Problem]:
         low, high = shape.points.min(0) - shape.radius, shape.points.max(0) + shape.radius
         if (high < 0).any() or (low > ROOM).any():
             yield Problem("outside", "A shape is outside of the room and cannot be seen.", bodies=(body,))
+
+
+def _centers(level: Any) -> Iterator[Problem]:
+    for body in np.flatnonzero(level.sim.active[: level.size.num_polygons]).tolist():
+        corners = polygon_corners(level, body).astype(np.float64)
+        if body >= level.size.num_walls and np.hypot(*polygon_mass(corners, np.float64(1))[2]) > ALLOWED_GAP:
+            text = "A polygon turns about a point that is not its center of mass; draw it anew."
+            yield Problem("off center", text, bodies=(body,))
 
 
 def _overlaps(level: Any, outlines: dict[int, Outline]) -> Iterator[Problem]:

@@ -114,15 +114,13 @@ class Trials:
             if trial is None:
                 return
             try:
-                game = self._game(trial)
+                loop = GameLoop(self._game(trial), self._session, notes={"trial": trial.key}, at_once=True)
+                loop.run(ended=lambda: self._pending is not None)
             except Exception as error:
                 if not isinstance(error, ValueError):
                     traceback.print_exc()
                 with self._changed:
                     self._failed = {trial.key: f"{type(error).__name__}: {error}"}
-                continue
-            loop = GameLoop(game, self._session, notes={"trial": trial.key}, at_once=True)
-            loop.run(ended=lambda: self._pending is not None)
 
     def _game(self, trial: Trial) -> Game:
         size = smallest_size([trial.level.level])

@@ -84,13 +84,14 @@ def play_episodes(
         raise ValueError("keep_states plays max_steps, give no limit")
     params = env.default_params if params is None else params
     obs, start = jax.vmap(env.reset_to_level, (0, None))(levels, params)
-    step_env = jax.vmap(env.step, (None, 0, 0, None))
+    step_env = jax.vmap(env.step, (0, 0, 0, None))
     keys = jax.random.split(key, max_steps)
 
     def advance(progress: _Progress, key: jax.Array) -> _Progress:
         obs, state, carry, first, running, results = progress
         carry, action = act(key, carry, obs, state, first)
-        obs, state, _, done, info = step_env(key, state, action, params)
+        keys = jax.random.split(jax.random.fold_in(key, 1), running.shape[0])  # for wrappers that draw
+        obs, state, _, done, info = step_env(keys, state, action, params)
         result = info["solved"].astype(jnp.int32) - info["failed"].astype(jnp.int32)
         distance = info["distance"]
         results = EpisodeResults(

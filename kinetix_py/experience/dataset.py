@@ -180,8 +180,9 @@ class Experience:
 
         Returns:
           arrays on the device, with leading axes `[B, T]`: `observation` (a pytree; before each step),
-          `action`, `reward`, `terminated`, `truncated`, `solved`, `failed` (the ends as they were recorded),
-          `valid`; and with the leading axis `[B]`:
+          `action`, `reward`, `terminated`, `truncated`, `solved`, `failed` (the ends as they were recorded;
+          an episode that neither solved nor failed its level is truncated, whatever ended it), `valid`; and
+          with the leading axis `[B]`:
           `last_observation` (after the last step), `action_mask`, `episode` and `first_step`.
 
         Raises:
@@ -218,7 +219,7 @@ class Experience:
         flags = {
             "solved": last & (outcome == 1)[:, None],
             "failed": last & (outcome == -1)[:, None],
-            "truncated": last & ((outcome == 0) & (length >= int(self.params.max_timesteps)))[:, None],
+            "truncated": last & (outcome == 0)[:, None],
         }
         wrong = np.zeros(len(rows), bool)
         for name in ("solved", "failed"):

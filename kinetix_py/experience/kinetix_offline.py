@@ -210,7 +210,8 @@ def _frames(columns: Columns, size: LevelSize, first: int, steps: np.ndarray, sc
         "joint_impulse": np.zeros((count, size.num_joints, 3), np.float32),
         "touching_slots": columns[TOUCHING][rows],
         "distance": distance[rows],
-        "episode_return": scale * (distance[first] - distance[rows]),
+        # The first step earns nothing for distance.
+        "episode_return": scale * (distance[min(first + 1, rows.max())] - distance[rows]),
     }
 
 

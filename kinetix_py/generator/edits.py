@@ -38,13 +38,18 @@ MAX_GRAVITY = 15.0  # m/s^2
 EDITS: dict[str, Edit] = {}
 
 
-def _edit(needs: str = "num_bodies") -> Callable:
-    """Makes an edit total and adds it to `EDITS`; where a size has no slot that it needs, it does nothing."""
+def _edit(**needs: int) -> Callable:
+    """Makes an edit total and adds it to `EDITS`.
+
+    Args:
+      needs: least numbers of the size, by name, besides a body; of a size with less, levels stay as they are.
+    """
 
     def register(function: Callable[[jax.Array, Level, GeneratorParams, Place], Edited]) -> Edit:
         @functools.wraps(function)
         def total(key: jax.Array, level: Level, params: GeneratorParams, place: Place = None) -> Level:
-            if getattr(level.size, needs) == 0:
+            least = {"num_bodies": 1} | needs
+            if any(getattr(level.size, name) < count for name, count in least.items()):
                 return level
             edited, possible = function(key, level, params, place)
             return jax.tree.map(lambda new, old: jnp.where(possible, new, old), edited, level)
@@ -124,7 +129,7 @@ def _inside(sim: jax2d.SimState, moved: jax.Array) -> jax.Array:
     return (inside | ~moved).all()
 
 
-@_edit()
+@_edit(max_vertices=4)
 def add_shape(key: jax.Array, level: Level, params: GeneratorParams, place: Place) -> Edited:
     """Puts a box or a circle of the generator's sizes into a free slot; it has no role."""
     slot_key, number_key = jax.random.split(key)
@@ -268,7 +273,7 @@ def _joinable(level: Level) -> jax.Array:
     return free[:, None] & free[None] & near & movable & ~clash & ordered & apart
 
 
-@_edit(needs="num_joints")
+@_edit(num_joints=1, num_motor_bindings=1)
 def add_joint(key: jax.Array, level: Level, params: GeneratorParams, place: Place) -> Edited:
     """Joins two near shapes that no joints link yet, halfway between them, with the generator's numbers."""
     keys = jax.random.split(key, 5)
@@ -304,7 +309,7 @@ def add_joint(key: jax.Array, level: Level, params: GeneratorParams, place: Plac
     return _with_labels(level, sim, slot, motor_binding=binding, motor_auto=False), some & room
 
 
-@_edit(needs="num_joints")
+@_edit(num_joints=1)
 def remove_joint(key: jax.Array, level: Level, params: GeneratorParams, place: Place) -> Edited:
     """Takes a joint away."""
     joints = level.sim.joints
@@ -312,7 +317,7 @@ def remove_joint(key: jax.Array, level: Level, params: GeneratorParams, place: P
     return dataclasses.replace(level, sim=edit.remove_joint(level.sim, joint)), possible
 
 
-@_edit(needs="num_thrusters")
+@_edit(num_thrusters=1, num_thruster_bindings=1)
 def add_thruster(key: jax.Array, level: Level, params: GeneratorParams, place: Place) -> Edited:
     """Puts a thruster on a movable shape, at its center, with the generator's power."""
     keys = jax.random.split(key, 4)
@@ -328,7 +333,7 @@ def add_thruster(key: jax.Array, level: Level, params: GeneratorParams, place: P
     return _with_labels(level, sim, slot, thruster_binding=binding), some & room
 
 
-@_edit(needs="num_thrusters")
+@_edit(num_thrusters=1)
 def remove_thruster(key: jax.Array, level: Level, params: GeneratorParams, place: Place) -> Edited:
     """Takes a thruster away."""
     thrusters = level.sim.thrusters

@@ -174,7 +174,7 @@ class LevelBuilder:
           limits: bounds of the later turn of b relative to a [degrees].
           auto: whether the motor runs by itself, as under action +1.
         """
-        _check_binding("motor", binding, self.size.num_motor_bindings)
+        check_integer("motor binding", binding, 0, self.size.num_motor_bindings - 1)
         joint = self.scene.add_revolute_joint(
             a, b, at, motor=True, motor_speed=speed, motor_power=power, limits=_radians(limits)
         )
@@ -194,7 +194,7 @@ class LevelBuilder:
           binding: index of the thruster binding that drives it.
           at: point of the room; the body's center if None.
         """
-        _check_binding("thruster", binding, self.size.num_thruster_bindings)
+        check_integer("thruster binding", binding, 0, self.size.num_thruster_bindings - 1)
         thruster = self.scene.add_thruster(body, at, math.radians(angle), power)
         self._thruster_binding[thruster.index] = binding
         return thruster
@@ -272,11 +272,6 @@ def _role_number(role: Role) -> int:
     if isinstance(role, int) and not isinstance(role, bool) and 0 <= role < len(ROLES):
         return role
     raise ValueError(f"role must be one of {', '.join(ROLES)}, or 0 .. {len(ROLES) - 1}, got {role!r}")
-
-
-def _check_binding(kind: str, binding: int, count: int) -> None:
-    if not 0 <= binding < count:
-        raise ValueError(f"{kind} binding must be in 0 .. {count - 1}, got {binding!r}")
 
 
 def _radians(limits: Limits | None) -> Limits | None:

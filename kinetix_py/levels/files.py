@@ -118,6 +118,7 @@ def _text(file: LevelFile, format: str, where: str) -> str:
         kinetix_format.check_writable(file, where)
     try:
         text = WRITERS[format](file)
+        text.encode()
     except (TypeError, ValueError) as error:
         raise LevelError(f"{where}: its notes, solution, env or extra is not JSON: {error}") from None
     READERS[format](parse(text, where))  # what cannot be read is not written

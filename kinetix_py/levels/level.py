@@ -298,9 +298,12 @@ def validate_level(level: Level) -> None:
         raise jax2d.SceneError(f"body {i}: role must be in 0 .. {NUM_ROLES - 1}, got {int(role[i])}")
     for i in np.flatnonzero(active & ~(np.isfinite(density) & (density > 0))):
         raise jax2d.SceneError(f"body {i}: density must be above 0, got {float(density[i]):g}")
-    _check_bindings(
-        "joint", "motor_binding", level.sim.joints.active, labels.motor_binding, size.num_motor_bindings
+    joints = level.sim.joints
+    # A joint without a motor has the first binding, also in a size without bindings.
+    bound = np.asarray(joints.active) & (
+        np.asarray(joints.motor_on) | (np.asarray(labels.motor_binding) != 0)
     )
+    _check_bindings("joint", "motor_binding", bound, labels.motor_binding, size.num_motor_bindings)
     _check_bindings(
         "thruster",
         "thruster_binding",

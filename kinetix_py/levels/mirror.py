@@ -39,9 +39,10 @@ def mirror_level(level: Level) -> Level:
     one that runs by itself has no action, so its speed is negated. The mirror image of a mirror image is the
     level.
 
-    Episodes are mirror images up to rounding, with one exception: the engine lets a motor fade near the limit
-    that the sign of its action points to, whatever the sign of its speed, so that a motor that runs by itself
-    into limits is mirrored only away from them.
+    Episodes are mirror images up to rounding, with two exceptions. The engine lets a motor fade near the
+    limit that the sign of its action points to, whatever the sign of its speed, so that a motor that runs by
+    itself into limits is mirrored only away from them. Limits closer to each other than twice the margin of
+    that fading are not alike in the engine (docs/physics.md, actuators).
 
     Args:
       level: one level; `vmap` over a batch.

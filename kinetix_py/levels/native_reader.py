@@ -69,9 +69,9 @@ BODY_NUMBERS = {
     "friction": Default(1.0, 0),
     "restitution": Default(0.0, 0, 1),
 }
-JOINT_NUMBERS = {"motor_speed": Default(1.0), "motor_power": Default(1.0)}
+JOINT_NUMBERS = {"motor_speed": Default(1.0), "motor_power": Default(1.0, 0)}
 JOINT_FLAGS = ("weld", "motor_on", "motor_auto")
-THRUSTER_NUMBERS = {"direction": Default(0.0), "power": Default(1.0)}
+THRUSTER_NUMBERS = {"direction": Default(0.0), "power": Default(1.0, 0)}
 INVERSES = ("inverse_mass", "inverse_inertia")
 BODY_OPTIONS = ("id", "slot", "role", "velocity", "collision_mode", "static", *INVERSES, *BODY_NUMBERS)
 JOINT_OPTIONS: tuple[str, ...] = ("slot", "anchor_a", "anchor_b", "reference_rotation", "limits", "limits_on")
@@ -298,7 +298,9 @@ def _read_joint(
     values |= {"min_rotation": low, "max_rotation": high}
     values |= {field: node.get(field, [0, 0]).vector() for field in ("anchor_a", "anchor_b")}
     values |= {field: node.get(field, False).boolean() for field in JOINT_FLAGS}
-    values["motor_binding"] = node.get("motor_binding", 0).integer(0, size.num_motor_bindings - 1)
+    least = 0 if values["motor_on"] else 1  # a joint without a motor has binding 0, though there are none
+    most = max(size.num_motor_bindings, least) - 1
+    values["motor_binding"] = node.get("motor_binding", 0).integer(0, most)
     for field, value in values.items():
         table[field][row] = value
     _read_numbers(node, JOINT_NUMBERS | reference, table, row)

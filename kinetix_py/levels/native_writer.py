@@ -130,7 +130,7 @@ def _bodies(arrays: LevelArrays, size: LevelSize, ids: list[str], first: int) ->
 def _polygon(arrays: LevelArrays, ids: list[str], index: int) -> Row:
     points = arrays.vertices[index, : arrays.num_vertices[index]]
     size = 2 * points[0]
-    if same(points, box_vertices(*(size / 2))):
+    if (size > 0).all() and same(points, box_vertices(*(size / 2))):
         return _body(arrays, ids, index, {"shape": "box", "size": _pair(size)})
     return _body(arrays, ids, index, {"shape": "polygon", "vertices": [_pair(point) for point in points]})
 

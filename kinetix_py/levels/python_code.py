@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from jax2d.scene import box_vertices
 from kinetix_py.levels.json_node import same, shortest_decimal
 from kinetix_py.levels.level import Level
-from kinetix_py.levels.level_file import from_level
+from kinetix_py.levels.level_file import empty_arrays, from_level
 from kinetix_py.levels.native_reader import INVERSES, inverses, unit_mass
 from kinetix_py.levels.rules import BODY_RULES, PLAIN
 from kinetix_py.levels.walls import written_walls
@@ -72,10 +73,18 @@ class _Writer:
         self.names: dict[int, str] = {}
         self.joint_names: dict[int, str] = {}
         self.thruster_names: dict[int, str] = {}
+        polygons, active = self.size.num_polygons, self.arrays.bodies["active"]
+        tables = (self.arrays.joints["active"], self.arrays.thrusters["active"])
+        if any(
+            (np.diff(used.astype(int)) > 0).any() for used in (active[:polygons], active[polygons:], *tables)
+        ):
+            self.left_out.append("slots that are empty between others; what follows has lower ones")
 
     def room(self) -> str:
         """Returns the options of the builder."""
-        bodies, walls = self.arrays.bodies, written_walls(self.arrays, self.size)
+        bodies = self.arrays.bodies
+        without_rules = dataclasses.replace(self.arrays, rules=empty_arrays(self.size).rules)
+        walls = written_walls(without_rules, self.size)
         options: dict[str, str] = {}
         gravity = -float(shortest_decimal(self.level.sim.gravity[1]))
         if gravity != 9.81 and self.level.sim.gravity[0] == 0:
@@ -145,7 +154,7 @@ class _Writer:
                 options["rotation"] = _number(angle)
         else:
             points = arrays.vertices[body, : arrays.num_vertices[body]]
-            if same(points, box_vertices(*points[0])):
+            if (points[0] > 0).all() and same(points, box_vertices(*points[0])):
                 kind, shape = (
                     "box",
                     f"{_point(place)}, {_number(2 * points[0, 0])}, {_number(2 * points[0, 1])}",

@@ -39,7 +39,8 @@ class SearchResult:
     Attributes:
       actions: int8 `[steps, bindings]`, the solution; None if no sequence solved the level.
       robustness: share of perturbed starts from which it still solves the level.
-      search_episodes: episodes until the first solution; all of them if there was none.
+      search_episodes: episodes until the first solution; all of them if there was none; 1 if the level has
+        nothing to control.
       closest: least green-blue distance of all episodes [m].
       noop_solves: whether the no-op sequence solves the level; then nothing else was searched.
     """
@@ -299,6 +300,8 @@ def search(
         results = play(env, level, actions, min(limit, SHORT_STEPS) if number % 2 == 0 else limit)
         if number == 0 and results.solved[0]:
             return SearchResult(actions[0], 0.0, 1, 0.0, noop_solves=True)
+        if (choices == 1).all():  # nothing can be controlled: all sequences play alike
+            return SearchResult(None, 0.0, 1, float(results.closest[0]))
         closest = min(closest, float(results.closest.min()))
         solved = np.flatnonzero(results.solved)
         if solution is None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from kinetix_py.env.types import EnvParams
-from kinetix_py.levels.level import Level
+from kinetix_py.levels.level import Level, empty_level
+from kinetix_py.spaces import PyTreeSpace
 
 Memory = Any
 
@@ -59,6 +61,18 @@ class Wrapper:
     def transform_observation(self, memory: Memory, obs):
         """Returns the observation that the agent gets."""
         return obs
+
+    @functools.cached_property
+    def observation_space(self) -> PyTreeSpace:
+        """Structure, shapes and types of what the agent sees."""
+        level = jax.eval_shape(lambda: empty_level(self.size))
+        seen = jax.eval_shape(lambda level: self.reset_to_level(level)[0], level)
+        leaves, structure = jax.tree.flatten(seen)
+        return PyTreeSpace(tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves), structure)
+
+    def observe(self, state: WrapperState, params: EnvParams | None = None):
+        """Returns what the agent sees in a state, as the step that led to it did."""
+        return self.transform_observation(state.memory, self.env.observe(state.env_state, params))
 
     def _wrap(self, obs, state) -> tuple[Any, WrapperState]:
         memory = self.init_memory(obs)

@@ -22,7 +22,12 @@ from kinetix_py.levels.level import Level
 from kinetix_py.rendering.pixels import render_pixels
 
 RENDER_SIZE = 500  # pixels along each side
-FRAMES_PER_SECOND = 30  # of environment steps, at 60 physics steps a second and frame skip 2
+PHYSICS_STEPS_PER_SECOND = 60
+
+
+def render_fps(env: Environment) -> float:
+    """Environment steps a second at which pictures of them show the game at its own speed."""
+    return PHYSICS_STEPS_PER_SECOND / env.frame_skip
 
 
 def _leaf_space(leaf: jax.ShapeDtypeStruct) -> gymnasium.Space:
@@ -109,7 +114,7 @@ class GymnasiumEnv(gymnasium.Env):
         if env.auto_reset:
             raise ValueError("GymnasiumEnv needs an environment without auto_reset")
         check_levels(levels)
-        self.metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": render_fps(env)}
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         self.env, self.levels, self.render_mode = env, levels, render_mode
@@ -168,7 +173,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, got {num_envs!r}")
         mode = gymnasium.vector.AutoresetMode.SAME_STEP
-        self.metadata = {"autoreset_mode": mode, "render_fps": FRAMES_PER_SECOND}
+        self.metadata = {"autoreset_mode": mode, "render_fps": render_fps(env)}
         self.env, self.levels, self.num_envs = env, levels, num_envs
         self.params = env.default_params if params is None else params
         self.single_observation_space, self.single_action_space = observation_space(env), action_space(env)
@@ -194,15 +199,24 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
     def step(self, actions):
         """Plays one action in each; see `gymnasium.vector.VectorEnv.step`.
 
-        `info["final_obs"]` is a batch like the observations, to be read where `info["_final_obs"]`.
+        `info["final_obs"]` is a batch like the observations, to be read where `info["_final_obs"]`, and
+        `info["final_info"]` has what else is in `info` where `info["_final_info"]`: both are of the episode
+        that ended, as all of `info` is.
         """
         actions = jnp.asarray(actions)
         out = self._step(self._next_keys(), self._state, actions, self.params, self.levels)
         obs, self._state, reward, done, info = out
         final = to_numpy(info.pop("final_observation"))
         info = {name: np.asarray(value) for name, value in info.items()}
-        ends = info.pop("terminated"), info.pop("truncated")
-        info |= {"final_obs": final, "_final_obs": np.asarray(done)}
+        ends, over = (info.pop("terminated"), info.pop("truncated")), np.asarray(done)
+        everywhere = {f"_{name}": np.ones(self.num_envs, bool) for name in info}
+        of_ended = info | {f"_{name}": over for name in info}
+        info |= everywhere | {
+            "final_obs": final,
+            "_final_obs": over,
+            "final_info": of_ended,
+            "_final_info": over,
+        }
         return to_numpy(obs), np.asarray(reward), *ends, info
 
 

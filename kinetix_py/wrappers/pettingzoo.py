@@ -22,11 +22,11 @@ from kinetix_py.levels.rules import NUM_AGENTS
 from kinetix_py.observations.flat import flat_observation
 from kinetix_py.rendering.pixels import render_pixels
 from kinetix_py.wrappers.gymnasium import (
-    FRAMES_PER_SECOND,
     RENDER_SIZE,
     action_space,
     check_levels,
     observation_space,
+    render_fps,
     to_numpy,
 )
 
@@ -69,7 +69,7 @@ class PettingZooEnv(pettingzoo.ParallelEnv):
         self.metadata = {
             "name": "kinetix_v0",
             "render_modes": ["rgb_array"],
-            "render_fps": FRAMES_PER_SECOND,
+            "render_fps": render_fps(env),
             "is_parallelizable": True,
         }
         self.env, self.levels, self.render_mode = env, with_rules(levels), render_mode

@@ -69,9 +69,9 @@ def test_wrong_roles_and_bindings_are_named_and_add_nothing():
     for role in ("yellow", 4, True, -1):
         with pytest.raises(ValueError, match=f"role must be one of none, green, blue, red, .* got {role!r}"):
             builder.circle((1.0, 1.0), 0.1, role)
-    with pytest.raises(ValueError, match=r"thruster binding must be in 0 .. 1, got 2"):
+    with pytest.raises(ValueError, match=r"thruster binding must be an integer in 0 .. 1, got 2"):
         builder.thruster(body, 0, 1.0, 2)
-    with pytest.raises(ValueError, match=r"motor binding must be in 0 .. 3, got -1"):
+    with pytest.raises(ValueError, match=r"motor binding must be an integer in 0 .. 3, got -1"):
         builder.motor(0, body, (1.0, 1.0), -1)
     sim = builder.level().sim
     assert (sim.active.sum(), sim.joints.active.sum(), sim.thrusters.active.sum()) == (5, 0, 0)

@@ -14,7 +14,7 @@ from agents.cli.solve import main as solve
 from kinetix_py.chunks import CHUNKS, suited_chunks
 from kinetix_py.levels import search as level_search
 from kinetix_py.levels.search import BaselineResult, Elites
-from tests.kinetix_py.small_levels import TINY, falling, rocket
+from tests.kinetix_py.small_levels import TINY, car, falling, rocket
 
 CHOICES = np.array([3, 1, 3, 1, 2, 1])
 
@@ -84,6 +84,9 @@ def test_the_command_prints_a_solution_or_keeps_it_in_the_file(tmp_path, capsys,
     kept = kx.load_level_file(file)
     assert kept.solution == printed and kept.name == "rocket"
     kx.save_level(falling(red=True), file)
+    with pytest.raises(CommandError, match="the no-op does not solve it, and there is nothing to control"):
+        solve([str(file)])
+    kx.save_level(car(), file)  # without a goal
     with pytest.raises(CommandError, match=r"not solved in 64 episodes; closest \d\.\d\d m"):
         solve([str(file), "--rounds", "1"])
     kx.save_level(falling(), file)
