@@ -41,8 +41,8 @@ def _named(tree: Any) -> dict[str, Any]:
 def _one_copy(leaf: jax.Array) -> jax.Array | np.ndarray:
     """Takes one copy of an array that all devices hold.
 
-    Orbax would let each device write a part, which needs jax 0.7.1. Of several processes, the first one writes
-    what is no array of devices.
+    Orbax would let each device write a part, which needs jax 0.7.1. Of several processes, the first one
+    writes what is no array of devices.
     """
     if not (isinstance(leaf, jax.Array) and leaf.is_fully_replicated):
         return leaf

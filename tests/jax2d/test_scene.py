@@ -123,6 +123,17 @@ def test_a_state_is_checked_as_a_whole(change, message):
         jax2d.validate(broken, SPEC)
 
 
+def test_what_32_bits_cannot_hold_is_refused_by_its_name():
+    for options, message in (
+        ({"radius": 1e-10}, r"inverse_inertia must be finite, got inf"),
+        ({"position": (1e39, 0)}, r"position.* must be finite, got inf"),
+    ):
+        scene = jax2d.Scene(SPEC)
+        scene.add_circle(**({"position": (0, 0), "radius": 0.1} | options))
+        with pytest.raises(jax2d.SceneError, match=message):
+            scene.build()
+
+
 def test_a_moving_wall_is_refused():
     state = scene_of_two()[0].build()
     moving = dataclasses.replace(state, velocity=state.velocity.at[0, 0].set(1.0))

@@ -105,6 +105,20 @@ def test_lists_give_what_the_dense_step_gives(order):
     assert pushing > 20 * BATCH
 
 
+def test_bodies_that_turn_and_do_not_move_are_alike_both_ways():
+    """Rotors: of infinite mass and a finite inertia, which is shared among contacts as others' is."""
+    states = to_last(piles())
+    loose = dataclasses.replace(states.joints, active=np.zeros_like(states.joints.active))
+    states = dataclasses.replace(states, joints=loose)
+    free = np.arange(SPEC.num_bodies) >= SPEC.num_walls
+    rotor = (free & (np.arange(SPEC.num_bodies) % 2 == 0))[:, None]
+    states = dataclasses.replace(states, inverse_mass=np.where(rotor, np.float32(0), states.inverse_mass))
+    by_lists, dense = step_both(states, ACTIONS, SPREAD, SPEC, EVERY_PAIR)
+    assert_same(by_lists, dense)
+    turned = np.abs(dense[0].angular_velocity - states.angular_velocity)[rotor[:, 0]]
+    assert turned.max() > 0.1
+
+
 def test_lists_agree_with_the_dense_step_in_random_play():
     """After one step from any of 5,120 states bodies are where the dense step puts them, to rounding.
 

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+import jax2d
 import kinetix_py as kx
 from kinetix_py.chunks import CHUNKS, suited_chunks
 from kinetix_py.edit.folder import DRAFTS, Folder, check_name
@@ -66,6 +67,10 @@ def test_problems_have_names():
         "overlap at the start",
         "thruster without effect",
     ]
+    moved = level.sim.vertices.at[4].add(0.02)
+    assert "off center" in kinds(
+        dataclasses.replace(level, sim=dataclasses.replace(level.sim, vertices=moved))
+    )
     joints = dataclasses.replace(level.sim.joints, anchor_b=level.sim.joints.anchor_b + 0.1)
     assert "joint apart" in kinds(
         dataclasses.replace(level, sim=dataclasses.replace(level.sim, joints=joints))
@@ -95,6 +100,9 @@ def test_python_tells_what_it_does_not_build():
     text = level_to_python(dataclasses.replace(level, sim=heavy))
     assert "# Not built: the mass and inertia of body 4." in text
     assert_close(built(level), level)
+    builder = kx.LevelBuilder("s")
+    builder.sensor(jax2d.Body(0), 1)
+    assert "Not built" not in level_to_python(builder.level())  # the room is the usual one
     bare = dataclasses.replace(TINY, num_walls=0)
     with pytest.raises(ValueError, match="size has none"):
         level_to_python(kx.empty_level(bare))

@@ -227,6 +227,16 @@ def test_replays_go_on_with_what_was_reached_of_rules(folder, tmp_path):
         Experience(folder, rules=True)
 
 
+def test_what_was_cut_short_is_truncated(episodes, tmp_path):
+    """A loop that stops before its episodes end, and episodes that diverge."""
+    index, actions, length, _ = episodes
+    with Recorder(tmp_path, ENV, PARAMS, key_every=EVERY) as out:
+        assert out.add(LEVELS, actions[:2], np.array([3, length[1]]), index[:2])[0] == 0
+    batch = Experience(tmp_path, observation_type="blind").batch([0, 1])
+    assert np.asarray(batch["truncated"])[0].tolist() == [False, False, True] + [False] * (EVERY - 3)
+    assert not np.asarray(batch["terminated"])[0].any()
+
+
 def test_recording_checks_what_it_gets(episodes, tmp_path):
     index, actions, length, _ = episodes
     header = make_header(ENV, PARAMS, EVERY)

@@ -71,6 +71,8 @@ def test_wrong_roles_and_bindings_are_named_and_add_nothing():
             builder.circle((1.0, 1.0), 0.1, role)
     with pytest.raises(ValueError, match=r"thruster binding must be an integer in 0 .. 1, got 2"):
         builder.thruster(body, 0, 1.0, 2)
+    with pytest.raises(ValueError, match=r"thruster binding must be an integer in 0 .. 1, got 0.5"):
+        builder.thruster(body, 0, 1, binding=0.5)
     with pytest.raises(ValueError, match=r"motor binding must be an integer in 0 .. 3, got -1"):
         builder.motor(0, body, (1.0, 1.0), -1)
     sim = builder.level().sim

@@ -103,6 +103,7 @@ WRONG = {
     "one body": ("joints.0.b", "car", "joints[0].b must be another body than a, got 'car'"),
     "limits": ("joints.0.limits", [1, 0.5], "joints[0].limits[1] must be at least 1, got 0.5"),
     "binding": ("joints.0.motor_binding", 4, "joints[0].motor_binding must be in 0 .. 3, got 4"),
+    "power": ("joints.0.motor_power", -1, "joints[0].motor_power must be at least 0, got -1"),
     "thruster binding": (
         "thrusters.0.thruster_binding",
         -1,

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jax2d
+import kinetix_py as kx
 from kinetix_py.levels.files import (
     level_from_json,
     level_to_json,
@@ -19,6 +20,7 @@ from kinetix_py.levels.files import (
     save_level,
 )
 from kinetix_py.levels.level import empty_level, from_scene
+from kinetix_py.levels.python_code import level_to_python
 from kinetix_py.sizes import SIZES, LevelSize
 from tests.jax2d.kinetix_files import LEVELS, read_level
 from tests.kinetix_py.level_samples import (
@@ -30,7 +32,7 @@ from tests.kinetix_py.level_samples import (
     used,
     without,
 )
-from tests.kinetix_py.small_levels import relabeled
+from tests.kinetix_py.small_levels import relabeled, rocket
 
 PATHS = sorted(LEVELS.glob("*/*.json"))
 needs_levels = pytest.mark.skipif(not PATHS, reason="Kinetix's level files are not beside the project")
@@ -240,6 +242,40 @@ def test_a_file_written_by_hand():
         else:
             np.testing.assert_allclose(used(file.level)[name], value, rtol=1e-6, err_msg=name)
     assert file.level.size == SIZES["m"] and file.solution is None
+
+
+def test_a_rectangle_may_begin_at_any_corner(tmp_path):
+    """Each is the same box; the first of these outlines is written as one, the others as polygons."""
+    corners = [(0.3, 0.2), (0.3, -0.2), (-0.3, -0.2), (-0.3, 0.2)]
+    for first in range(4):
+        builder = kx.LevelBuilder("s")
+        builder.polygon((2, 2), corners[first:] + corners[:first])
+        level, file = builder.level(), tmp_path / f"{first}.json"
+        kx.save_level(level, file)
+        assert_same(level, kx.load_level(file))
+        names: dict = {}
+        exec(level_to_python(level), names)
+        np.testing.assert_allclose(names["level"].sim.vertices, level.sim.vertices, atol=1e-6)
+        shape = json.loads(file.read_text())["bodies"][0]["shape"]
+        assert shape == ("box" if level.sim.vertices[4, 0].min() > 0 else "polygon")
+
+
+def test_joints_without_motors_need_no_bindings(tmp_path):
+    size = LevelSize(6, 0, 1, 0, num_motor_bindings=0)
+    builder = kx.LevelBuilder(size)
+    builder.weld(builder.box((2, 2), 0.2, 0.2), builder.box((2.2, 2), 0.2, 0.2), (2.1, 2))
+    kx.save_level(builder.level(), tmp_path / "weld.json")
+    assert_same(builder.level(), kx.load_level(tmp_path / "weld.json"))
+    driven = json.loads((tmp_path / "weld.json").read_text())
+    driven["joints"][0] |= {"weld": False, "motor_on": True}
+    with pytest.raises(kx.LevelError, match=r"motor_binding must be in 0 \.\. -1, got 0"):
+        level_from_json(driven)
+
+
+def test_text_that_no_file_can_hold_is_refused(tmp_path):
+    with pytest.raises(kx.LevelError, match="its notes, solution, env or extra is not JSON"):
+        kx.save_level(rocket(), tmp_path / "a.json", name="\ud800")
+    assert not list(tmp_path.iterdir())
 
 
 finite = st.floats(-20, 20, width=32, allow_subnormal=False)

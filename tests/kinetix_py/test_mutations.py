@@ -90,6 +90,13 @@ def test_an_empty_level_is_left_alone(edit_many):
             assert all(same(one(edited, i), level) for i in range(KEYS)), name
 
 
+def test_sizes_without_what_an_edit_needs_are_left_alone():
+    bare = kx.LevelSize(5, 1, 1, 1, max_vertices=3, num_motor_bindings=0, num_thruster_bindings=0)
+    level = kx.empty_level(dataclasses.replace(bare, num_walls=0))
+    for name in ("add_shape", "add_joint", "add_thruster"):
+        assert EDITS[name](jax.random.key(0), level, kx.GeneratorParams()) is level, name
+
+
 def test_each_edit_does_what_it_says(levels, edit_many):
     keys, level = jax.random.split(jax.random.key(4), KEYS), levels["car"]
     done = {name: edit_many[name](keys, level) for name in EDITS}

@@ -93,6 +93,16 @@ def test_observation_history_without_auto_reset():
     assert np.asarray(obs)[:, 0, :, 0].tolist() == [[0, 1], [1, 2], [2, 3]]
 
 
+def test_what_wrappers_show_is_in_their_space_and_can_be_seen_again():
+    env = kx.make(TINY, observation_type="blind", action_type="discrete")
+    for wrapped in (wrappers.ObservationHistory(env, 4), wrappers.ActionHistory(env, 3)):
+        obs, state = wrapped.reset(jax.random.key(0), level=rocket())
+        assert wrapped.observation_space.contains(obs) and not env.observation_space.contains(obs)
+        obs, state, *_ = wrapped.step(jax.random.key(1), state, 9)
+        assert wrapped.observation_space.contains(obs)
+        jax.tree.map(np.testing.assert_array_equal, wrapped.observe(state), obs)
+
+
 def test_action_history():
     (obs, actions), *_ = run(wrappers.ActionHistory(Echo(), 2), 5)
     assert actions.shape == (5, 1, 2, 6) and obs.shape == (5, 1, 2)
@@ -163,6 +173,10 @@ def test_a_gymnasium_vector_resets_in_the_same_step():
     assert (info["returned_episode_length"] == 9).all()
     assert truncated.all() and not terminated.any() and (obs == 0).all()
     assert info["_final_obs"].all() and (info["final_obs"] == 1).all()
+    ended = info["final_info"]
+    assert info["_final_info"].all() and ended["_distance"].all() and info["_distance"].all()
+    np.testing.assert_array_equal(ended["distance"], info["distance"])
+    assert vector.metadata["render_fps"] == 60 / vector.env.frame_skip
     again, _ = vector.reset(seed=3)
     np.testing.assert_array_equal(vector.reset(seed=3)[0], again)
     assert isinstance(vector, gymnasium.vector.VectorEnv)
