@@ -43,9 +43,9 @@ function rotate(sign_, event) {
   });
 }
 const grow = (factor) => edit((draft) => movable().every((id) => scaleBody(draft, id, [factor, factor], [0, 0])));
-const setRole = (role) => edit((draft) => { for (const id of movable()) setOr(bodyOf(draft, id), "role", role, "none"); });
+const setRole = (role) => edit((draft) => { for (const id of movable()) giveRole(bodyOf(draft, id), role); });
 const toggleStatic = () => { const on = !movable().every((id) => bodyOf(doc, id).static); edit((draft) => { for (const id of movable()) setStatic(bodyOf(draft, id), on); }); };
-const toggleMotor = () => edit((draft) => { for (const i of chosen.joints) if (!draft.joints[i].weld) setOr(draft.joints[i], "motor_on", !draft.joints[i].motor_on, false); });
+const toggleMotor = () => edit((draft) => { for (const i of chosen.joints) if (!draft.joints[i].weld) turnMotor(draft.joints[i], !draft.joints[i].motor_on); });
 // Aligns shapes to the outermost of them, or one alone to the room.
 function align(axis, side) {
   const ids = movable(), whole = ids.length > 1 ? bounds(ids.map((id) => bodyOf(doc, id))) : [0, FLOOR, SIDE_M, SIDE_M];
@@ -139,7 +139,8 @@ function onKey(event) {
   if (mode === "trial") { trialKey(event); return; }
   if (event.key === "Escape") { if (!cancelGesture()) { if (tool !== "select") setTool("select"); else choose_(none()); } return; }
   if (gesture) return;
-  if (event.target.tagName === "BUTTON" && (event.key === " " || event.key === "Enter")) return;
+  const isControl = ["BUTTON", "SUMMARY"].includes(event.target.tagName) || event.target.type === "checkbox";
+  if (isControl && (event.key === " " || event.key === "Enter")) return;
   const pressed_ = chord(event), name = BY_KEY[SAME[pressed_] || pressed_];
   if (name) { event.preventDefault(); run(name, event); return; }
   if (ARROWS[event.key] && !event.ctrlKey && !event.metaKey) { event.preventDefault(); nudge(ARROWS[event.key], event); }

@@ -59,9 +59,10 @@ function newId(doc, kind) {
   while (taken.has(`${kind} ${n}`)) n += 1;
   return `${kind} ${n}`;
 }
-// Fields of rules need version 3 of the format.
+// Fields of rules need version 3 of the format, a difficulty and what is kept for others version 2.
 const RULES = ["goal", "hold", "sensor", "waits_for"], SWITCHES = 4;
 function raiseVersion(draft) {
+  if (draft.difficulty || draft.extra) draft.version = Math.max(draft.version, 2);
   const rows = [...draft.bodies, ...draft.joints, ...draft.thrusters];
   if (draft.agents || rows.some((row) => RULES.some((name) => name in row))) draft.version = Math.max(draft.version, 3);
 }
@@ -84,6 +85,15 @@ const thrusterPoint = (doc, thruster) => toWorld(bodyOf(doc, thruster.body), thr
 const thrusterAngle = (doc, thruster) => (thruster.direction || 0) + (bodyOf(doc, thruster.body).rotation || 0);
 const areaOf = (body) => (body.shape === "circle" ? Math.PI * body.radius ** 2 : Math.abs(areaAndCenter(localPoints(body)).area));
 const setOr = (row, name, value, usual) => { if (value === usual) delete row[name]; else row[name] = value; };
+// Only blue shapes have a place in the sequence of goals, and only motors wait for a switch.
+function giveRole(row, role) {
+  setOr(row, "role", role, "none");
+  if (role !== "blue") { delete row.goal; delete row.hold; }
+}
+function turnMotor(joint, on) {
+  setOr(joint, "motor_on", on, false);
+  if (!on) delete joint.waits_for;
+}
 const setPoint = (row, name, point) => { const p = roundPoint(point); if (p[0] || p[1]) row[name] = p; else delete row[name]; };
 
 // The bodies that chains of joints link to some, walls left out.

@@ -82,6 +82,7 @@ function openDocument(level, name, savedText, format = "native") {
   text = JSON.stringify(level);
   doc = JSON.parse(text);
   drawn = null;
+  forgetJudgement();
   show(doc);
   requestPicture(false);
   const lost = restored(name);
@@ -95,7 +96,7 @@ function openDocument(level, name, savedText, format = "native") {
 const isUnsaved = () => text !== file.saved && (!file.isNew || file.changed);
 
 // Autosave: every version is in the browser's own store until the server has it on disk.
-const storeKey = (name) => `kinetix-edit ${name}`;
+const storeKey = (name) => `kinetix-edit ${start_.folder} ${name}`;
 function restored(name) {
   try { return localStorage.getItem(storeKey(name)); } catch { return null; }
 }
@@ -113,6 +114,11 @@ function keep() {
 
 // Pictures come from the server, the newest first; what must be kept is never dropped.
 const wanted = { keep: null, draw: null, busy: false };
+// Lets what is being kept end, so that it does not come after what follows; what still waits of a level is dropped.
+async function settle(name) {
+  if (wanted.keep && wanted.keep.name === name) wanted.keep = null;
+  while (wanted.busy) await new Promise((done) => setTimeout(done, 20));
+}
 function requestPicture(kept, level = doc) {
   const entry = { name: file.name, level, text: kept ? text : null };
   if (kept) { wanted.keep = entry; wanted.draw = null; } else wanted.draw = entry;

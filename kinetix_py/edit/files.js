@@ -22,8 +22,9 @@ async function newLevel(found = start_.new, wanted_ = "level") {
 }
 async function save(name = file.name, unused = false, format = file.format) {
   try {
-    const saved = text;
-    const answer = await ask("save", { level: doc, name, unused, format });
+    const saved = text, level = doc;
+    await settle(file.name);
+    const answer = await ask("save", { level, name, unused, format });
     const renamed = answer.name !== file.name;
     forget(file.name, saved);
     if (renamed && file.isNew) await ask("discard", { name: file.name }).catch(() => {});  // there may be none
@@ -46,9 +47,12 @@ function saveAs() {
 }
 async function revert() {
   try {
-    const { level: saved } = await ask("discard", { name: file.name });
+    const { level: saved } = await ask("load", { name: file.name, saved: true });
     edit((draft) => { for (const key of Object.keys(draft)) delete draft[key]; Object.assign(draft, saved); }, none());
     file.saved = text;
+    forget(file.name, text);
+    await settle(file.name);
+    await ask("discard", { name: file.name });
     say("this is the saved version; undo takes it back");
     refresh();
   } catch (error) { failed(error); }
@@ -181,8 +185,18 @@ function showJudgement(status_, judgedText = null) {
     edit((draft) => { draft.solution = status_.solution; delete draft.difficulty; });
     $("judging").textContent = "the solution is kept in the level";
     $("keep-solution").hidden = false;
-    $("label").onchange = () => { if ($("label").value && doc.solution) edit((draft) => { draft.difficulty = { label: $("label").value, ...status_.difficulty }; }); };
+    $("label").value = "";
+    const solved = textOf(status_.solution);
+    $("label").onchange = () => { if ($("label").value && doc.solution && textOf(doc.solution) === solved) edit((draft) => { draft.difficulty = { label: $("label").value, ...status_.difficulty }; }); };
   }
+}
+// What was found of one level says nothing of the next.
+function forgetJudgement() {
+  if (judging) ask("cancel").catch(() => {});  // it may have ended
+  judging = null;
+  $("keep-solution").hidden = $("cancel").hidden = $("progress").hidden = true;
+  $("judging").textContent = "";
+  $("verdicts").replaceChildren();
 }
 function showHelp() {
   const sections = GROUPS.map(([title, list]) => {

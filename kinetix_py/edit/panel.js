@@ -72,7 +72,7 @@ function bodyFields(ids) {
     }
   }
   const role = common(bodies.map((b) => b.role || "none")), fixed = common(bodies.map((b) => b.static === true));
-  list.push(pick("role", role, ROLES.map((name) => [name, ROLE_WORDS[name]]), (v) => change((b) => setOr(b, "role", v, "none"))),
+  list.push(pick("role", role, ROLES.map((name) => [name, ROLE_WORDS[name]]), (v) => change((b) => giveRole(b, v))),
     check("static: never moves", fixed, (v) => change((b) => setStatic(b, v))),
     number_("density", "density", 1, { unit: "kg/m²", min: 0.001, max: 1e4 }), number_("friction", "friction", 1, { min: 0, max: 100 }),
     number_("restitution", "restitution", 0, { min: 0, max: 1, title: "ratio of velocities after and before a bounce" }));
@@ -100,10 +100,10 @@ function setStatic(body, value) {
 function jointFields(i) {
   const joint = doc.joints[i], point = jointPoint(doc, joint), size = sizeOf(doc);
   const change = (act) => edit((draft) => act(draft.joints[i]));
-  const list = [note(`${joint.a} – ${joint.b}`), pick("kind", joint.weld ? "weld" : "revolute", [["revolute", "revolute: turns"], ["weld", "weld: rigid"]], (v) => change((j) => { setOr(j, "weld", v === "weld", false); if (j.weld) { delete j.motor_on; delete j.motor_auto; } })),
+  const list = [note(`${joint.a} – ${joint.b}`), pick("kind", joint.weld ? "weld" : "revolute", [["revolute", "revolute: turns"], ["weld", "weld: rigid"]], (v) => change((j) => { setOr(j, "weld", v === "weld", false); if (j.weld) { turnMotor(j, false); delete j.motor_auto; } })),
     ...[0, 1].map((axis) => field("xy"[axis], point[axis], (v) => edit((draft) => { const p = [...point]; p[axis] = v; placeAnchor(draft, p); }), { unit: "m" }))];
   if (joint.weld) return list;
-  list.push(check("motor", joint.motor_on === true, (v) => change((j) => setOr(j, "motor_on", v, false))));
+  list.push(check("motor", joint.motor_on === true, (v) => change((j) => turnMotor(j, v))));
   if (joint.motor_on) list.push(
     pick("binding", String(joint.motor_binding || 0), Array.from({ length: size.motor_bindings }, (_, b) => [String(b), `${b}: keys ${["← →", "↑ ↓", "A D", "W S"][b] || "none"}`]), (v) => change((j) => setOr(j, "motor_binding", Number(v), 0))),
     check("runs by itself", joint.motor_auto === true, (v) => change((j) => setOr(j, "motor_auto", v, false))),

@@ -58,9 +58,9 @@ function startPull(point, event) {
   if (!hit || !now || index < 0) return null;
   const offset = minus(now.bodies[index], point);
   let target = null, due = false;
-  const send = () => { due = false; if (target) tell(null, { drag: [body, ...target] }); };
-  return { move(to) { target = add(to, offset); if (!due) { due = true; requestAnimationFrame(send); } },
-    end() { target = null; tell(); }, cancel() { target = null; tell(); } };
+  const send = () => { due = false; if (target) { drag = [body, ...target]; tell(); } };
+  const letGo = () => { target = drag = null; tell(); };
+  return { move(to) { target = add(to, offset); if (!due) { due = true; requestAnimationFrame(send); } }, end: letGo, cancel: letGo };
 }
 BANNERS.paused = ["Paused", "K goes on, . plays one frame"];
 for (const phase of ["solved", "failed", "time", "diverged"]) BANNERS[phase] = [BANNERS[phase][0], "R again, Space back to the drawing"];

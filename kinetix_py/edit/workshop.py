@@ -107,7 +107,7 @@ class Workshop:
             "sizes": {name: vars(size) for name, size in SIZES.items()},
             "roles": list(ROLES),
             "agents": list(self.agents),
-            "folder": str(self.folder.path),
+            "folder": str(self.folder.path.resolve()),
             "opened": self.folder.opened,
             "new": self._new,
         }

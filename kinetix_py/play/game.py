@@ -18,6 +18,7 @@ import numpy as np
 
 from kinetix_py.actions import actuator_controls, bindings_in_use
 from kinetix_py.env.environment import Environment
+from kinetix_py.env.progress import switched_controls
 from kinetix_py.env.types import EnvParams, EnvState
 from kinetix_py.play.keys import key_action
 from kinetix_py.play.levels import NamedLevel
@@ -154,10 +155,13 @@ def next_frame(
 ) -> tuple[EnvState, FrameView]:
     """Plays one frame under values of the bindings, float `[num_bindings]`, pulling a body as `pull` does."""
     state = pull(state, jnp.asarray(body), jnp.stack(target), params.sim.dt)
+    controls = actuator_controls(values, state)
+    if state.rules is not None and state.progress is not None:
+        controls = switched_controls(controls, state.rules, state.progress)
     _, next_state, _, _, info = env.step(jax.random.key(0), state, values, params)
     ends = [info["solved"], info["failed"], info["truncated"], info["diverged"]]
     outcome = jnp.where(jnp.any(jnp.stack(ends)), jnp.argmax(jnp.stack(ends)) + 1, 0)
-    return next_state, _view(next_state, actuator_controls(values, state), outcome)
+    return next_state, _view(next_state, controls, outcome)
 
 
 def _grip(drag: Drag | None) -> tuple[int, tuple[float, float]]:

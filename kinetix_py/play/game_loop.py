@@ -162,7 +162,9 @@ def level_message(game: Game) -> dict[str, Any]:
         "picture": room_picture(game.scene, act, np.zeros((0, 2))),
         "bodies": shown_bodies(game),
         "joints": len(joints),
-        "hints": key_hints(game.env.size, game.used, agents_of_bindings(game.scene)),
+        "hints": key_hints(
+            game.env.size, game.used, agents_of_bindings(game.scene), signs_of_motors(game.scene)
+        ),
         "limit": None if game.time_limit >= NO_LIMIT else game.time_limit * game.frame_seconds,
         "player": None if game.player is None else game.player.name,
     }
@@ -174,6 +176,15 @@ def agents_of_bindings(scene: Any) -> list[str] | None:
         return None
     agents = np.concatenate([scene.rules.motor_agent, scene.rules.thruster_agent])
     return [AGENT_LETTERS[agent] for agent in agents.tolist()]
+
+
+def signs_of_motors(scene: Any) -> list[int]:
+    """Returns the sign of the speed of the motors of each binding; 0 where they differ, 1 without motors."""
+    joints, labels = scene.sim.joints, scene.labels
+    driven = joints.active & joints.motor_on & ~joints.weld & ~labels.motor_auto
+    signs = np.where(joints.motor_speed < 0, -1, 1)
+    found = [set(signs[driven & (labels.motor_binding == i)]) for i in range(scene.size.num_motor_bindings)]
+    return [int(next(iter(each))) if len(each) == 1 else int(not each) for each in found]
 
 
 def frame_message(game: Game) -> dict[str, Any]:

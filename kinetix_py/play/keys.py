@@ -67,13 +67,17 @@ def key_action(held: Collection[str], size: LevelSize) -> np.ndarray:
 
 
 def key_hints(
-    size: LevelSize, used: Collection[int], agents: Sequence[str] | None = None
+    size: LevelSize,
+    used: Collection[int],
+    agents: Sequence[str] | None = None,
+    signs: Sequence[int] | None = None,
 ) -> list[dict[str, Any]]:
     """Makes the key hints of a page: name, color and keys of every binding, and whether the level uses it.
 
     Args:
       used: indices of the bindings that some motor or thruster of the level listens to.
       agents: name of the agent that each binding belongs to; None in a level for one.
+      signs: sign of the speed of each binding's motors, 0 where they differ; 1 everywhere if None.
     """
     rows = []
     for binding in range(size.num_bindings):
@@ -91,6 +95,7 @@ def key_hints(
                 "keys": [{"code": key.code, "label": key.label, "value": key.value} for key in keys],
                 "binding": binding,
                 "used": binding in used,
+                "sign": 1 if signs is None or not motor else signs[binding],
             }
         )
     return rows

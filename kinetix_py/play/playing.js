@@ -3,7 +3,7 @@
 const $ = (id) => document.getElementById(id);
 const page = crypto.randomUUID();
 const held = new Set(), pressed = [], latencies = [];
-let number = 0, open = false, level = null, parts = null, now = null;
+let number = 0, open = false, level = null, parts = null, now = null, drag = null;  // drag: [body, x, y] while one is held
 const BANNERS = {
   ready: ["Press a key", "the clock starts with it"], paused: ["Paused", "Space goes on, . plays one frame"],
   solved: ["✓ Solved", "R again, N next level"], failed: ["✗ Failed: green touched red", "R again, N next level"],
@@ -19,10 +19,10 @@ function element(tag, className, text) {
 const put = (id, text) => { if ($(id)) $(id).textContent = text; };
 
 // Which keys are down, all of them, so that a message that is lost or late does no lasting harm.
-function tell(command, more) {
+function tell(command) {
   if (!open) return;
   number += 1;
-  const body = JSON.stringify({ page, number, held: [...held], command: command || null, ...more });
+  const body = JSON.stringify({ page, number, held: [...held], command: command || null, ...(drag && { drag }) });
   fetch("/input", { method: "POST", headers: { "Content-Type": "application/json" }, body, keepalive: true })
     .catch(() => lose());
 }
@@ -50,8 +50,9 @@ const plays = (code) => level && level.hints.some((hint) => hint.keys.some((key)
 addEventListener("keyup", (event) => release(event.code));
 addEventListener("blur", releaseAll);
 
-// A motor's arrow says which way its second body turns.
-const TURNS = { 1: ["⟲", "counter-clockwise"], "-1": ["⟳", "clockwise"] };
+// A motor's arrow says which way its second body turns; motors of one binding may turn different ways.
+const TURNS = { 1: ["⟲", "counter-clockwise"], "-1": ["⟳", "clockwise"] }, WAYS = { 1: ["+", "forwards"], "-1": ["−", "backwards"] };
+const turnOf = (hint, value) => (hint.sign ? TURNS[value * hint.sign] : WAYS[value]);
 function hintRow(hint) {
   const row = element("div", hint.used ? "hint" : "hint unused"), name = element("span", "name");
   const dot = element("span", `dot ${hint.kind}`);
@@ -61,7 +62,7 @@ function hintRow(hint) {
   name.append(dot, hint.name);
   row.append(name);
   for (const key of hint.keys) {
-    const [sign, words] = hint.kind === "motor" ? TURNS[key.value] : ["", "on"];
+    const [sign, words] = hint.kind === "motor" ? turnOf(hint, key.value) : ["", "on"];
     const button = element("button", "", `${key.label} ${sign}`.trim());
     button.dataset.code = key.code;
     button.dataset.binding = hint.binding;
@@ -88,7 +89,7 @@ function showDecision(frame) {
   }
   const acts = frame.action ? level.hints.filter((hint) => hint.used && frame.action[hint.binding]).map((hint) => {
     const v = frame.action[hint.binding], share = Math.abs(v) < 1 ? ` ${Math.round(100 * Math.abs(v))} %` : "";
-    return `${hint.name}${hint.kind === "motor" ? ` ${TURNS[Math.sign(v)][0]}` : ""}${share}`;
+    return `${hint.name}${hint.kind === "motor" ? ` ${turnOf(hint, Math.sign(v))[0]}` : ""}${share}`;
   }) : [];
   put("action", frame.action ? acts.join(", ") || "nothing" : "yours");
   put("value", frame.value === null ? "none" : frame.value.toFixed(3));

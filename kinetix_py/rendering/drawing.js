@@ -62,7 +62,7 @@ function ringBodies(picture, places, weights) {
 // control(k) is what joint k does in -1 .. 1, or, from k = joints on, a thruster in 0 .. 1.
 function showControls(parts, joints, control) {
   for (const arrow of parts.turns) {
-    const v = control(+arrow.dataset.turn);
+    const v = control(+arrow.dataset.turn) * (arrow.dataset.sign || 1);
     arrow.setAttribute("visibility", v ? "visible" : "hidden");
     arrow.setAttribute("transform", v < 0 ? "scale(-1 1)" : "scale(1 1)");
   }

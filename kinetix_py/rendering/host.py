@@ -11,6 +11,7 @@ import numpy as np
 from kinetix_py.actions import ActionAdapter, actuator_controls
 from kinetix_py.env.types import EnvState
 from kinetix_py.levels.level import Level
+from kinetix_py.levels.rules import NUM_SWITCHES
 
 Drawable = Level | EnvState
 
@@ -40,7 +41,9 @@ def _all_controls(adapter: ActionAdapter, scene: Level | EnvState, actions: jax.
     return jax.vmap(one)(actions)
 
 
-def controls(scene: Any, actions: Any, action_type: str, axes: int = 0) -> np.ndarray:
+def controls(
+    scene: Any, actions: Any, action_type: str, axes: int = 0, on: np.ndarray | None = None
+) -> np.ndarray:
     """Returns the controls of every motor and thruster of a scene under actions of an environment.
 
     Args:
@@ -48,9 +51,10 @@ def controls(scene: Any, actions: Any, action_type: str, axes: int = 0) -> np.nd
       actions: `[*axes, ...]`, actions of the type.
       action_type: a type of `kinetix_py.ActionAdapter`.
       axes: number of leading axes of the actions.
+      on: bool `[*axes, NUM_SWITCHES]`, switches that are on; those of the scene if None, none in a level.
 
     Returns:
-      float `[*axes, J + T]`; 0 where a joint has no motor or a slot is not in use.
+      float `[*axes, J + T]`; 0 where a joint has no motor, a slot is not in use, or waits for its switch.
 
     Raises:
       ValueError: an unknown type, or actions that are not of this type and the scene's size.
@@ -65,7 +69,16 @@ def controls(scene: Any, actions: Any, action_type: str, axes: int = 0) -> np.nd
     joints = scene.sim.joints
     driven = np.concatenate([joints.active & joints.motor_on & ~joints.weld, scene.sim.thrusters.active])
     flat = actions.reshape(-1, *expected)
-    return (np.asarray(_all_controls(adapter, scene, flat)) * driven).reshape(*lead, len(driven))
+    found = (np.asarray(_all_controls(adapter, scene, flat)) * driven).reshape(*lead, len(driven))
+    rules, progress = scene.rules, getattr(scene, "progress", None)
+    if rules is None:
+        return found
+    if on is None:
+        on = np.zeros(NUM_SWITCHES, bool) if progress is None else progress.on
+    waits_for = np.concatenate([rules.joint_waits_for, rules.thruster_waits_for])
+    # Switch 0 stands for none and is always on.
+    ready = np.concatenate([np.ones((*on.shape[:-1], 1), bool), on], axis=-1)[..., waits_for]
+    return found * ready
 
 
 def polygon_corners(scene: Any, body: int) -> np.ndarray:

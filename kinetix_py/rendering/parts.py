@@ -149,15 +149,19 @@ def draw_joint(scene: Any, index: int, turning: float | None) -> tuple[str, Text
         "A" if auto else binding_text(scene, "motor", binding),
         10,
     )
-    arrow = "" if turning is None else draw_arrow(index, turning)
+    arrow = "" if turning is None else draw_arrow(index, turning, joints.motor_speed[index] < 0)
     return f"<g {place} {line}>{disc}{arrow}{lock(scene, 'joint', index, 14, -12)}</g>", letter
 
 
-def draw_arrow(index: int, turning: float) -> str:
-    """Draws an arrow around a motor in the direction in which it turns body b; hidden while it is off."""
-    flip = ' transform="scale(-1 1)"' if turning < 0 else ""
+def draw_arrow(index: int, turning: float, backwards: bool = False) -> str:
+    """Draws an arrow around a motor in the direction in which it turns body b; hidden while it is off.
+
+    A motor of negative speed turns backwards.
+    """
+    flip = ' transform="scale(-1 1)"' if (turning < 0) != backwards else ""
     shown = "" if turning else ' visibility="hidden"'
-    return f'<path class="turn" data-turn="{index}" d="{ARROW}" fill="none"{flip}{shown}/>'
+    sign = ' data-sign="-1"' if backwards else ""
+    return f'<path class="turn" data-turn="{index}"{sign} d="{ARROW}" fill="none"{flip}{shown}/>'
 
 
 def draw_limits(scene: Any, index: int) -> tuple[str, str]:

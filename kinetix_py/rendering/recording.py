@@ -155,7 +155,10 @@ def _episode(states: Any, i: int, actions, rewards, values, solved, frames: int,
     sim, scene, count = states.sim, row(states, 0), states.batch_shape[0]
     control = None
     if actions is not None:
-        control = _at_frames(controls(scene, actions[:, i], action_type, axes=1), frames)[:count]
+        # An action finds the switches as they were before it.
+        before = np.clip(np.arange(len(actions)) - (len(actions) == frames), 0, count - 1)
+        on = None if states.progress is None else states.progress.on[before]
+        control = _at_frames(controls(scene, actions[:, i], action_type, axes=1, on=on), frames)[:count]
     value = None
     if values is not None:
         known = values[:, i].astype(float)

@@ -61,9 +61,11 @@ def _frames(
     """Yields frames up to the end of the longest episode: uint8 `[height, width, 3]` each."""
     last, at_once = max(ends), suited_chunks().drawn
     for start in range(0, last + 1, at_once):
-        # Whole chunks only, so that one compiled function draws them all.
-        index = np.minimum(np.arange(start, start + at_once), last)
-        drawn = np.array(_pictures(jax.tree.map(lambda value, index=index: value[index], states), size))
+        # Whole chunks only, so that one compiled function draws them all; each episode stays at its end.
+        index = np.minimum(np.arange(start, start + at_once)[:, None], np.array(ends)[None])
+        each = np.arange(len(ends))[None]
+        chosen = jax.tree.map(lambda value, index=index, each=each: value[index, each], states)
+        drawn = np.array(_pictures(chosen, size))
         for frame in range(start, min(start + at_once, last + 1)):
             pictures = drawn[frame - start]
             for picture, end, good in zip(pictures, ends, solved, strict=True):
@@ -77,16 +79,22 @@ def _append(writer: Any, frames: Iterator[np.ndarray]) -> None:
             writer.append_data(frame)
 
 
-def _write_gif(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> None:
+def _durations(total: int, fps: float) -> list[int]:
+    """Durations of the frames of a GIF, which counts hundredths of a second [ms]; none is late by more."""
+    ends = np.rint(np.arange(total + 1) * 100 / fps).astype(int)
+    return (10 * np.diff(ends)).tolist()
+
+
+def _write_gif(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float, total: int) -> None:
     try:
         import imageio.v2 as imageio
     except ImportError as error:
         raise ImportError(f"writing {path.name} needs imageio: pip install imageio") from error
     with atomic_path(path) as part:
-        _append(imageio.get_writer(part, format="GIF", duration=1000 / fps, loop=0), frames)
+        _append(imageio.get_writer(part, format="GIF", duration=_durations(total, fps), loop=0), frames)
 
 
-def _write_mp4(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float) -> None:
+def _write_mp4(path: pathlib.Path, frames: Iterator[np.ndarray], fps: float, total: int) -> None:
     found = {name: importlib.util.find_spec(name) for name in ("imageio", "imageio_ffmpeg", "av")}
     if not (found["imageio"] and (found["imageio_ffmpeg"] or found["av"])):
         raise ImportError(
@@ -147,7 +155,7 @@ def save_video(
       length: environment steps of each episode, int `[L]` or one; up to the last state if None.
       titles: title of each episode; `"episode 0"` and so on if None. Pages only.
       size: side of one picture in a video [pixels], 16 .. 2,000.
-      fps: frames per second; 30 is real time with a frame skip of 2.
+      fps: frames per second, at most 50 in a `.gif`; 30 is real time with a frame skip of 2.
       columns: pictures in a row of a video.
       hold: time for which a video stays at its last frame [s].
       progress: whether to show a progress bar (of tqdm, if installed); for long videos if None.
@@ -167,7 +175,8 @@ def save_video(
     for name, value, low, high in (
         ("size", size, 16, 2000),
         ("columns", columns, 1, 100),
-        ("fps", fps, 0.1, 1000),
+        # Browsers slow down pictures of a GIF that are shorter than two hundredths of a second.
+        ("fps", fps, 0.1, 50 if path.suffix == ".gif" else 1000),
         ("hold", hold, 0, 60),
     ):
         if not low <= value <= high:
@@ -187,7 +196,7 @@ def save_video(
     total = max(ends) + 1 + round(hold * fps)
     show = total * count > LONG if progress is None else progress
     write = _write_gif if path.suffix == ".gif" else _write_mp4
-    write(path, _counted(video, total, show), fps)
+    write(path, _counted(video, total, show), fps, total)
     return path
 
 

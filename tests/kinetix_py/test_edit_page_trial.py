@@ -160,6 +160,7 @@ def test_judging_tells_how_far_it_is_and_can_be_cancelled(page, editor_server, m
     assert page.level["solution"] == [[1, 1, 1, 1, 1, 0]] * 3
     page.evaluate("(label.value = 'easy', label.onchange())")
     assert page.level["difficulty"] == {"label": "easy", "noop_solves": False}
+    assert page.level["version"] == 2  # the first that has a difficulty
     page.evaluate("edit((d) => { d.bodies[0].radius = 0.2; })")  # it is another level now
     assert "solution" not in page.level and "difficulty" not in page.level
 

@@ -119,7 +119,8 @@ def test_sets_of_the_library():
 
 def test_any_folder_is_a_set(tmp_path):
     (tmp_path / "sub").mkdir()
-    for name in ("b.json", "a.json", "sub/c.json"):
+    (tmp_path / ".drafts").mkdir()
+    for name in ("b.json", "a.json", "sub/c.json", ".drafts/a.json"):  # a draft is no level of its own
         (tmp_path / name).write_text((LIBRARY / "s" / "swing_up.json").read_text())
     assert kx.list_levels(tmp_path) == [str(tmp_path / name) for name in ("a.json", "b.json", "sub/c.json")]
     files = find_level_files([tmp_path / "sub", "library/s", "swing_up"])

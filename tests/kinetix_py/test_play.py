@@ -129,6 +129,7 @@ def test_keys_ask_for_what_the_hints_say():
     hints = key_hints(size, used=[1, 5])
     assert [hint["name"] for hint in hints if hint["used"]] == ["motor 1", "thruster 1"]
     assert len({hint["color"] for hint in hints}) == 6
+    assert [hint["sign"] for hint in key_hints(size, (), signs=[-1, 0, 1, 1])] == [-1, 0, 1, 1, 1, 1]
     for binding, hint in enumerate(hints):
         for key in hint["keys"]:
             assert key_action([key["code"]], size)[binding] == key["value"]

@@ -106,6 +106,11 @@ def test_flames_and_arrows_show_what_is_on(state):
     # Joint 0 listens to binding 2, backward: clockwise. Joint 3 runs by itself: counter-clockwise.
     assert set(arrows) == {0, 3}
     assert arrows[0].get("transform") == "scale(-1 1)" and arrows[3].get("transform") is None
+    joints = dataclasses.replace(state.sim.joints, motor_speed=-state.sim.joints.motor_speed)
+    backwards = dataclasses.replace(state, sim=dataclasses.replace(state.sim, joints=joints))
+    arrows = shown(kx.render_svg(backwards, action=ACTION), "turn")  # each turns the other way
+    assert arrows[0].get("transform") is None and arrows[3].get("transform") == "scale(-1 1)"
+    assert arrows[0].get("data-sign") == "-1"
     assert not shown(kx.render_svg(state), "flame")
     half = shown(
         kx.render_svg(state, action=np.array([0, 0, 0, 0, 0.5, 0]), action_type="continuous"), "flame"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import jax
 import jax.numpy as jnp
@@ -119,6 +120,10 @@ def test_drawings_have_locks_that_go(states):
     late = jax.tree.map(lambda value: value[-1], states[1])
     drawn = kx.render_svg(late)
     assert drawn.count('visibility="hidden"') == 3 and 'data-sensor="3" opacity' in drawn
+    action = np.ones(6, int) + (np.arange(6) < 4)  # all motors forwards, all thrusters on
+    for scene, working in ((level, False), (late, True)):  # what waits shows no flame and no arrow
+        rows = re.findall(r'class="(?:turn|flame)"[^>]*', kx.render_svg(scene, action=action))
+        assert len(rows) == 2 and all(("hidden" in row) != working for row in rows)
     begun = jax.tree.map(lambda value: jnp.asarray(value[0]), states[1])
     colors, later = shape_colors(begun), shape_colors(jax.tree.map(jnp.asarray, late))
     assert not np.allclose(colors[BOX], later[BOX]) and (colors[LOAD] < later[LOAD]).all()

@@ -64,6 +64,22 @@ def test_a_film_shows_every_step_side_by_side_and_stays_at_the_end(states, tmp_p
     assert not any(green(frame[:, 44:]) for frame in film)
 
 
+def test_a_film_takes_as_long_as_the_episode(one, tmp_path):
+    """A GIF counts hundredths of a second: at 30 frames a second they last 3, 4 and 3 of them."""
+    path = kx.save_video(one, tmp_path / "film.gif", size=40, fps=30, hold=0)
+    lasts = [imageio.immeta(path, index=i)["duration"] for i in range(FRAMES)]
+    assert lasts[:3] == [30, 40, 30] and abs(sum(lasts) - 1000 * FRAMES / 30) <= 5
+
+
+def test_an_episode_that_ended_goes_on_no_more(states, tmp_path):
+    """Its picture is that of its last state, while the others go on."""
+    path = kx.save_video(states, tmp_path / "film.gif", size=40, columns=3, hold=0, length=[2, 5, 5])
+    film = imageio.imread(path).astype(int)
+    inside = lambda frame, i: frame[2:38, 44 * i + 2 : 44 * i + 38]
+    assert all(np.abs(inside(frame, 0) - inside(film[2], 0)).mean() < 1 for frame in film[3:])
+    assert any(np.abs(inside(frame, 1) - inside(film[2], 1)).mean() > 1 for frame in film[3:])
+
+
 def test_a_films_pictures_are_the_pixels(one, tmp_path):
     film = imageio.imread(kx.save_video(one, tmp_path / "film.gif", size=40, hold=0))
     state = jax.tree.map(lambda value: value[3], one)
@@ -190,6 +206,7 @@ def two_levels(states):
 
 BAD = {
     "path must end in one of ('.gif', '.mp4', '.html'), got 'x.avi'": lambda s, p: save(s, p, "x.avi"),
+    "fps must be in 0.1 .. 50, got 60": lambda s, p: save(s, p, "x.gif", fps=60),
     "size must be in 16 .. 2000, got 8": lambda s, p: save(s, p, "x.gif", size=8),
     "fps must be in 0.1 .. 1000, got 0": lambda s, p: save(s, p, fps=0),
     "hold must be in 0 .. 60, got -1": lambda s, p: save(s, p, hold=-1),

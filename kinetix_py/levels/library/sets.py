@@ -26,7 +26,7 @@ def list_levels(level_set: str | os.PathLike = f"{PREFIX}all") -> list[str]:
 
     Args:
       level_set: a set of the library such as `"library/s"`, one of `kx.list_level_sets()`; or a folder, which
-        is the set of the level files below it (`"./library/s"` if it is called so).
+        is the set of the level files below it that are not hidden (`"./library/s"` if it is called so).
 
     Returns:
       the names of the library's levels in the order of its index, or the sorted paths of a folder's files.
@@ -37,7 +37,9 @@ def list_levels(level_set: str | os.PathLike = f"{PREFIX}all") -> list[str]:
     name = os.fspath(level_set)
     folder = pathlib.Path(name)
     if not name.startswith(PREFIX) and folder.is_dir():
-        found = sorted(str(file) for file in folder.glob("**/*.json"))
+        # What is hidden is no level of its own, such as an editor's draft of one.
+        hidden = lambda file: any(part.startswith(".") for part in file.relative_to(folder).parts)
+        found = sorted(str(file) for file in folder.glob("**/*.json") if not hidden(file))
         if not found:
             raise LevelError(f"{name}: a folder without level files (*.json)")
         return found
