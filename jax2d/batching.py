@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
+from jax2d.flat import ALWAYS
+
 _PLATFORM: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform", default=None)
 SIMD_LANES = 32  # a block is a multiple of this, so that vector instructions leave no remainder
 
@@ -192,7 +194,8 @@ def in_blocks(fn: Callable, args: Any, has_axis: Any, block: float | None, axis:
         part = jax.tree.map(lambda value, has: cut(value) if has else value, args, has_axis)
         # Always true, but not to the compiler: a branch gets the block as arrays of its own, where otherwise
         # every kernel that reads it would cut the batch anew.
-        return start, jax.lax.cond(start >= 0, compute, zeros, part)
+        with jax.named_scope(ALWAYS):
+            return start, jax.lax.cond(start >= 0, compute, zeros, part)
 
     def visit(index, filled):
         start, parts = one_block(index)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 COUNT_CHUNK = 64
+ALWAYS = "always"  # scope of conditionals that are true, but not to the compiler
 Tree = TypeVar("Tree")
 
 
@@ -49,7 +50,8 @@ def in_arrays(always: jax.Array, fn: Callable[[], Tree]) -> Tree:
       fn: function to a pytree of arrays.
     """
     shapes = jax.eval_shape(fn)
-    return jax.lax.cond(always, fn, lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
+    with jax.named_scope(ALWAYS):
+        return jax.lax.cond(always, fn, lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
 
 
 _PLACES = jax.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import kinetix_py as kx
-from agents.benchmark.kernels import count_kernels, kernels_per_step
 from agents.cli.main import COMMANDS, main
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -26,23 +25,6 @@ STARTERS = {
     "solve_level": "solve",
     "train": "train",
 }
-
-MODULE = """HloModule m
-
-%body (p: (s32[], f32[4])) -> (s32[], f32[4]) {
-  %p = (s32[], f32[4]{0}) parameter(0)
-  %a = f32[4]{0} get-tuple-element(%p), index=1
-  %b = f32[4]{0} fusion(%a), kind=kLoop, calls=%f
-  %c = f32[4]{0} copy(%b)
-  ROOT %t = (s32[], f32[4]{0}) tuple(%a, %c)
-}
-
-ENTRY %main (x: f32[4]) -> f32[4] {
-  %x = f32[4]{0} parameter(0)
-  %w = (s32[], f32[4]{0}) while(%x), condition=%q, body=%body, backend_config={"known_trip_count":{"n":"5"}}
-  ROOT %y = f32[4]{0} fusion(%w), kind=kLoop, calls=%g
-}
-"""
 
 
 def run(*arguments):
@@ -218,11 +200,6 @@ def test_solving_refuses_what_it_cannot_do(arguments, message, capsys, tmp_path)
     assert message in refused(capsys, "solve", *given)
 
 
-def test_kernels_are_counted_with_loops_multiplied_out():
-    assert count_kernels(MODULE) == 5 * 2 + 1
-    assert kernels_per_step(MODULE, 5) == 2
-
-
 def test_the_benchmark_prints_one_json_line():
     """Of pictures, which compile soonest, and need little memory beside their own; started as a script."""
     out = run(
@@ -242,9 +219,35 @@ def test_the_benchmark_prints_one_json_line():
     ("part", "field"), [("engine", "kernels_per_step"), ("env", "cost_over_physics"), ("generator", "finite")]
 )
 def test_the_other_parts_are_timed_too(part, field):
-    out = run("scripts/benchmark.py", part, "--size", "s", "--num-envs", "4", "--steps", "3")
+    steps = [] if part == "generator" else ["--steps", "3"]
+    out = run("scripts/benchmark.py", part, "--size", "s", "--num-envs", "4", *steps)
     assert out.returncode == 0, out.stderr
     assert json.loads(out.stdout)[field] > 0
+
+
+@pytest.mark.slow
+def test_updates_are_timed_by_the_config_that_is_given():
+    words = ["network=mlp", "network.width=8", "network.layers=1", "env.observation_type=blind"]
+    words += ["training.num_rollouts=1", "ppo.minibatch_size=128", "curriculum=domain_randomization"]
+    words += ["training.seed=5", "env.contact_order=kinetix"]
+    out = run("scripts/benchmark.py", "train", "--size", "s", "--num-envs", "8", "--steps", "16", *words)
+    assert out.returncode == 0, out.stderr
+    report = json.loads(out.stdout)
+    assert (report["seed"], report["contact_order"]) == (5, "kinetix") and report["steps_per_second"] > 0
+    assert min(report["steps_per_second_of"].values()) > 0
+    assert sum(report["share"].values()) == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("training.num_seeds=2", "training.num_seeds must be 1 to be timed, got 2"),
+        ("training.num_devices=2", "training.num_devices must be 1 to be timed, got 2"),
+        ("size=m", "env.size must be s to be timed, got m"),
+    ],
+)
+def test_updates_that_are_not_timed_are_refused(word, message, capsys):
+    assert message in refused(capsys, "benchmark", "train", "--size", "s", "--num-envs", "512", word)
 
 
 @pytest.mark.parametrize(

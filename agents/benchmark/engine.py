@@ -13,8 +13,8 @@ import jax2d
 import kinetix_py as kx
 from agents.benchmark import measure
 from agents.benchmark.chipmunk import import_pymunk, time_chipmunk
-from agents.benchmark.kernels import kernels_per_step
 from agents.benchmark.scenes import DISTINCT, SIZES, random_actions, random_scenes, repeated
+from agents.plan.model import count_kernels
 
 
 def save_scenes(path: str | os.PathLike, states: jax2d.SimState, actions: np.ndarray) -> None:
@@ -96,7 +96,7 @@ def benchmark_engine(
         "devices_used": num_devices,
         **result,
         **others,
-        "kernels_per_step": kernels_per_step(compiled.as_text(), steps),
+        "kernels_per_step": round(count_kernels(compiled.as_text()) / steps),
         "state_bytes_per_env": state_bytes,
         "temporary_bytes": compiled.memory_analysis().temp_size_in_bytes,
         **measure.machine(),

@@ -12,6 +12,8 @@ import numpy as np
 
 from agents.benchmark import measure
 from agents.build import make_trainer
+from agents.config import ConfigError
+from agents.curricula.fresh import UPDATES_AHEAD
 from agents.policy import UniformPolicy
 from agents.ppo.ppo import ppo_update
 from agents.ppo.rollout import rollout, start_runner
@@ -40,8 +42,11 @@ def _parts(trainer, state, env_params, levels) -> dict[str, float]:
 
         return jax.jit(run)
 
-    random = jax.jit(lambda levels: play(UniformPolicy(env))((), levels).reward)
-    physics, _ = _seconds(random, levels)
+    def shown(levels):
+        steps = play(UniformPolicy(env))((), levels)
+        return steps.reward, steps.obs  # or the compiler would leave out what nobody looks at
+
+    physics, _ = _seconds(jax.jit(shown), levels)
     playing, transitions = _seconds(play(trainer.policy), state.params, levels)
     learning = jax.jit(
         lambda state, transitions: ppo_update(
@@ -59,16 +64,17 @@ def _parts(trainer, state, env_params, levels) -> dict[str, float]:
     return {"physics": physics, "network": playing - physics, "update": update}
 
 
-def _whole(program, state, env_params, refresh_every: int) -> tuple[float, float, Any]:
-    """Seconds and policy steps of an update, the rare ones that refresh the levels shared out among all."""
-    measured = []
-    for _ in range(min(refresh_every, 4)):
-        begin = time.perf_counter()
+def _whole(program, state, env_params, cycle: int) -> tuple[float, float, Any]:
+    """Mean seconds and policy steps of an update, over those from one refresh of levels to the next.
+
+    One update before is not measured: it fills what later ones go on with.
+    """
+    state, _ = jax.block_until_ready(program(state, env_params))
+    begin, steps = time.perf_counter(), 0.0
+    for _ in range(cycle):
         state, metrics = jax.block_until_ready(program(state, env_params))
-        measured.append((time.perf_counter() - begin, float(metrics["policy_steps"][0])))
-    first, usual = np.array(measured[0]), np.median(measured[1:] or measured, axis=0)
-    seconds, steps = (first + (refresh_every - 1) * usual) / refresh_every
-    return float(seconds), float(steps), state
+        steps += float(metrics["policy_steps"][0])
+    return (time.perf_counter() - begin) / cycle, steps / cycle, state
 
 
 def _proposed(trainer, key, state):
@@ -88,36 +94,47 @@ def benchmark_training(
     rollout_length: int = 64,
     *,
     overrides: Sequence[str] = (),
-    seed: int = 0,
-    contact_order: str = "parallel",
+    seed: int | None = None,
+    contact_order: str | None = None,
     compile_only: bool = False,
 ) -> dict[str, Any]:
-    """Times whole updates of a config, one update a call.
+    """Times whole updates of a config on one device, one update a call.
 
     Args:
       size: "s", "m" or "l".
       num_envs: environments of an update.
       rollout_length: steps that each of them plays.
       overrides: changes to the config, as for `kinetix train`.
-      seed: seed of the run.
-      contact_order: as in `kinetix_py.make`.
+      seed, contact_order: instead of the config's, if given.
       compile_only: report memory and compile time only, and run nothing.
 
     Returns:
       a report, ready for JSON.
+
+    Raises:
+      ConfigError: a config that cannot be run, or one of several devices or seeds, of cloning, or of another
+        size.
     """
-    config = compose_config(
-        f"size={size}",
-        *overrides,
-        f"training.num_envs={num_envs}",
-        f"training.rollout_length={rollout_length}",
-        f"training.seed={seed}",
-        f"env.contact_order={contact_order}",
-    )
+    given = {
+        "training.num_envs": num_envs,
+        "training.rollout_length": rollout_length,
+        "training.seed": seed,
+        "env.contact_order": contact_order,
+    }
+    words = [f"{name}={value}" for name, value in given.items() if value is not None]
+    config = compose_config(f"size={size}", "training.num_devices=1", *overrides, *words)
+    for name, value, timed in (
+        ("training.num_devices", config.training.num_devices, 1),
+        ("training.num_seeds", config.training.num_seeds, 1),
+        ("algorithm", config.algorithm, "ppo"),
+        ("env.size", config.env.size, size),
+    ):
+        if value != timed:
+            raise ConfigError(f"{name} must be {timed} to be timed, got {value}")
     trainer, env_params = make_trainer(config), config.env.params
-    key = jax.random.key(seed)
-    begin = time.perf_counter()
+    key = jax.random.key(config.training.seed)
     state = jax.eval_shape(trainer.init, key) if compile_only else trainer.init(key)
+    begin = time.perf_counter()
     lowered = trainer.lower(state, env_params, 1)
     traced = time.perf_counter()
     program = lowered.compile()
@@ -128,7 +145,8 @@ def benchmark_training(
         "size": size,
         "num_envs": num_envs,
         "rollout_length": rollout_length,
-        "seed": seed,
+        "seed": config.training.seed,
+        "contact_order": config.env.contact_order,
         "network": dataclasses.asdict(config.network),
         "num_epochs": config.ppo.num_epochs,
         "minibatch_size": config.ppo.minibatch_size,
@@ -140,22 +158,22 @@ def benchmark_training(
     }
     if not compile_only:
         refresh = config.curriculum.refresh_every if config.curriculum.kind == "sfl" else 1
-        whole, policy_steps, state = _whole(program, state, env_params, refresh)
+        cycle = max(refresh, UPDATES_AHEAD)
+        whole, policy_steps, state = _whole(program, state, env_params, cycle)
         report |= {
             "steps_per_second": round(trainer.steps_per_update / whole),
             "policy_steps_per_second": round(policy_steps / whole),
             "seconds_per_update": round(whole, 3),
         }
-        if trainer.num_devices == 1:
-            levels = _proposed(trainer, key, state)
-            seconds = _parts(trainer, state, env_params, levels)
-            steps = trainer.num_envs * trainer.rollout_length
-            report["steps_per_second_of"] = {
-                "environment": round(steps / seconds["physics"]),
-                "policy": round(steps / (seconds["physics"] + seconds["network"])),
-                "learning": report["steps_per_second"],
-            }
-            share = {name: trainer.num_rollouts * value / whole for name, value in seconds.items()}
-            share["levels"] = 1 - sum(share.values())
-            report["share"] = {name: round(value, 2) for name, value in share.items()}
+        levels = _proposed(trainer, key, state)
+        seconds = _parts(trainer, state, env_params, levels)
+        steps = trainer.num_envs * trainer.rollout_length
+        report["steps_per_second_of"] = {
+            "environment": round(steps / seconds["physics"]),
+            "policy": round(steps / (seconds["physics"] + seconds["network"])),
+            "learning": report["steps_per_second"],
+        }
+        share = {name: trainer.num_rollouts * value / whole for name, value in seconds.items()}
+        share["levels"] = 1 - sum(share.values())
+        report["share"] = {name: round(value, 2) for name, value in share.items()}
     return report | measure.machine()

@@ -23,12 +23,15 @@ EXAMPLES = """examples:
 OBSERVATIONS = ("entity", "flat", "flat_padded", "pixels", "blind")
 
 
-def _part(parts: Any, name: str, help: str, steps: int = 64) -> argparse.ArgumentParser:
+def _part(parts: Any, name: str, help: str, steps: int | None = 64) -> argparse.ArgumentParser:
     """Adds a part, with the options that all of them share."""
     parser = parts.add_parser(name, help=help, description=f"Times {help}.", formatter_class=HelpFormatter)
     parser.add_argument("--size", choices=("s", "m", "l"), required=True, help="size of the levels")
     parser.add_argument("--num-envs", type=positive, required=True, help="environments (or levels) at once")
-    parser.add_argument("--steps", type=positive, default=steps, help=f"steps of one call (default {steps})")
+    if steps is not None:
+        parser.add_argument(
+            "--steps", type=positive, default=steps, help=f"steps of one call (default {steps})"
+        )
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default 0)")
     return parser
 
@@ -70,7 +73,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     env = _part(parts, "env", "environment steps, with observations")
     env.add_argument("--observation", choices=OBSERVATIONS, default="entity", help="default entity")
     env.add_argument("--frame-skip", type=positive, default=2, help="physics steps of a step (default 2)")
-    generator = _part(parts, "generator", "the drawing of random levels", steps=1)
+    generator = _part(parts, "generator", "the drawing of random levels", steps=None)
     generator.add_argument("--filtered", action="store_true", help="without those that doing nothing solves")
     pixels = _part(parts, "pixels", "the drawing of pictures of states", steps=16)
     pixels.add_argument("--pixels", type=positive, default=125, help="along each side (default 125)")
@@ -81,7 +84,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         _order(each)
     for each in (engine, env, generator, pixels):
         _devices(each)
-    train.set_defaults(devices=1)
+    train.set_defaults(devices=1, seed=None, contact_order=None)  # those of the config
     benchmark_learning.add_parts(parts)
     benchmark_gpu.add_parts(parts)
     options = parser.parse_args(arguments)
@@ -147,15 +150,19 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             **shared,
         )
     from agents.benchmark.training import benchmark_training
+    from agents.config import ConfigError
 
-    return benchmark_training(
-        num_envs=options.num_envs,
-        rollout_length=options.steps,
-        overrides=options.overrides,
-        contact_order=options.contact_order,
-        compile_only=options.compile_only,
-        **shared,
-    )
+    try:
+        return benchmark_training(
+            num_envs=options.num_envs,
+            rollout_length=options.steps,
+            overrides=options.overrides,
+            contact_order=options.contact_order,
+            compile_only=options.compile_only,
+            **shared,
+        )
+    except ConfigError as error:
+        raise CommandError(str(error)) from None
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.config import TrainConfig
-from agents.plan.program import plan_training
+from agents.plan.program import USABLE, plan_training
 from agents.plan.targets import Target
 
-# Memory of common devices [GB, 10^9 bytes], and the share of it for programs beside the driver and XLA.
-MEMORIES = (8, 24, 48, 80, 140)
-USABLE = 0.9
+MEMORIES = (8, 24, 48, 80, 140)  # of common devices [GB, 10^9 bytes]
 
 
 class FitError(ValueError):

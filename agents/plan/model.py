@@ -3,6 +3,7 @@
 A kernel that moves `bytes` takes `max(launch, bytes / bandwidth + latency)`; arithmetic is taken to be hidden
 behind the traffic. Loops are multiplied by their iterations; a loop of unknown length counts once. Of a
 conditional, the branch that takes the least time counts; what the one that takes the most adds is told apart.
+Of the engine's own, which are always true and only keep the compiler from fusing, that one counts.
 Traffic is that of the device's main memory: what stays in a TPU's on-chip memory moves nothing.
 """
 
@@ -13,8 +14,9 @@ import functools
 import re
 from collections.abc import Sequence
 
-from agents.plan.hlo import Instruction, Module, shape_bytes, tuple_shapes
+from agents.plan.hlo import Instruction, Module, parse_module, shape_bytes, tuple_shapes
 from agents.plan.loops import trip_count
+from jax2d.flat import ALWAYS
 
 # Instructions that run nothing of their own.
 FREE = frozenset(
@@ -177,6 +179,9 @@ def moved_bytes(instruction: Instruction, shapes: dict[str, str], module: Module
         return sum(operands[1:]) + operands[-1]
     if kind == "copy-start":  # of the result's tuple, the first is the copy
         return sum(operands) + shape_bytes(tuple_shapes(instruction.shape)[0], main_memory=True)
+    if kind in ("slice-start", "dynamic-slice-start"):  # of the result's tuple, the second is the slice
+        part = tuple_shapes(instruction.shape)[1]
+        return shape_bytes(part) + shape_bytes(part, main_memory=True)
     if kind.endswith("-start"):  # the result's tuple repeats the operand
         return 2 * sum(operands)
     if kind == "custom-call":  # the scratch memory of a library's routine is a result too
@@ -208,6 +213,12 @@ def short_path(op_name: str, scope: str) -> str:
     return "/".join(words[-3:]) + ("'" if "transpose(" in op_name else "")
 
 
+def count_kernels(text: str) -> int:
+    """Counts the kernels of one run of a compiled module (`compiled.as_text()`), loops multiplied out."""
+    rates = Rates(bandwidth=1e12, launch=1e-6, latency=0)  # by which conditionals are told apart
+    return plan_time(parse_module(text), rates).total.kernels
+
+
 def plan_time(module: Module, rates: Rates, scopes: Sequence[Sequence[str]] = ()) -> Plan:
     """Models the time of one run of a program.
 
@@ -237,10 +248,14 @@ def plan_time(module: Module, rates: Rates, scopes: Sequence[Sequence[str]] = ()
             elif line.opcode == "conditional":
                 names = [n for key in line.called for n in line.called[key]]
                 branches = sorted((walk(n, part) for n in names), key=lambda p: p.total.seconds)
+                if ALWAYS in re.split(r"[/()]", line.op_name):  # only a boundary for the compiler
+                    plan.add(branches[-1])
+                    continue
                 plan.add(branches[0])
                 plan.unknown_loops += sum(branch.unknown_loops for branch in branches[1:])
-                least, most = branches[0].total, branches[-1].total
-                extra = most.seconds + most.conditional - least.seconds - least.conditional
+                least = branches[0].total
+                most = max(branch.total.seconds + branch.total.conditional for branch in branches)
+                extra = most - least.seconds - least.conditional
                 plan.at(part, short_path(line.op_name, part) or line.opcode).conditional += extra
             else:
                 size = moved_bytes(line, shapes, module)

@@ -13,18 +13,29 @@ import jax.numpy as jnp
 import jax2d
 from agents.benchmark.scenes import random_scenes
 from agents.build import make_trainer
-from agents.config import TrainConfig
+from agents.config import ConfigError, TrainConfig
 from agents.plan.hlo import parse_module
 from agents.plan.model import plan_time
 from agents.plan.targets import Target
 from jax2d.batching import lowering_for
 
+# Share of the memory of a device for programs, beside the driver and XLA.
+USABLE = 0.9
 SCOPES = (("levels",), ("learn",), ("play", "env"), ("play", "network"), ("play",))
 
 
 def share_of_one_device(config: TrainConfig) -> TrainConfig:
-    """Changes a config of several devices to the share of one of them, without exchanges between them."""
+    """Changes a config of several devices to the share of one of them, without exchanges between them.
+
+    Raises:
+      ConfigError: minibatches that the devices cannot share.
+    """
     count = config.training.num_devices or 1
+    if config.ppo.minibatch_size % count:
+        raise ConfigError(
+            f"ppo.minibatch_size must be a multiple of training.num_devices, {count}, "
+            f"got {config.ppo.minibatch_size}"
+        )
     training = dataclasses.replace(config.training, num_envs=config.training.num_envs // count, num_devices=1)
     ppo = dataclasses.replace(config.ppo, minibatch_size=config.ppo.minibatch_size // count)
     names = ("num_candidates", "buffer_size", "episodes_at_once", "num_tasks")
@@ -38,8 +49,10 @@ def plan_training(config: TrainConfig, target: Target) -> dict[str, Any]:
     """Plans one update of training on one device of a target.
 
     Raises:
-      ConfigError: a config that cannot be run.
+      ConfigError: a config that cannot be run, or is not of PPO.
     """
+    if config.algorithm != "ppo":
+        raise ConfigError(f"algorithm must be ppo to be planned, got {config.algorithm}")
     trainer, env_params = make_trainer(share_of_one_device(config)), config.env.params
     state = trainer.state_shapes()
     update = lambda state: trainer.train_step(state, env_params)
@@ -98,7 +111,7 @@ def _plan(
         "temporary_bytes": temporaries,
         "needed_bytes": needed,
         "target_bytes": target.memory,
-        "fits": None if target.memory is None else needed <= target.memory,
+        "fits": None if target.memory is None else needed <= USABLE * target.memory,
         "kernels": total.kernels,
         "bytes_per_step": round(total.moved / steps),
         "model_steps_per_second": round(steps / total.seconds),

@@ -210,6 +210,7 @@ class Specialists:
             if not finite:
                 break
             rates[update] = float(metrics["solve_rate"][0])
+        seconds = time.perf_counter() - begin
         solved, length = np.zeros(self.attempts, bool), np.full(self.attempts, self.config.env.max_timesteps)
         if finite:
             env, game = self.config.env.make(), self.config.env.params
@@ -223,7 +224,7 @@ class Specialists:
                 attempts=self.attempts,
             )
             solved, length = result.solved[0], result.length[0]
-        seconds = round(time.perf_counter() - begin, 2)
+        seconds = round(seconds, 2)
         return LevelTraining(
             name, start, seed, trainer.steps_per_update, rates, solved, length, finite, seconds
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 
 import jax
@@ -13,9 +14,10 @@ from agents.cli.main import main
 from agents.cli.plan import table
 from agents.config import TrainConfig
 from agents.plan.fit import FitError, MemoryBound, fit_table, with_few_envs
-from agents.plan.hlo import parse_module, shape_bytes, tuple_shapes
-from agents.plan.model import OTHER, Rates, part_of, plan_time, short_path
+from agents.plan.hlo import Instruction, parse_module, shape_bytes, tuple_shapes
+from agents.plan.model import OTHER, Rates, count_kernels, moved_bytes, part_of, plan_time, short_path
 from agents.plan.targets import GPUS, KNOWN
+from jax2d.flat import ALWAYS
 
 RATES = Rates(bandwidth=1e9, launch=1e-6, latency=0.5e-6)
 LOOP = """HloModule m, entry_computation_layout={(f32[4]{0})->f32[4]{0}}
@@ -88,6 +90,23 @@ def test_shapes_outside_of_the_main_memory():
     assert shape_bytes(shape) == 64 + 4 + 12 and shape_bytes(shape, main_memory=True) == 4
     assert tuple_shapes(shape) == ("f32[2,8]{1,0:T(8,128)S(1)}", "s32[]{:T(128)}", "(u32[3]{0:S(2)})")
     assert tuple_shapes("f32[2,8]{1,0}") == ("f32[2,8]{1,0}",)
+
+
+def test_kernels_are_counted_with_loops_multiplied_out():
+    """One in each of 5 iterations; of a conditional the cheaper branch, if it is not always true."""
+    text = LOOP.replace("TRIPS", TRIPS).replace("BRANCHES", BRANCHES)
+    assert count_kernels(text) == 5
+    assert count_kernels(text.replace("g/play/cond", f"g/play/{ALWAYS}/cond")) == 5 + 1
+
+
+def test_a_slice_that_is_fetched_ahead_moves_what_it_holds():
+    """8 kB of 40 kB are read, and written only where they stay in the main memory."""
+    shape = "((f32[10000]{0}), f32[2000]{0:S(1)}, s32[]{:T(128)})"
+    line = Instruction("s", "slice-start", shape, ("x",), {}, None, None, "", "", False)
+    module = parse_module(LOOP.replace("TRIPS", TRIPS).replace("BRANCHES", BRANCHES))
+    assert moved_bytes(line, {"x": "f32[10000]{0}"}, module) == 8000
+    line = dataclasses.replace(line, shape=shape.replace("{0:S(1)}", "{0}"))
+    assert moved_bytes(line, {"x": "f32[10000]{0}"}, module) == 16000
 
 
 def test_unknown_element_types_are_refused():
