@@ -133,14 +133,15 @@ const SAME = { Backspace: "Delete", "Ctrl+Y": "Ctrl+Shift+Z", "=": "+", "Shift++
 const BY_KEY = Object.fromEntries(Object.values(COMMANDS).map((command) => [command.key, command.name]));
 // A field of a dialog that was just closed may still have the keyboard.
 const isTyping = (event) => !event.target.closest("dialog:not([open])") && ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName) && event.target.type !== "checkbox" && event.target.type !== "range";
+// Menus and check boxes, which keep the keyboard where it reached them, and give it back after a click.
+const isSwitch = (target) => target.tagName === "SUMMARY" || target.type === "checkbox";
 function onKey(event) {
   if ($("dialog").open) return;
   if (isTyping(event)) { if (event.key === "Escape") event.target.blur(); return; }
   if (mode === "trial") { trialKey(event); return; }
   if (event.key === "Escape") { if (!cancelGesture()) { if (tool !== "select") setTool("select"); else choose_(none()); } return; }
   if (gesture) return;
-  const isControl = ["BUTTON", "SUMMARY"].includes(event.target.tagName) || event.target.type === "checkbox";
-  if (isControl && (event.key === " " || event.key === "Enter")) return;
+  if ((event.target.tagName === "BUTTON" || isSwitch(event.target)) && (event.key === " " || event.key === "Enter")) return;
   const pressed_ = chord(event), name = BY_KEY[SAME[pressed_] || pressed_];
   if (name) { event.preventDefault(); run(name, event); return; }
   if (ARROWS[event.key] && !event.ctrlKey && !event.metaKey) { event.preventDefault(); nudge(ARROWS[event.key], event); }

@@ -229,6 +229,8 @@ async function begin() {
   agents = start_.agents;
   $("agent").replaceChildren(...agents.map((name) => { const option = element("option", "", name); option.value = name; return option; }));
   $("agents").hidden = !agents.length;
+  addEventListener("click", (event) => { if (event.detail && isSwitch(event.target)) event.target.blur(); });
+  addEventListener("hashchange", openLink);  // a link that is pasted into this page
   if (await openLink()) return;
   if (start_.opened.length) await openLevel(start_.opened[0]); else await newLevel();
 }
