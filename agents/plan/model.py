@@ -213,6 +213,11 @@ def short_path(op_name: str, scope: str) -> str:
     return "/".join(words[-3:]) + ("'" if "transpose(" in op_name else "")
 
 
+def is_always_true(conditional: Instruction) -> bool:
+    """Tells whether a conditional is only a boundary for the compiler, whose condition is always true."""
+    return [word for word in re.split(r"[/()]", conditional.op_name) if word][-2:-1] == [ALWAYS]
+
+
 def count_kernels(text: str) -> int:
     """Counts the kernels of one run of a compiled module (`compiled.as_text()`), loops multiplied out."""
     rates = Rates(bandwidth=1e12, launch=1e-6, latency=0)  # by which conditionals are told apart
@@ -248,7 +253,7 @@ def plan_time(module: Module, rates: Rates, scopes: Sequence[Sequence[str]] = ()
             elif line.opcode == "conditional":
                 names = [n for key in line.called for n in line.called[key]]
                 branches = sorted((walk(n, part) for n in names), key=lambda p: p.total.seconds)
-                if ALWAYS in re.split(r"[/()]", line.op_name):  # only a boundary for the compiler
+                if is_always_true(line):
                     plan.add(branches[-1])
                     continue
                 plan.add(branches[0])

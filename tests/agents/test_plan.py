@@ -97,6 +97,7 @@ def test_kernels_are_counted_with_loops_multiplied_out():
     text = LOOP.replace("TRIPS", TRIPS).replace("BRANCHES", BRANCHES)
     assert count_kernels(text) == 5
     assert count_kernels(text.replace("g/play/cond", f"g/play/{ALWAYS}/cond")) == 5 + 1
+    assert count_kernels(text.replace("g/play/cond", f"g/{ALWAYS}/cond/branch_1_fun/cond")) == 5
 
 
 def test_a_slice_that_is_fetched_ahead_moves_what_it_holds():
