@@ -126,12 +126,13 @@ def small_parts() -> list[Part]:
     shape += ("training.num_devices=1", "training.num_rollouts=1", "curriculum=domain_randomization")
     tiny = ("training.num_envs=16", "training.rollout_length=8", "training.total_steps=256")
     evaluation = ("evaluation.every=1", "evaluation.every_levels=4", "evaluation.num_levels=0")
-    return [
+    parts = [
         timed("engine", "s", 16, "--steps", "2"),
         trained("small", "s", 16, 8, *shape),
         planned("small", *shape, *tiny, "size=s", "target=cpu"),
         Part("learning", learning(*shape, *tiny, *evaluation)),
     ]
+    return [dataclasses.replace(part, limit=600.0) for part in parts]  # also where compiling takes long
 
 
 Runner = Callable[[Part, pathlib.Path, float], dict[str, Any]]

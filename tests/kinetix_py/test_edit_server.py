@@ -32,7 +32,7 @@ def served(tmp_path_factory):
 
 def ask(server, path, body, **headers):
     own = f"127.0.0.1:{server.server_port}"
-    connection = http.client.HTTPConnection(own, timeout=60)
+    connection = http.client.HTTPConnection(own, timeout=300)  # a busy machine compiles for long
     names = {name.replace("_", "-"): value for name, value in {"Host": own, **headers}.items()}
     connection.request("POST" if body is not None else "GET", path, body, names)
     answer = connection.getresponse()
