@@ -94,10 +94,10 @@ def test_without_a_gpu_the_suite_says_so(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_a_small_suite_runs_on_any_machine(tmp_path, capsys):
-    main(["benchmark", "gpu", "--small", "--out", str(tmp_path)])
+    main(["benchmark", "gpu", "--small", "--budget", "2000", "--out", str(tmp_path)])
     results = json.loads((tmp_path / "report.json").read_text())
     assert results.keys() == {part.name for part in small_parts()}
     assert not [each["error"] for each in results.values() if "error" in each]
     assert (tmp_path / "report.md").read_text().count("\n## ") == 3
-    main(["benchmark", "gpu", "--small", "--out", str(tmp_path)])
+    main(["benchmark", "gpu", "--small", "--budget", "2000", "--out", str(tmp_path)])
     assert "measured" not in capsys.readouterr().out.split("report.md")[1]
