@@ -88,6 +88,12 @@ class PyTreeSpace:
     leaves: tuple[jax.ShapeDtypeStruct, ...]
     structure: Any
 
+    @classmethod
+    def of(cls, tree: Any) -> PyTreeSpace:
+        """Makes the space of pytrees like one of arrays, or of their shapes and types."""
+        leaves, structure = jax.tree.flatten(tree)
+        return cls(tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves), structure)
+
     @property
     def example(self):
         """The pytree of `jax.ShapeDtypeStruct`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+from collections.abc import Callable
 
 
 class CommandError(Exception):
@@ -27,28 +28,19 @@ def add_subcommand(commands: argparse._SubParsersAction, name: str, help: str) -
     return parser
 
 
-def positive(text: str) -> int:
-    """Reads an integer of at least 1, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
+def at_least(low: int) -> Callable[[str], int]:
+    """Returns a function that reads an integer of at least `low`, for argparse."""
+
+    def integer(text: str) -> int:
+        value = int(text)
+        if value < low:
+            raise argparse.ArgumentTypeError(f"must be at least {low}, got {value}")
+        return value
+
+    return integer
 
 
-def several(text: str) -> int:
-    """Reads an integer of at least 2, for argparse."""
-    value = int(text)
-    if value < 2:
-        raise argparse.ArgumentTypeError(f"must be at least 2, got {value}")
-    return value
-
-
-def natural(text: str) -> int:
-    """Reads an integer of at least 0, for argparse."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must be at least 0, got {value}")
-    return value
+natural, positive, several = at_least(0), at_least(1), at_least(2)
 
 
 def port(text: str) -> int:

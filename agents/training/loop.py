@@ -248,18 +248,20 @@ def _log_call(
         log.write(row | dict(evaluated) if i == count - 1 else row)
 
 
+def _floats(tree: Any) -> list[jax.Array]:
+    return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+
+
 @jax.jit
 def _all_finite(tree: Any) -> jax.Array:
     """Tells whether all floating point numbers of a tree are finite; bool `[]`."""
-    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in _floats(tree)]).all()
 
 
 @jax.jit
 def _any_nan(tree: Any) -> jax.Array:
     """Tells whether a tree holds a NaN; infinity may stand for a score that is not there; bool `[]`."""
-    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    return jnp.stack([jnp.isnan(leaf).any() for leaf in leaves] or [jnp.array(False)]).any()
+    return jnp.stack([jnp.array(False), *(jnp.isnan(leaf).any() for leaf in _floats(tree))]).any()
 
 
 def _not_finite(metrics: Mapping[str, np.ndarray], state: TrainState) -> str | None:

@@ -114,8 +114,7 @@ class Environment:
         """Structure, shapes and types of an observation."""
         level = jax.eval_shape(lambda: empty_level(self.size))
         observe = lambda level: self.observe(initial_state(self._with_rules(level)))
-        leaves, structure = jax.tree.flatten(jax.eval_shape(observe, level))
-        return PyTreeSpace(tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves), structure)
+        return PyTreeSpace.of(jax.eval_shape(observe, level))
 
     def sample_action(self, key: jax.Array) -> jax.Array:
         """Samples a uniform random action."""

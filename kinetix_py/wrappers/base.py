@@ -66,9 +66,7 @@ class Wrapper:
     def observation_space(self) -> PyTreeSpace:
         """Structure, shapes and types of what the agent sees."""
         level = jax.eval_shape(lambda: empty_level(self.size))
-        seen = jax.eval_shape(lambda level: self.reset_to_level(level)[0], level)
-        leaves, structure = jax.tree.flatten(seen)
-        return PyTreeSpace(tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves), structure)
+        return PyTreeSpace.of(jax.eval_shape(lambda level: self.reset_to_level(level)[0], level))
 
     def observe(self, state: WrapperState, params: EnvParams | None = None):
         """Returns what the agent sees in a state, as the step that led to it did."""

@@ -18,7 +18,7 @@ from agents.policy import Policy, PolicyOutput
 from agents.ppo.config import PPOConfig
 from agents.ppo.loss import OldPolicyTerms, standardize
 from agents.ppo.mirror import mirror_first
-from agents.ppo.ppo import Minibatch, make_optimizer, minibatch_loss, ppo_update
+from agents.ppo.ppo import Minibatch, make_optimizer, minibatch_loss, ppo_update, shuffled_indices
 from agents.ppo.rollout import Transitions
 from kinetix_py.observations.entity import SHAPE_FEATURES
 from tests.agents.policies import same_trees
@@ -177,3 +177,13 @@ def test_what_cannot_be_mirrored_is_refused():
         preset("network.recurrent=true")
     with pytest.raises(ValueError, match=r"mirror must be in 0 \.\. 1, got 2"):
         PPOConfig(mirror=2)
+
+
+def test_what_is_learnt_from_comes_first_and_is_spread_in_its_minibatches():
+    """Of 16 environments 6 are learnt from, 6 x 64 steps: a minibatch and a half of 256 in random order."""
+    learn = jnp.arange(16) % 8 < 3
+    index = np.asarray(shuffled_indices(jax.random.key(0), 64, 16, 4, False, learn))
+    assert sorted(index.ravel()) == list(range(1024))
+    chosen = np.asarray(learn)[index % 16]
+    assert chosen.sum(1).tolist() == [256, 128, 0, 0]
+    assert 40 < chosen[1, :128].sum() < 88  # in its first half about half of them: 64, standard deviation 6

@@ -270,16 +270,6 @@ def test_minibatches_hold_every_step_once(recurrent):
             assert part.old.value.shape == (1, 6) and part.carry == ()
 
 
-def test_what_is_learnt_from_comes_first_and_is_spread_in_its_minibatches():
-    """Of 16 environments 6 are learnt from, 6 x 64 steps: a minibatch and a half of 256 in random order."""
-    learn = jnp.arange(16) % 8 < 3
-    index = np.asarray(shuffled_indices(KEY, 64, 16, 4, False, learn))
-    assert sorted(index.ravel()) == list(range(1024))
-    chosen = np.asarray(learn)[index % 16]
-    assert chosen.sum(1).tolist() == [256, 128, 0, 0]
-    assert 40 < chosen[1, :128].sum() < 88  # in its first half about half of them: 64, standard deviation 6
-
-
 def test_memory_begins_anew_with_every_episode_over_rollouts(clocked):
     (runner, steps), (later, again) = clocked
     assert steps.reset[:, 0].tolist() == [True, False, False, False]

@@ -37,7 +37,6 @@ from agents.training.interrupt import graceful_interrupt
 from agents.training.loop import NotFiniteError, initial_params, train
 from agents.training.periodic import PeriodicEvaluation
 from agents.training.report import evaluation_sets, report_run
-from agents.training.trainer import TrainState
 from tests.agents.checkpoints import final_state
 from tests.agents.policies import same_trees
 from tests.kinetix_py.small_levels import rocket
@@ -57,9 +56,6 @@ def asked_from(call):
         yield lambda: next(calls) >= call
 
     return interrupt
-
-
-KEY = jax.random.key(0)
 
 
 def stable_rows(folder):
@@ -283,15 +279,6 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_what_was(finished, tin
     ):
         train(config, folder, quiet=True)
     assert not any(path.name.isdigit() for path in folder.checkpoints.iterdir())
-
-
-def test_what_curricula_learn_must_not_be_nan_and_scores_may_be_infinite():
-    metrics, fine = {"loss/total": np.zeros(2)}, {"weight": jnp.ones(3)}
-    of = lambda score: TrainState(fine, fine, {"score": jnp.array(score), "number": jnp.arange(2)}, KEY, 1)
-    assert loop._not_finite(metrics, of([0.5, -jnp.inf])) is None
-    assert loop._not_finite(metrics, of([0.5, jnp.nan])) == "what the curriculum learns is"
-    without = TrainState(fine, fine, (), KEY, 1)
-    assert loop._not_finite(metrics, without) is None
 
 
 def broken_after(count):

@@ -15,7 +15,8 @@ from agents.curricula import FixedLevels
 from agents.io.checkpoint import Checkpoints
 from agents.ppo.config import PPOConfig
 from agents.ppo.ppo import make_optimizer
-from agents.training.trainer import Trainer
+from agents.training import loop
+from agents.training.trainer import Trainer, TrainState
 from tests.agents.policies import Clock, CountingThrust, Thrust, same_trees
 from tests.kinetix_py.small_levels import TINY, batch, falling, rocket
 
@@ -191,3 +192,14 @@ def test_any_number_of_devices_makes_the_same_updates(trainer, policy, counts):
         assert not counting or [float(each.params["steps"]) for each in (other, state)] == [4 * 160] * 2
         for name, value in metrics.items():
             np.testing.assert_allclose(others[name], value, rtol=1e-4, atol=1e-5, err_msg=f"{name}, {count}")
+
+
+def test_what_curricula_learn_must_not_be_nan_and_scores_may_be_infinite():
+    metrics, fine = {"loss/total": np.zeros(2)}, {"weight": jnp.ones(3)}
+    of = lambda score: TrainState(
+        fine, fine, {"score": jnp.array(score), "number": jnp.arange(2)}, jax.random.key(0), 1
+    )
+    assert loop._not_finite(metrics, of([0.5, -jnp.inf])) is None
+    assert loop._not_finite(metrics, of([0.5, jnp.nan])) == "what the curriculum learns is"
+    without = TrainState(fine, fine, (), jax.random.key(0), 1)
+    assert loop._not_finite(metrics, without) is None
