@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -38,6 +39,32 @@ def columns(index: jax.Array, size: int, rows: Sequence[int]) -> jax.Array:
 def take_columns(table: jax.Array, index: jax.Array) -> jax.Array:
     """Reads whole columns of a table `[rows, n]` at places that exist: `[rows, *index.shape]`."""
     return take(table, columns(index, table.shape[1], range(table.shape[0])))
+
+
+@dataclasses.dataclass(frozen=True)
+class SlotLayout:
+    """Places in flat arrays `[slots, rows, batch]`, or `[batch, slots, rows]`.
+
+    Attributes:
+      slots: contact slots of a scene.
+      batch: number of scenes.
+      axis: of the scenes, -1 or 0.
+    """
+
+    slots: int
+    batch: int
+    axis: int
+
+    def places(self, slot: jax.Array, scene: jax.Array, rows: int) -> jax.Array:
+        """Places of all rows of some slots in some scenes, `[n]` each: int32 `[rows, n]`."""
+        row = np.arange(rows, dtype=np.int32)[:, None]
+        if self.axis == 0:
+            return (rows * (self.slots * scene + slot))[None] + row
+        return (rows * self.batch * slot + scene)[None] + self.batch * row
+
+    def shape(self, *rows: int) -> tuple[int, ...]:
+        """The shape of an array with such places."""
+        return (self.batch, self.slots, *rows) if self.axis == 0 else (self.slots, *rows, self.batch)
 
 
 def in_arrays(always: jax.Array, fn: Callable[[], Tree]) -> Tree:

@@ -15,18 +15,21 @@ from jax2d.batching import on_cpu
 from jax2d.collision.candidates import Boxes, bounding_boxes, find_candidates, pair_tables
 from jax2d.collision.detect import components, world_polygons
 from jax2d.collision.listed import (
+    ACTIVE,
     NORMAL_X,
     NORMAL_Y,
     PENETRATION,
     POINT_X,
     POINT_Y,
+    PUSHING,
     Report,
+    add_to_report,
     empty_report,
     find_listed_manifolds,
     tabulate_bodies,
 )
 from jax2d.collision.polygons import WorldPolygons
-from jax2d.flat import put_at, take
+from jax2d.flat import SlotLayout, put_at, take
 from jax2d.pairs import num_contacts
 from jax2d.params import SOLVER_VELOCITY_MARGIN, SimParams, SimSpec
 from jax2d.pipeline import apply_gravity, move_bodies, step_batch_last
@@ -89,7 +92,7 @@ class Solved(NamedTuple):
     """The scenes that are done: what a step changes, and their contacts, flat."""
 
     moved: dict[str, jax.Array]  # fields of `SimState`, but for the impulses of contacts
-    impulses: jax.Array  # [K 2 B]
+    impulses: jax.Array  # [K 2 B], or [B K 2] (`SlotLayout`)
     report: Report
 
 
@@ -181,19 +184,21 @@ def _solve(
         motion = warm_start_joint_list(always, joints, joint_impulses, motion)
     tables = pair_tables(spec)
     ends = np.cumsum([phase.capacity for phase in phases])
-    # Places are cut here and not in the sweep, where gathers and scatters need them as arrays of their own.
-    by_phase = jnp.split(places.velocity, ends[:-1], axis=-1)
+    by_phase = lambda values: jnp.split(values, ends[:-1], axis=-1)
+    # What the sweep needs as arrays of their own is cut here.
+    places_by_phase = by_phase(places.velocity)
+    response_by_phase = [*zip(*map(by_phase, at_first), strict=True)]
 
     def sweep(_, carry):
         totals, joint_impulses, motion = carry
         joint_impulses, motion = solve_joint_list(always, joints, joint_impulses, motion, params)
         motion = _bound_velocities(motion, params, batch)
         now = shift_arms(contacts, places, motion) if exact_arms else contacts
-        response = responses(now) if exact_arms else at_first
+        answers = [*zip(*map(by_phase, responses(now)), strict=True)] if exact_arms else response_by_phase
         after = []
-        for phase, end, at, total in zip(phases, ends, by_phase, totals, strict=True):
+        for phase, end, at, answer, total in zip(phases, ends, places_by_phase, answers, totals, strict=True):
             rows = slice(end - phase.capacity, end)
-            here, answer = jax.tree.map(lambda field, rows=rows: field[..., rows], (now, response))
+            here = jax.tree.map(lambda field, rows=rows: field[..., rows], now)
             reset = exact_arms and tables[phase.kind].num_pairs % GROUP_SIZE != 0
             total, motion = solve_phase(always, here, answer, at, total, motion, reset)
             after.append(total)
@@ -211,6 +216,7 @@ def _solve_listed(
     params: SimParams,
     spec: SimSpec,
     phases: tuple[Phase, ...],
+    layout: SlotLayout,
 ) -> tuple[dict[str, jax.Array], jax.Array, jax.Array]:
     """Solves listed contacts and joints, and moves the bodies.
 
@@ -220,7 +226,7 @@ def _solve_listed(
     state = scenes.state
     batch = state.rotation.shape[-1]
     contacts = prepare_contact_list(always, state, selected, phases, params, spec)
-    places = places_of_contacts(selected, spec, batch)
+    places = places_of_contacts(selected, spec, layout)
     motion = motion_of_bodies(state, spec)
     motion = run_motors(state, motion, scenes.actions[: spec.num_joints], params)
     motion = run_thrusters(state, motion, scenes.actions[spec.num_joints :], params)
@@ -257,77 +263,96 @@ def _step_enabled(
     params: SimParams,
     spec: SimSpec,
     sizes: ListSizes,
+    layout: SlotLayout,
 ) -> tuple[jax.Array, Solved]:
     """Steps the scenes that are enabled if the lists have room for them; also tells whether they have."""
     tables = pair_tables(spec)
     candidates = find_candidates(scenes.state, scenes.boxes, tables, sizes.candidates, enabled)
-    found, report = find_listed_manifolds(
-        always,
-        scenes.bodies,
-        scenes.polygons,
-        tables,
-        sizes.chunks,
-        sizes.candidates,
-        candidates,
-        solved.report,
-        spec,
-    )
+    room = (tables, sizes.chunks, sizes.candidates)
+    found = find_listed_manifolds(always, scenes.bodies, scenes.polygons, *room, candidates, spec)
     size = scenes.state.rotation.size
     selected, fits = select_contacts(found, candidates, tables, sizes.candidates, sizes.phases, size)
     fits &= candidates.fits
-    moved, impulses, places = _solve_listed(always, scenes, selected, params, spec, sizes.phases)
+    moved, impulses, places = _solve_listed(always, scenes, selected, params, spec, sizes.phases, layout)
     done = enabled & fits
     choose = lambda new, old: jnp.where(done.reshape(*[1] * (new.ndim - 1), -1), new, old)
     written = jnp.where((selected.used & fits)[None], places, solved.impulses.size)
     return fits, Solved(
         moved=jax.tree.map(choose, moved, solved.moved),
         impulses=put_at(solved.impulses, written, impulses),
-        report=report,
+        report=add_to_report(solved.report, found, *room, candidates, layout),
     )
 
 
 def _advance(
-    before: SimState, actions: jax.Array, params: SimParams, *, spec: SimSpec, sizes: ListSizes
+    before: SimState,
+    actions: jax.Array,
+    params: SimParams,
+    *,
+    spec: SimSpec,
+    sizes: ListSizes,
+    slots_axis: int,
 ) -> tuple[SimState, Contacts]:
     """Steps as many scenes at once as the lists have room for: usually all, else half of them, and so on."""
-    batch, slots = before.rotation.shape[-1], num_contacts(spec)
+    batch = before.rotation.shape[-1]
+    layout = SlotLayout(num_contacts(spec), batch, slots_axis)
     scenes = _prepare(before, actions, params, spec)
     index = jnp.arange(batch, dtype=jnp.int32)
 
     def visit(carry):
         first, width, solved = carry
         enabled = (first <= index) & (index < first + width)
-        fits, solved = _step_enabled(width > 0, scenes, enabled, solved, params, spec, sizes)
+        fits, solved = _step_enabled(width > 0, scenes, enabled, solved, params, spec, sizes, layout)
         return jnp.where(fits, first + width, first), jnp.where(fits, width, (width + 1) // 2), solved
 
     nothing = Solved(
         moved={name: getattr(before, name) for name in DYNAMIC_FIELDS if name != "contact_impulse"},
-        impulses=jnp.zeros(slots * 2 * batch),
+        impulses=jnp.zeros(before.contact_impulse.size),
         report=empty_report(spec, batch),
     )
     start = (jnp.int32(0), jnp.int32(batch), nothing)
     solved = jax.lax.while_loop(lambda carry: carry[0] < batch, visit, start)[2]
-    report = solved.report
-    numbers = report.numbers.reshape(slots, 5, batch)
+    report, axis = solved.report, slots_axis
+    numbers = jnp.moveaxis(report.numbers.reshape(layout.shape(5)), 2 + axis, 0)
+    vector = lambda x, y: jnp.stack([numbers[x], numbers[y]], axis=2 + axis)
     contacts = Contacts(
-        active=report.active.reshape(slots, batch),
-        pushing=report.pushing.reshape(slots, batch),
-        normal=numbers[:, NORMAL_X : NORMAL_Y + 1],
-        point=numbers[:, POINT_X : POINT_Y + 1],
-        penetration=numbers[:, PENETRATION],
+        active=(report.flags & ACTIVE > 0).reshape(layout.shape()),
+        pushing=(report.flags & PUSHING > 0).reshape(layout.shape()),
+        normal=vector(NORMAL_X, NORMAL_Y),
+        point=vector(POINT_X, POINT_Y),
+        penetration=numbers[PENETRATION],
     )
-    changed: dict[str, Any] = {**solved.moved, "contact_impulse": solved.impulses.reshape(slots, 2, batch)}
+    changed: dict[str, Any] = {**solved.moved, "contact_impulse": solved.impulses.reshape(layout.shape(2))}
     return dataclasses.replace(before, **changed), contacts
 
 
+def _step_densely(
+    state: SimState, actions: jax.Array, params: SimParams, *, spec: SimSpec, slots_axis: int
+) -> tuple[SimState, Contacts]:
+    """The same step by `step_batch_last`."""
+    move = functools.partial(jnp.moveaxis, source=slots_axis, destination=-1)
+    back = functools.partial(jnp.moveaxis, source=-1, destination=slots_axis)
+    state = dataclasses.replace(state, contact_impulse=move(state.contact_impulse))
+    state, contacts = step_batch_last(state, actions, params, spec)
+    state = dataclasses.replace(state, contact_impulse=back(state.contact_impulse))
+    return state, jax.tree.map(back, contacts)
+
+
 def step_sparsely(
-    state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec, sizes: ListSizes | None = None
+    state: SimState,
+    actions: jax.Array,
+    params: SimParams,
+    spec: SimSpec,
+    sizes: ListSizes | None = None,
+    slots_axis: int = -1,
 ) -> tuple[SimState, Contacts]:
     """Advances a batch by work on what touches; as `step_batch_last`, with its derivatives.
 
     Args:
       state, actions, params, spec: as for `step_batch_last`.
       sizes: entries of the lists; None for the usual ones.
+      slots_axis: batch axis, -1 or 0, of what is stored by contact slot: `state.contact_impulse` and the
+        contacts. Lists read and write those at any place, so that they need not be transposed.
 
     Raises:
       ValueError: a list has less room than one scene may need.
@@ -338,8 +363,8 @@ def step_sparsely(
     for kind, room in rooms:
         if room < pairs[kind]:
             raise ValueError(f"a list of {room} entries has no room for the {pairs[kind]} pairs of one scene")
-    advance = jax.custom_jvp(functools.partial(_advance, spec=spec, sizes=sizes))
-    dense = functools.partial(step_batch_last, spec=spec)
+    advance = jax.custom_jvp(functools.partial(_advance, spec=spec, sizes=sizes, slots_axis=slots_axis))
+    dense = functools.partial(_step_densely, spec=spec, slots_axis=slots_axis)
     advance.defjvp(lambda primals, tangents: jax.jvp(dense, primals, tangents))
     return advance(state, actions, params)
 

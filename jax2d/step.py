@@ -96,11 +96,18 @@ def _changes(states: SimState, actions: jax.Array, params: SimParams, *, spec: S
     """The fields that the step of a batch changes, and its contacts."""
     to_last = functools.partial(jnp.moveaxis, source=axis, destination=-1)
     from_last = functools.partial(jnp.moveaxis, source=-1, destination=axis)
+    impulses = states.contact_impulse
     states, actions = jax.tree.map(to_last, (states, actions))
-    advance = step_sparsely if is_sparse(spec, states.rotation.shape[-1]) else step_batch_last
-    states, contacts = advance(states, actions, params, spec)
-    changed = {name: getattr(states, name) for name in DYNAMIC_FIELDS}
-    return jax.tree.map(from_last, (changed, contacts))
+    if is_sparse(spec, actions.shape[-1]):
+        # What is stored by contact slot stays as it is.
+        states = dataclasses.replace(states, contact_impulse=impulses)
+        states, contacts = step_sparsely(states, actions, params, spec, slots_axis=axis)
+        impulses = states.contact_impulse
+    else:
+        states, contacts = step_batch_last(states, actions, params, spec)
+        impulses, contacts = jax.tree.map(from_last, (states.contact_impulse, contacts))
+    changed = {name: from_last(getattr(states, name)) for name in DYNAMIC_FIELDS}
+    return changed | {"contact_impulse": impulses}, contacts
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from jax2d.collision.candidates import Candidates, PairTable
 from jax2d.collision.circles import circle_manifolds, circle_polygon_manifolds
 from jax2d.collision.manifold import Manifold
 from jax2d.collision.polygons import WorldPolygons, polygon_manifolds
-from jax2d.flat import columns, in_arrays, put_at, take, take_columns
+from jax2d.flat import SlotLayout, in_arrays, put_at, take, take_columns
 from jax2d.pairs import num_contacts
 from jax2d.params import SimSpec
 from jax2d.types import SimState
@@ -24,6 +24,7 @@ NORMAL_X, NORMAL_Y, POINT_X, POINT_Y, PENETRATION = range(5)
 # Rows of its codes: places of bodies a and b in a flat array [N, B], its scene and slot, and 1 if its pair is
 # the last one of its kind.
 BODY_A, BODY_B, SCENE, SLOT, LAST = range(5)
+ACTIVE, PUSHING = 1, 2  # bits of a reported contact
 
 
 class ListedManifolds(NamedTuple):
@@ -38,15 +39,14 @@ class ListedManifolds(NamedTuple):
 class Report(NamedTuple):
     """The active contacts by slot, flat."""
 
-    numbers: jax.Array  # [K 5 B]
-    active: jax.Array  # bool [K B]
-    pushing: jax.Array  # bool [K B]
+    numbers: jax.Array  # [K 5 B], or [B K 5] (`SlotLayout`)
+    flags: jax.Array  # uint8 [K B], ACTIVE and PUSHING
 
 
 def empty_report(spec: SimSpec, batch: int) -> Report:
     """Makes a report without contacts."""
     size = num_contacts(spec) * batch
-    return Report(jnp.zeros(5 * size), jnp.zeros(size, bool), jnp.zeros(size, bool))
+    return Report(jnp.zeros(5 * size), jnp.zeros(size, jnp.uint8))
 
 
 def tabulate_bodies(state: SimState, labels: jax.Array, spec: SimSpec) -> jax.Array:
@@ -131,10 +131,9 @@ def find_listed_manifolds(
     chunks: Sequence[int],
     capacities: Sequence[int],
     candidates: Candidates,
-    report: Report,
     spec: SimSpec,
-) -> tuple[ListedManifolds, Report]:
-    """Finds the contacts of candidates, chunk by chunk as far as there are any; also reports them.
+) -> ListedManifolds:
+    """Finds the contacts of candidates, chunk by chunk as far as there are any.
 
     Args:
       always: true, but not to the compiler.
@@ -144,16 +143,12 @@ def find_listed_manifolds(
       chunks: numbers of candidates by kind that are tested at once.
       capacities: numbers of candidates by kind, multiples of the chunks.
       candidates: those to test.
-      report: contacts of other scenes.
       spec: sizes.
     """
-    batch = polygons.x.shape[-1]
     entries = np.cumsum([0, *capacities])
-    sizes = [size * table.points for size, table in zip(capacities, tables, strict=True)]
-    rows = np.cumsum([0, *sizes])
+    rows = _first_rows(tables, capacities)
 
-    def visit(kind: int, index, carry):
-        found, report = carry
+    def visit(kind: int, index, found):
         start, count = index * chunks[kind], chunks[kind]
         cut = lambda values: jax.lax.dynamic_slice_in_dim(values, entries[kind] + start, count)
         pair, scene, used = cut(candidates.pair), cut(candidates.scene), cut(candidates.used)
@@ -164,7 +159,7 @@ def find_listed_manifolds(
             found = jax.tree.map(
                 lambda into, new, put=put, point=point: put(into, new[..., point, :]), found, here
             )
-        return found, _add_to_report(report, here, batch)
+        return found
 
     found = ListedManifolds(
         numbers=jnp.zeros((5, rows[-1])),
@@ -172,23 +167,57 @@ def find_listed_manifolds(
         active=jnp.zeros(rows[-1], bool),
         pushing=jnp.zeros(rows[-1], bool),
     )
-    for kind in range(len(tables)):
-        filled = -(-candidates.total[kind].sum() // chunks[kind])
-        most = capacities[kind] // chunks[kind]
-        find_kind = functools.partial(visit, kind)
-        found, report = jax.lax.fori_loop(0, jnp.minimum(filled, most), find_kind, (found, report))
-    return found, report
+    for kind, filled in enumerate(_filled_chunks(chunks, capacities, candidates)):
+        found = jax.lax.fori_loop(0, filled, functools.partial(visit, kind), found)
+    return found
 
 
-def _add_to_report(report: Report, found: ListedManifolds, batch: int) -> Report:
-    """Puts contacts at their slots."""
-    slot, scene = found.codes[SLOT], found.codes[SCENE]
-    size = len(found.numbers)
-    place = jnp.where(found.active, slot * batch + scene, report.active.size)
-    number_places = columns(slot * (size * batch) + scene, batch, range(size))
-    number_places = jnp.where(found.active[None], number_places, report.numbers.size)
-    return Report(
-        numbers=put_at(report.numbers, number_places, found.numbers),
-        active=put_at(report.active, place, found.active),
-        pushing=put_at(report.pushing, place, found.pushing),
-    )
+def _first_rows(tables: Sequence[PairTable], capacities: Sequence[int]) -> np.ndarray:
+    """Computes where the kinds begin in `ListedManifolds`, and its length."""
+    return np.cumsum([0, *(size * table.points for size, table in zip(capacities, tables, strict=True))])
+
+
+def _filled_chunks(
+    chunks: Sequence[int], capacities: Sequence[int], candidates: Candidates
+) -> list[jax.Array]:
+    """Counts the chunks of each kind that hold a candidate."""
+    sizes = zip(chunks, capacities, candidates.total, strict=True)
+    return [jnp.minimum(-(-total.sum() // chunk), capacity // chunk) for chunk, capacity, total in sizes]
+
+
+def add_to_report(
+    report: Report,
+    found: ListedManifolds,
+    tables: Sequence[PairTable],
+    chunks: Sequence[int],
+    capacities: Sequence[int],
+    candidates: Candidates,
+    layout: SlotLayout,
+) -> Report:
+    """Puts the active contacts at their slots; arguments as for `find_listed_manifolds`.
+
+    Each array has a loop of its own, so that the compiler leaves out those that nobody reads.
+    """
+    rows = _first_rows(tables, capacities)
+
+    def fill(whole: jax.Array, values: jax.Array, kind: int, filled: jax.Array) -> jax.Array:
+        """Puts values `[n, R]` of active contacts of a kind into an array of `n` rows for each slot."""
+
+        def visit(index, whole):
+            for point in range(tables[kind].points):
+                at = rows[kind] + point * capacities[kind] + index * chunks[kind]
+                cut = lambda v, at=at: jax.lax.dynamic_slice_in_dim(v, at, chunks[kind], axis=-1)
+                codes, active, new = cut(found.codes), cut(found.active), cut(values)
+                places = layout.places(codes[SLOT], codes[SCENE], len(values))
+                whole = put_at(whole, jnp.where(active[None], places, whole.size), new)
+            return whole
+
+        return jax.lax.fori_loop(0, filled, visit, whole)
+
+    flags = jnp.where(found.active, ACTIVE, 0) + jnp.where(found.pushing, PUSHING, 0)
+    for kind, filled in enumerate(_filled_chunks(chunks, capacities, candidates)):
+        report = Report(
+            numbers=fill(report.numbers, found.numbers, kind, filled),
+            flags=fill(report.flags, flags.astype(jnp.uint8)[None], kind, filled),
+        )
+    return report

@@ -15,7 +15,16 @@ import numpy as np
 
 from jax2d.collision.candidates import Candidates, PairTable
 from jax2d.collision.listed import BODY_B, LAST, SCENE, SLOT, ListedManifolds, point_blocks
-from jax2d.flat import add_at, columns, in_arrays, put_at, running_count_of_list, take, take_columns
+from jax2d.flat import (
+    SlotLayout,
+    add_at,
+    columns,
+    in_arrays,
+    put_at,
+    running_count_of_list,
+    take,
+    take_columns,
+)
 from jax2d.params import SimParams, SimSpec
 from jax2d.solver.joint_list import DX, DY, VX, VY, W
 from jax2d.solver.joints import nonzero
@@ -44,16 +53,16 @@ class ContactPlaces(NamedTuple):
 
     velocity: jax.Array  # int32 [3, ends, C], of the bodies, in a flat motion
     displacement: jax.Array  # int32 [2, ends, C]
-    impulse: jax.Array  # int32 [2, C], in a flat array [K, 2, B]
+    impulse: jax.Array  # int32 [2, C], in a flat array of two rows for each slot
 
 
-def places_of_contacts(selected: SelectedContacts, spec: SimSpec, batch: int) -> ContactPlaces:
+def places_of_contacts(selected: SelectedContacts, spec: SimSpec, layout: SlotLayout) -> ContactPlaces:
     """Computes the places of contacts."""
-    bodies = spec.num_bodies * batch
+    bodies = spec.num_bodies * layout.batch
     return ContactPlaces(
         velocity=columns(selected.place, bodies, (VX, VY, W)),
         displacement=columns(selected.place, bodies, (DX, DY)),
-        impulse=columns(2 * batch * selected.slot + selected.scene, batch, (0, 1)),
+        impulse=layout.places(selected.slot, selected.scene, 2),
     )
 
 
