@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax2d.batching import on_cpu
+from jax2d.bodies import tabulate_bodies
 from jax2d.collision.candidates import Boxes, bounding_boxes, find_candidates, pair_tables
 from jax2d.collision.detect import components, world_polygons
 from jax2d.collision.listed import (
@@ -26,7 +27,6 @@ from jax2d.collision.listed import (
     add_to_report,
     empty_report,
     find_listed_manifolds,
-    tabulate_bodies,
 )
 from jax2d.collision.polygons import WorldPolygons
 from jax2d.flat import SlotLayout, put_at, take
@@ -149,7 +149,7 @@ def _prepare(before: SimState, actions: jax.Array, params: SimParams, spec: SimS
         actions=actions,
         boxes=bounding_boxes(state, polygons, spec),
         polygons=polygons,
-        bodies=tabulate_bodies(state, components(state.joints, spec.num_bodies), spec),
+        bodies=tabulate_bodies(state, components(state.joints, spec.num_bodies), cos, sin, spec),
     )
 
 
@@ -223,14 +223,14 @@ def _solve_listed(
     Returns:
       The fields of `Solved.moved`, and the contacts' impulses `[2, C]`, with their places in `Solved`.
     """
-    state = scenes.state
+    state, bodies = scenes.state, scenes.bodies
     batch = state.rotation.shape[-1]
-    contacts = prepare_contact_list(always, state, selected, phases, params, spec)
+    contacts = prepare_contact_list(bodies, selected, phases, params, spec)
     places = places_of_contacts(selected, spec, layout)
     motion = motion_of_bodies(state, spec)
-    motion = run_motors(state, motion, scenes.actions[: spec.num_joints], params)
-    motion = run_thrusters(state, motion, scenes.actions[spec.num_joints :], params)
-    joints = list_joints(state, params, spec)
+    motion = run_motors(state, bodies, motion, scenes.actions[: spec.num_joints], params)
+    motion = run_thrusters(state, bodies, motion, scenes.actions[spec.num_joints :], params)
+    joints = list_joints(state, bodies, params, spec)
     carried = take(state.contact_impulse, places.impulse)
     contact_impulses = jnp.where(contacts.used[None] & spec.warm_start, carried, 0)
     joint_impulses = jnp.where(state.joints.active[:, None] & spec.warm_start, state.joint_impulse, 0)

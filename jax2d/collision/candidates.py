@@ -150,8 +150,9 @@ def find_candidates(
     flat = put_at(jnp.concatenate(defaults), jnp.concatenate(places), jnp.concatenate(indices))
     most = np.array(capacities, np.int32)
     return Candidates(
-        pair=flat // batch,
-        scene=flat % batch,
+        # Truncating divisions, of numbers that are not negative: without the rounding of `//`.
+        pair=jax.lax.div(flat, jnp.int32(batch)),
+        scene=jax.lax.rem(flat, jnp.int32(batch)),
         used=jnp.concatenate(
             [jnp.arange(c, dtype=jnp.int32) < last for c, last in zip(most, end[:, -1], strict=True)]
         ),

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax2d.bodies import COMPONENT, INVERSE_MASS, RADIUS, X, Y, take_bodies
 from jax2d.collision.candidates import Candidates, PairTable
 from jax2d.collision.circles import circle_manifolds, circle_polygon_manifolds
 from jax2d.collision.manifold import Manifold
@@ -17,7 +18,6 @@ from jax2d.collision.polygons import WorldPolygons, polygon_manifolds
 from jax2d.flat import SlotLayout, in_arrays, put_at, take, take_columns
 from jax2d.pairs import num_contacts
 from jax2d.params import SimSpec
-from jax2d.types import SimState
 
 # Rows of the numbers of a contact: its normal, point and penetration.
 NORMAL_X, NORMAL_Y, POINT_X, POINT_Y, PENETRATION = range(5)
@@ -47,19 +47,6 @@ def empty_report(spec: SimSpec, batch: int) -> Report:
     """Makes a report without contacts."""
     size = num_contacts(spec) * batch
     return Report(jnp.zeros(5 * size), jnp.zeros(size, jnp.uint8))
-
-
-def tabulate_bodies(state: SimState, labels: jax.Array, spec: SimSpec) -> jax.Array:
-    """Makes what contacts need of a body (position, radius, inverse mass, label) a column: `[5, N B]`."""
-    radius = jnp.concatenate([jnp.zeros_like(state.rotation[: spec.num_polygons]), state.radius])
-    rows = [
-        state.position[:, 0],
-        state.position[:, 1],
-        radius,
-        state.inverse_mass,
-        labels.astype(jnp.float32),
-    ]
-    return jnp.stack(rows).reshape(len(rows), -1)
 
 
 def point_blocks(tables: Sequence[PairTable]) -> list[tuple[int, int]]:
@@ -104,7 +91,7 @@ def _contacts_of_pairs(
     def read():
         body_a, body_b, last, *slots = take_columns(of_pairs, pair)
         place = jnp.stack([body_a, body_b]) * batch + scene[None]
-        return place, take_columns(bodies, place), last, slots
+        return place, take_bodies(bodies, place, (X, Y, RADIUS, INVERSE_MASS, COMPONENT)), last, slots
 
     place, at_ends, is_last, slots = in_arrays(always, read)
     manifold = _manifolds_of_kind(table, place, at_ends, polygons, spec)

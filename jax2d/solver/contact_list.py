@@ -13,6 +13,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax2d.bodies import (
+    ANGULAR_VELOCITY,
+    FRICTION,
+    INVERSE_INERTIA,
+    INVERSE_MASS,
+    RESTITUTION,
+    VELOCITY_X,
+    VELOCITY_Y,
+    X,
+    Y,
+    take_bodies,
+)
 from jax2d.collision.candidates import Candidates, PairTable
 from jax2d.collision.listed import BODY_B, LAST, SCENE, SLOT, ListedManifolds, point_blocks
 from jax2d.flat import (
@@ -29,7 +41,6 @@ from jax2d.params import SimParams, SimSpec
 from jax2d.solver.joint_list import DX, DY, VX, VY, W
 from jax2d.solver.joints import nonzero
 from jax2d.solver.order import GROUP_SIZE
-from jax2d.types import SimState
 
 
 class ListedContacts(NamedTuple):
@@ -178,39 +189,27 @@ def _shares(
 
 
 def prepare_contact_list(
-    always: jax.Array,
-    state: SimState,
+    bodies: jax.Array,
     selected: SelectedContacts,
     phases: Sequence[Phase],
     params: SimParams,
     spec: SimSpec,
 ) -> ListedContacts:
-    """Prepares listed contacts for the solver; `state` is after gravity, `always` as for `in_arrays`."""
+    """Prepares listed contacts for the solver; `bodies` are of `tabulate_bodies`, after gravity."""
     params = jax.tree.map(lambda value: take(value, selected.scene) if jnp.ndim(value) else value, params)
     signs = jnp.array([[-1.0], [1.0]])
-    free = jnp.arange(spec.num_bodies)[:, None] >= spec.num_walls
-    of_free = lambda values: jnp.where(free, values, 0)
-    table = [
-        state.position[:, 0],
-        state.position[:, 1],
-        of_free(state.velocity[:, 0]),
-        of_free(state.velocity[:, 1]),
-        of_free(state.angular_velocity),
-        of_free(state.inverse_mass),
-        of_free(state.inverse_inertia),
-        state.restitution,
-        state.friction,
-    ]
-    columns_of_bodies = in_arrays(always, lambda: jnp.stack(table).reshape(len(table), -1))
-    at_ends = take_columns(columns_of_bodies, selected.place)
-    x, y, vx, vy, spin, mass, inertia, restitution, friction = at_ends
+    x, y, restitution, friction = take_bodies(bodies, selected.place, (X, Y, RESTITUTION, FRICTION))
+    moving = (VELOCITY_X, VELOCITY_Y, ANGULAR_VELOCITY, INVERSE_MASS, INVERSE_INERTIA)
+    size = bodies.shape[1]
+    free = selected.place >= size // spec.num_bodies * spec.num_walls
+    vx, vy, spin, mass, inertia = jnp.where(free[None], take_bodies(bodies, selected.place, moving), 0)
     numbers = jnp.where(selected.used[None], selected.numbers, 0)
     nx, ny, point_x, point_y, penetration = numbers[:, None]
     arm_x, arm_y = point_x - x, point_y - y
     arm_normal = signs * (arm_x * ny - arm_y * nx)
     arm_tangent = -signs * (arm_x * nx + arm_y * ny)
     speed = spin * arm_normal + signs * (vx * nx + vy * ny)
-    shares = _shares(selected, phases, state.rotation.size, spec)
+    shares = _shares(selected, phases, size, spec)
     split = mass * shares
     overlap = jnp.maximum(penetration[0] - params.slop, 0)
     correction = params.contact_bias / params.dt * overlap

@@ -8,7 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax2d.flat import add_at, columns, in_arrays, take, take_columns
+from jax2d.bodies import (
+    ANGULAR_VELOCITY,
+    COS,
+    INVERSE_INERTIA,
+    INVERSE_MASS,
+    ROTATION,
+    SIN,
+    X,
+    Y,
+    take_bodies,
+)
+from jax2d.flat import add_at, columns, in_arrays, take
 from jax2d.params import SOLVER_VELOCITY_MARGIN, SimParams, SimSpec
 from jax2d.solver.actuators import motor_impulses, thruster_impulses
 from jax2d.solver.joints import nonzero
@@ -50,43 +61,43 @@ def _places(body: jax.Array, active: jax.Array) -> jax.Array:
     return jnp.where(active, body, 0) * batch + jnp.arange(batch, dtype=jnp.int32)[None]
 
 
-def run_motors(state: SimState, motion: jax.Array, actions: jax.Array, params: SimParams) -> jax.Array:
+def run_motors(
+    state: SimState, bodies: jax.Array, motion: jax.Array, actions: jax.Array, params: SimParams
+) -> jax.Array:
     """Changes angular velocities by the motors' impulses, as `actuators.apply_motors`."""
     joints = state.joints
     if joints.active.shape[0] == 0:
         return motion
     index = jnp.stack([_places(body, joints.active) for body in (joints.body_a, joints.body_b)])
-    rotation, spin = take(state.rotation, index), take(state.angular_velocity, index)
-    inertia = take(state.inverse_inertia, index)
+    rotation, spin, inertia = take_bodies(bodies, index, (ROTATION, ANGULAR_VELOCITY, INVERSE_INERTIA))
     relative = rotation[1] - rotation[0] - joints.reference_rotation
     impulse = motor_impulses(joints, actions, spin[1] - spin[0], relative, inertia[0] + inertia[1], params)
     change = jnp.stack([inertia[0] * impulse, -inertia[1] * impulse])
     return add_at(motion, columns(index, state.rotation.size, (W,)), change)
 
 
-def run_thrusters(state: SimState, motion: jax.Array, actions: jax.Array, params: SimParams) -> jax.Array:
+def run_thrusters(
+    state: SimState, bodies: jax.Array, motion: jax.Array, actions: jax.Array, params: SimParams
+) -> jax.Array:
     """Changes velocities by the thrusters' impulses, as `actuators.apply_thrusters`."""
     thrusters = state.thrusters
     if thrusters.active.shape[0] == 0:
         return motion
     index = _places(thrusters.body, thrusters.active)
-    rotation = take(state.rotation, index)
-    jx, jy, torque = thruster_impulses(thrusters, actions, jnp.cos(rotation), jnp.sin(rotation), params)
-    mass, inertia = take(state.inverse_mass, index), take(state.inverse_inertia, index)
+    c, s, mass, inertia = take_bodies(bodies, index, (COS, SIN, INVERSE_MASS, INVERSE_INERTIA))
+    jx, jy, torque = thruster_impulses(thrusters, actions, c, s, params)
     change = jnp.stack([mass * jx, mass * jy, inertia * torque])
     return add_at(motion, columns(index, state.rotation.size, (VX, VY, W)), change)
 
 
-def list_joints(state: SimState, params: SimParams, spec: SimSpec) -> ListedJoints:
+def list_joints(state: SimState, bodies: jax.Array, params: SimParams, spec: SimSpec) -> ListedJoints:
     """Prepares the joints as `joints.prepare_joints`."""
     joints, params = state.joints, params.broadcast_to_rank(2)
     active = joints.active
     index = jnp.stack([_places(joints.body_a, active), _places(joints.body_b, active)], axis=1)
     x, y = (jnp.stack([joints.anchor_a[:, i], joints.anchor_b[:, i]], axis=1) for i in range(2))
-    table = [state.position[:, 0], state.position[:, 1], state.inverse_mass, state.inverse_inertia]
-    table += [state.rotation]
-    *at, mass, inertia, rotation = take_columns(jnp.stack(table).reshape(len(table), -1), index)
-    c, s = jnp.cos(rotation), jnp.sin(rotation)
+    rows = (X, Y, INVERSE_MASS, INVERSE_INERTIA, ROTATION, COS, SIN)
+    *at, mass, inertia, rotation, c, s = take_bodies(bodies, index, rows)
     arm = jnp.stack([c * x - s * y, s * x + c * y], axis=2)
     anchor = arm + jnp.stack(at, axis=2)
     counts = active[:, None] & (index >= spec.num_walls * active.shape[-1])
