@@ -29,7 +29,7 @@ from jax2d.collision.listed import (
     find_listed_manifolds,
 )
 from jax2d.collision.polygons import WorldPolygons
-from jax2d.flat import SlotLayout, put_at, take
+from jax2d.flat import SlotLayout, in_arrays, put_at, take
 from jax2d.pairs import num_contacts
 from jax2d.params import SOLVER_VELOCITY_MARGIN, SimParams, SimSpec
 from jax2d.pipeline import apply_gravity, move_bodies, step_batch_last
@@ -142,7 +142,9 @@ def list_sizes(spec: SimSpec, batch: int, room: float = 1.0) -> ListSizes:
 def _prepare(before: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> Scenes:
     """Applies gravity, and places the bodies in the world."""
     state = apply_gravity(before, params)
-    cos, sin = jnp.cos(state.rotation), jnp.sin(state.rotation)
+    # Sines once, not in every consumer (README.md, XLA); the condition is always true.
+    rotations = lambda: (jnp.cos(state.rotation), jnp.sin(state.rotation))
+    cos, sin = in_arrays(state.collision_mode[0, 0] >= 0, rotations)
     polygons = world_polygons(state, cos, sin, spec)
     return Scenes(
         state=state,
@@ -267,7 +269,7 @@ def _step_enabled(
 ) -> tuple[jax.Array, Solved]:
     """Steps the scenes that are enabled if the lists have room for them; also tells whether they have."""
     tables = pair_tables(spec)
-    candidates = find_candidates(scenes.state, scenes.boxes, tables, sizes.candidates, enabled)
+    candidates = find_candidates(always, scenes.state, scenes.boxes, tables, sizes.candidates, enabled)
     room = (tables, sizes.chunks, sizes.candidates)
     found = find_listed_manifolds(always, scenes.bodies, scenes.polygons, *room, candidates, spec)
     size = scenes.state.rotation.size

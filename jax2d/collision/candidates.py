@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax2d.collision.polygons import WorldPolygons
-from jax2d.flat import put_at, running_count
+from jax2d.flat import in_arrays, put_at, running_count
 from jax2d.pairs import contact_layout
 from jax2d.params import SimSpec
 from jax2d.types import SimState
@@ -102,19 +102,26 @@ def bounding_boxes(state: SimState, polygons: WorldPolygons, spec: SimSpec) -> B
     )
 
 
-def _may_touch(state: SimState, boxes: Boxes, a: np.ndarray, b: np.ndarray) -> jax.Array:
+def _may_touch(always: jax.Array, state: SimState, boxes: Boxes, a: np.ndarray, b: np.ndarray) -> jax.Array:
     """Tells which pairs may collide and have overlapping boxes: bool `[pairs, B]`."""
-    always, usually = state.collision_mode == 2, state.collision_mode == 1
-    return (
-        (always[a] | always[b] | (usually[a] & usually[b]))
-        & (boxes.low_x[a] <= boxes.high_x[b])
-        & (boxes.low_x[b] <= boxes.high_x[a])
-        & (boxes.low_y[a] <= boxes.high_y[b])
-        & (boxes.low_y[b] <= boxes.high_y[a])
-    )
+    with_all, with_most = state.collision_mode == 2, state.collision_mode == 1
+
+    def of_all_pairs():
+        each = lambda values: (values[:, None], values[None])
+        (all_a, all_b), (most_a, most_b) = each(with_all), each(with_most)
+        (left_a, left_b), (right_a, right_b) = each(boxes.low_x), each(boxes.high_x)
+        (low_a, low_b), (high_a, high_b) = each(boxes.low_y), each(boxes.high_y)
+        collide = all_a | all_b | (most_a & most_b)
+        return collide & (left_a <= right_b) & (left_b <= right_a) & (low_a <= high_b) & (low_b <= high_a)
+
+    # Compared by vector instructions, where rows of the boxes would be read entry by entry.
+    touch = in_arrays(always, of_all_pairs)
+    count, _, batch = touch.shape
+    return touch.reshape(count * count, batch).at[a * count + b].get(mode="promise_in_bounds")
 
 
 def find_candidates(
+    always: jax.Array,
     state: SimState,
     boxes: Boxes,
     tables: Sequence[PairTable],
@@ -124,6 +131,7 @@ def find_candidates(
     """Lists the pairs that may touch.
 
     Args:
+      always: as for `in_arrays`.
       state: scenes, batch-last.
       boxes: of their bodies.
       tables: pairs by kind.
@@ -133,7 +141,7 @@ def find_candidates(
     batch = state.rotation.shape[-1]
     a, b = (np.concatenate([getattr(table, name) for table in tables]) for name in "ab")
     sizes = [table.num_pairs for table in tables]
-    flags = _may_touch(state, boxes, a, b) & enabled[None]
+    flags = _may_touch(always, state, boxes, a, b) & enabled[None]
     counts = [running_count(part) for part in jnp.split(flags, np.cumsum(sizes)[:-1])]
     total = jnp.stack([count[-1] for count in counts])
     end = jnp.cumsum(total, axis=1)

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("compiled_fast")
 
 # 20 wall pairs and 10 others of polygons, 27 of circles with polygons, 3 of circles: two groups of each
 # of the first two kinds in Kinetix's order.
+ALWAYS = jnp.asarray(True)
 SPEC = jax2d.SimSpec(num_polygons=9, num_circles=3, num_joints=2, num_thrusters=1)
 BATCH, STEPS = 32, 160
 PARAMS = jax2d.SimParams()
@@ -181,7 +182,7 @@ def test_candidates_are_all_pairs_that_touch_scene_after_scene():
     tables = pair_tables(SPEC)
     room = [table.num_pairs * BATCH for table in tables]
     everywhere = jnp.ones(BATCH, bool)
-    found = find_candidates(states, boxes, tables, room, everywhere)
+    found = find_candidates(ALWAYS, states, boxes, tables, room, everywhere)
     assert found.fits
     totals, starts = np.asarray(found.total.sum(1)), np.cumsum([0, *room])
     for kind, table in enumerate(tables):
@@ -196,10 +197,10 @@ def test_candidates_are_all_pairs_that_touch_scene_after_scene():
         listed[pair, scene] = True
         assert (listed | ~np.asarray(contacts.active)[table.slots[0]]).all()
         few = totals - (np.arange(len(tables)) == kind)
-        assert not find_candidates(states, boxes, tables, few.tolist(), everywhere).fits
-    assert find_candidates(states, boxes, tables, totals.tolist(), everywhere).fits
+        assert not find_candidates(ALWAYS, states, boxes, tables, few.tolist(), everywhere).fits
+    assert find_candidates(ALWAYS, states, boxes, tables, totals.tolist(), everywhere).fits
     half = np.arange(BATCH) < BATCH // 2
-    some = find_candidates(states, boxes, tables, room, jnp.asarray(half)).total
+    some = find_candidates(ALWAYS, states, boxes, tables, room, jnp.asarray(half)).total
     np.testing.assert_array_equal(some, np.where(half, found.total, 0))
 
 
@@ -274,6 +275,6 @@ def test_usual_lists_have_room_for_random_scenes():
     polygons = world_polygons(states, jnp.cos(states.rotation), jnp.sin(states.rotation), spec)
     boxes = bounding_boxes(states, polygons, spec)
     room = list_sizes(spec, batch).candidates
-    found = find_candidates(states, boxes, pair_tables(spec), room, jnp.ones(batch, bool))
+    found = find_candidates(ALWAYS, states, boxes, pair_tables(spec), room, jnp.ones(batch, bool))
     assert found.fits
     assert (found.total.sum(1) < 0.9 * np.array(room)).all()
