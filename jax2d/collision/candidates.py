@@ -105,19 +105,17 @@ def bounding_boxes(state: SimState, polygons: WorldPolygons, spec: SimSpec) -> B
 def _may_touch(always: jax.Array, state: SimState, boxes: Boxes, a: np.ndarray, b: np.ndarray) -> jax.Array:
     """Tells which pairs may collide and have overlapping boxes: bool `[pairs, B]`."""
     with_all, with_most = state.collision_mode == 2, state.collision_mode == 1
+    rows = lambda values, index: values.at[index].get(mode="promise_in_bounds")
+    collide = rows(with_all, a) | rows(with_all, b) | (rows(with_most, a) & rows(with_most, b))
 
-    def of_all_pairs():
-        each = lambda values: (values[:, None], values[None])
-        (all_a, all_b), (most_a, most_b) = each(with_all), each(with_most)
-        (left_a, left_b), (right_a, right_b) = each(boxes.low_x), each(boxes.high_x)
-        (low_a, low_b), (high_a, high_b) = each(boxes.low_y), each(boxes.high_y)
-        collide = all_a | all_b | (most_a & most_b)
-        return collide & (left_a <= right_b) & (left_b <= right_a) & (low_a <= high_b) & (low_b <= high_a)
+    def gaps_of_all():
+        gap = lambda low, high: jnp.maximum(low[:, None] - high[None], low[None] - high[:, None])
+        return jnp.maximum(gap(boxes.low_x, boxes.high_x), gap(boxes.low_y, boxes.high_y)) <= 0
 
     # Compared by vector instructions, where rows of the boxes would be read entry by entry.
-    touch = in_arrays(always, of_all_pairs)
+    touch = in_arrays(always, gaps_of_all)
     count, _, batch = touch.shape
-    return touch.reshape(count * count, batch).at[a * count + b].get(mode="promise_in_bounds")
+    return collide & rows(touch.reshape(count * count, batch), a * count + b)
 
 
 def find_candidates(
@@ -142,20 +140,20 @@ def find_candidates(
     a, b = (np.concatenate([getattr(table, name) for table in tables]) for name in "ab")
     sizes = [table.num_pairs for table in tables]
     flags = _may_touch(always, state, boxes, a, b) & enabled[None]
-    counts = [running_count(part) for part in jnp.split(flags, np.cumsum(sizes)[:-1])]
+    flags = jnp.split(flags, np.cumsum(sizes)[:-1])
+    counts = [running_count(part) for part in flags]
     total = jnp.stack([count[-1] for count in counts])
     end = jnp.cumsum(total, axis=1)
     begin = end - total
-    places, indices, defaults, offset = [], [], [], 0
-    for count, before, size, capacity in zip(counts, begin, sizes, capacities, strict=True):
-        # Flags from their counts: the boxes are not compared a second time (README.md, XLA).
-        listed = count > jnp.concatenate([jnp.zeros_like(count[:1]), count[:-1]])
-        place = before[None] + count - 1
-        places.append(jnp.where(listed & (place < capacity), offset + place, sum(capacities)))
-        indices.append(jnp.arange(size * batch, dtype=jnp.int32))
-        defaults.append(jnp.arange(capacity, dtype=jnp.int32) % batch)
-        offset += capacity
-    flat = put_at(jnp.concatenate(defaults), jnp.concatenate(places), jnp.concatenate(indices))
+    lists = []
+    for listed, count, before, capacity in zip(flags, counts, begin, capacities, strict=True):
+        place = lambda listed=listed, count=count, before=before, capacity=capacity: jnp.where(
+            listed, before[None] + count - 1, capacity
+        )
+        index = jnp.arange(listed.size, dtype=jnp.int32)
+        defaults = jnp.arange(capacity, dtype=jnp.int32) % batch
+        lists.append(put_at(defaults, in_arrays(always, place), index))
+    flat = jnp.concatenate(lists)
     most = np.array(capacities, np.int32)
     return Candidates(
         # Truncating divisions, of numbers that are not negative: without the rounding of `//`.
