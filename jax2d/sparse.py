@@ -194,7 +194,8 @@ def _solve(
     def sweep(_, carry):
         totals, joint_impulses, motion = carry
         joint_impulses, motion = solve_joint_list(always, joints, joint_impulses, motion, params)
-        motion = _bound_velocities(motion, params, batch)
+        # An array of its own: the first contacts would bound every velocity that they read.
+        motion = in_arrays(always, lambda motion=motion: _bound_velocities(motion, params, batch))
         now = shift_arms(contacts, places, motion) if exact_arms else contacts
         answers = [*zip(*map(by_phase, responses(now)), strict=True)] if exact_arms else response_by_phase
         after = []
