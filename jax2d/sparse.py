@@ -63,13 +63,13 @@ from jax2d.solver.order import GROUP_SIZE
 from jax2d.types import DYNAMIC_FIELDS, Contacts, SimState
 
 LIST_MULTIPLE = 32  # lists are a multiple of this
-# Most usual numbers in random levels of sizes M and L, for each free polygon (polygons with polygons)
-# or circles (the other kinds): candidates that are tested at once; and contacts by point, after those of a
-# scene with any (README.md, lists).
-USUAL_CANDIDATES = {"polygons": 0.75, "mixed": 1.5, "circles": 0.25}
+# Numbers for each free polygon (polygons with polygons) or circle (the other kinds), of sizes M and L: most
+# usual candidates in random levels, which are tested at once, and in crowded boxes; and contacts by point in
+# both, after those of a scene with any (README.md, lists).
+USUAL_CANDIDATES = {"polygons": (0.55, 1.7), "mixed": (1.1, 3.3), "circles": (0.1, 0.7)}
 USUAL_CONTACTS = {
-    "polygons": ((0.58, 0.34), (0.13, 0.26)),
-    "mixed": ((0.0, 0.48),),
+    "polygons": ((0.5, 0.26), (0.1, 0.19)),
+    "mixed": ((0.0, 0.36),),
     "circles": ((0.0, 0.03),),
 }
 USUAL_BODIES = 12
@@ -128,8 +128,9 @@ def list_sizes(spec: SimSpec, batch: int, room: float = 1.0) -> ListSizes:
         ends = circles if table.points == 1 else polygons
         both_circles = table.a[0] >= spec.num_polygons and table.b[0] >= spec.num_polygons
         name = "polygons" if table.points == 2 else "circles" if both_circles else "mixed"
-        chunks.append(entries(table.num_pairs, USUAL_CANDIDATES[name] * ends, LIST_MULTIPLE))
-        candidates.append(entries(table.num_pairs, 3 * USUAL_CANDIDATES[name] * ends, chunks[-1]))
+        at_once, at_most = USUAL_CANDIDATES[name]
+        chunks.append(entries(table.num_pairs, at_once * ends, LIST_MULTIPLE))
+        candidates.append(entries(table.num_pairs, at_most * ends, chunks[-1]))
         groups = groups_of_kind(table, spec)
         unequal = 1.1 if groups > 1 else 1
         for point, (of_scene, of_body) in enumerate(USUAL_CONTACTS[name]):
