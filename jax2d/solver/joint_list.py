@@ -28,6 +28,8 @@ from jax2d.types import SimState
 # Rows of a motion `[5, N, B]`, which is flat: velocity along x and y [m/s], angular velocity [rad/s],
 # displacement along x and y since the step began [m].
 VX, VY, W, DX, DY = range(5)
+# Written one after another: a loop's body would cut every array anew (README.md, XLA).
+JOINTS_WRITTEN_OUT = 8
 
 
 class ListedJoints(NamedTuple):
@@ -202,5 +204,6 @@ def solve_joint_list(
 
     if accumulated.shape[0] == 0:
         return accumulated, motion
-    motion, accumulated = jax.lax.scan(visit, motion, (joints, accumulated))
+    unroll = min(len(accumulated), JOINTS_WRITTEN_OUT)
+    motion, accumulated = jax.lax.scan(visit, motion, (joints, accumulated), unroll=unroll)
     return accumulated, motion
