@@ -81,19 +81,20 @@ def in_arrays(always: jax.Array, fn: Callable[[], Tree]) -> Tree:
         return jax.lax.cond(always, fn, lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
 
 
-_PLACES = jax.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
+# Each update is a window of one entry, the form that the compiler would otherwise copy updates into.
+_PLACES = jax.lax.ScatterDimensionNumbers((1,), inserted_window_dims=(), scatter_dims_to_operand_dims=(0,))
 
 
 def add_at(values: jax.Array, index: jax.Array, terms: jax.Array) -> jax.Array:
     """Adds terms to a list at places that exist, one after another where a place occurs more than once."""
     mode = jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS
-    return jax.lax.scatter_add(values, index.reshape(-1, 1), terms.reshape(-1), _PLACES, mode=mode)
+    return jax.lax.scatter_add(values, index.reshape(-1, 1), terms.reshape(-1, 1), _PLACES, mode=mode)
 
 
 def put_at(values: jax.Array, index: jax.Array, new: jax.Array) -> jax.Array:
     """Sets entries of a list; those beyond its end are dropped."""
     mode = jax.lax.GatherScatterMode.FILL_OR_DROP
-    return jax.lax.scatter(values, index.reshape(-1, 1), new.reshape(-1), _PLACES, mode=mode)
+    return jax.lax.scatter(values, index.reshape(-1, 1), new.reshape(-1, 1), _PLACES, mode=mode)
 
 
 def running_count(flags: jax.Array) -> jax.Array:
