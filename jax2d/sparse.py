@@ -165,6 +165,13 @@ def _bound_velocities(motion: jax.Array, params: SimParams, batch: int) -> jax.A
     return jnp.clip(motion.reshape(5, -1, batch), -limit, limit).reshape(-1)
 
 
+def _by_phase(tree: Any, phases: tuple[Phase, ...]) -> list[Any]:
+    """Cuts arrays `[..., C]` of all contacts into those of every phase."""
+    ends = np.cumsum([phase.capacity for phase in phases])
+    rows = [slice(end - phase.capacity, end) for phase, end in zip(phases, ends, strict=True)]
+    return [jax.tree.map(lambda values, here=here: values[..., here], tree) for here in rows]
+
+
 def _solve(
     always: jax.Array,
     contacts: ListedContacts,
@@ -186,29 +193,27 @@ def _solve(
         motion = apply_impulses(always, at_first, places.velocity, normal, tangent, motion)
         motion = warm_start_joint_list(always, joints, joint_impulses, motion)
     tables = pair_tables(spec)
-    ends = np.cumsum([phase.capacity for phase in phases])
-    by_phase = lambda values: jnp.split(values, ends[:-1], axis=-1)
     # What the sweep needs as arrays of their own is cut here.
-    places_by_phase = by_phase(places.velocity)
-    response_by_phase = [*zip(*map(by_phase, at_first), strict=True)]
+    places_by_phase = _by_phase(places.velocity, phases)
+    fixed = _by_phase((contacts, at_first), phases)
 
     def sweep(_, carry):
         totals, joint_impulses, motion = carry
         joint_impulses, motion = solve_joint_list(always, joints, joint_impulses, motion, params)
         # An array of its own: the first contacts would bound every velocity that they read.
-        motion = in_arrays(always, lambda motion=motion: _bound_velocities(motion, params, batch))
-        now = shift_arms(contacts, places, motion) if exact_arms else contacts
-        answers = [*zip(*map(by_phase, responses(now)), strict=True)] if exact_arms else response_by_phase
+        motion = in_arrays(always, functools.partial(_bound_velocities, motion, params, batch))
+        parts = fixed
+        if exact_arms:
+            now = shift_arms(contacts, places, motion)
+            parts = _by_phase((now, responses(now)), phases)
         after = []
-        for phase, end, at, answer, total in zip(phases, ends, places_by_phase, answers, totals, strict=True):
-            rows = slice(end - phase.capacity, end)
-            here = jax.tree.map(lambda field, rows=rows: field[..., rows], now)
+        for phase, (here, response), at, total in zip(phases, parts, places_by_phase, totals, strict=True):
             reset = exact_arms and tables[phase.kind].num_pairs % GROUP_SIZE != 0
-            total, motion = solve_phase(always, here, answer, at, total, motion, reset)
+            total, motion = solve_phase(always, here, response, at, total, motion, reset)
             after.append(total)
         return after, joint_impulses, motion
 
-    carry = (jnp.split(contact_impulses, ends[:-1], axis=1), joint_impulses, motion)
+    carry = (_by_phase(contact_impulses, phases), joint_impulses, motion)
     totals, joint_impulses, motion = jax.lax.fori_loop(0, spec.solver_iterations, sweep, carry)
     return jnp.concatenate(totals, axis=1), joint_impulses, motion
 

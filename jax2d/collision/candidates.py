@@ -118,6 +118,26 @@ def _may_touch(always: jax.Array, state: SimState, boxes: Boxes, a: np.ndarray, 
     return collide & rows(touch.reshape(count * count, batch), a * count + b)
 
 
+def _list_pairs(
+    always: jax.Array, flags: jax.Array, count: jax.Array, begin: jax.Array, capacity: int
+) -> jax.Array:
+    """Lists the pairs of one kind that are flagged.
+
+    Args:
+      always: as for `in_arrays`.
+      flags: bool `[pairs, B]`.
+      count: their running count along the pairs.
+      begin: `[B]`, a scene's first entry.
+      capacity: number of entries; pairs beyond are dropped.
+
+    Returns:
+      int32 `[capacity]`, places in a flat array `[pairs, B]`; some pair of the kind past the last entry.
+    """
+    places = in_arrays(always, lambda: jnp.where(flags, begin[None] + count - 1, capacity))
+    somewhere = jnp.arange(capacity, dtype=jnp.int32) % flags.shape[1]
+    return put_at(somewhere, places, jnp.arange(flags.size, dtype=jnp.int32))
+
+
 def find_candidates(
     always: jax.Array,
     state: SimState,
@@ -139,21 +159,13 @@ def find_candidates(
     batch = state.rotation.shape[-1]
     a, b = (np.concatenate([getattr(table, name) for table in tables]) for name in "ab")
     sizes = [table.num_pairs for table in tables]
-    flags = _may_touch(always, state, boxes, a, b) & enabled[None]
-    flags = jnp.split(flags, np.cumsum(sizes)[:-1])
+    flags = jnp.split(_may_touch(always, state, boxes, a, b) & enabled[None], np.cumsum(sizes)[:-1])
     counts = [running_count(part) for part in flags]
     total = jnp.stack([count[-1] for count in counts])
     end = jnp.cumsum(total, axis=1)
     begin = end - total
-    lists = []
-    for listed, count, before, capacity in zip(flags, counts, begin, capacities, strict=True):
-        place = lambda listed=listed, count=count, before=before, capacity=capacity: jnp.where(
-            listed, before[None] + count - 1, capacity
-        )
-        index = jnp.arange(listed.size, dtype=jnp.int32)
-        defaults = jnp.arange(capacity, dtype=jnp.int32) % batch
-        lists.append(put_at(defaults, in_arrays(always, place), index))
-    flat = jnp.concatenate(lists)
+    kinds = zip(flags, counts, begin, capacities, strict=True)
+    flat = jnp.concatenate([_list_pairs(always, *kind) for kind in kinds])
     most = np.array(capacities, np.int32)
     return Candidates(
         # Truncating divisions, of numbers that are not negative: without the rounding of `//`.
