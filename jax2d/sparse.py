@@ -165,11 +165,10 @@ def _bound_velocities(motion: jax.Array, params: SimParams, batch: int) -> jax.A
     return jnp.clip(motion.reshape(5, -1, batch), -limit, limit).reshape(-1)
 
 
-def _by_phase(tree: Any, phases: tuple[Phase, ...]) -> list[Any]:
-    """Cuts arrays `[..., C]` of all contacts into those of every phase."""
+def _rows(phases: tuple[Phase, ...]) -> list[slice]:
+    """The contacts of every phase among all."""
     ends = np.cumsum([phase.capacity for phase in phases])
-    rows = [slice(end - phase.capacity, end) for phase, end in zip(phases, ends, strict=True)]
-    return [jax.tree.map(lambda values, here=here: values[..., here], tree) for here in rows]
+    return [slice(end - phase.capacity, end) for phase, end in zip(phases, ends, strict=True)]
 
 
 def _solve(
@@ -193,27 +192,27 @@ def _solve(
         motion = apply_impulses(always, at_first, places.velocity, normal, tangent, motion)
         motion = warm_start_joint_list(always, joints, joint_impulses, motion)
     tables = pair_tables(spec)
-    # What the sweep needs as arrays of their own is cut here.
-    places_by_phase = _by_phase(places.velocity, phases)
-    fixed = _by_phase((contacts, at_first), phases)
+    rows = _rows(phases)
+    cut = lambda tree: [jax.tree.map(lambda values, here=here: values[..., here], tree) for here in rows]
+    # Cut here and not in the sweep, where gathers and scatters need them as arrays of their own.
+    places_by_phase = cut(places.velocity)
 
     def sweep(_, carry):
         totals, joint_impulses, motion = carry
         joint_impulses, motion = solve_joint_list(always, joints, joint_impulses, motion, params)
         # An array of its own: the first contacts would bound every velocity that they read.
         motion = in_arrays(always, functools.partial(_bound_velocities, motion, params, batch))
-        parts = fixed
-        if exact_arms:
-            now = shift_arms(contacts, places, motion)
-            parts = _by_phase((now, responses(now)), phases)
+        now = shift_arms(contacts, places, motion) if exact_arms else contacts
+        response = responses(now) if exact_arms else at_first
         after = []
-        for phase, (here, response), at, total in zip(phases, parts, places_by_phase, totals, strict=True):
+        by_phase = zip(phases, rows, cut(now), places_by_phase, totals, strict=True)
+        for phase, here, of_phase, at, total in by_phase:
             reset = exact_arms and tables[phase.kind].num_pairs % GROUP_SIZE != 0
-            total, motion = solve_phase(always, here, response, at, total, motion, reset)
+            total, motion = solve_phase(always, of_phase, response, here, at, total, motion, reset)
             after.append(total)
         return after, joint_impulses, motion
 
-    carry = (_by_phase(contact_impulses, phases), joint_impulses, motion)
+    carry = (cut(contact_impulses), joint_impulses, motion)
     totals, joint_impulses, motion = jax.lax.fori_loop(0, spec.solver_iterations, sweep, carry)
     return jnp.concatenate(totals, axis=1), joint_impulses, motion
 

@@ -245,13 +245,19 @@ def apply_impulses(
     normal: jax.Array,
     tangent: jax.Array,
     motion: jax.Array,
+    rows: slice = slice(None),
 ) -> jax.Array:
-    """Changes velocities at `places` by impulses `normal`, `tangent` `[C]`.
+    """Changes velocities at `places` by impulses `normal`, `tangent` `[C]` of contacts `rows` of `response`.
 
     `always` is as for `in_arrays`: in arrays of their own the changes are computed by vector instructions,
-    where in the flat list that the scatter reads every entry would be computed alone.
+    where in the flat list that the scatter reads every entry would be computed alone. The responses are cut
+    in there, where that needs no copies.
     """
-    change = lambda: normal[None, None] * response[0] + tangent[None, None] * response[1]
+
+    def change():
+        along, across = (answer[..., rows] for answer in response)
+        return normal[None, None] * along + tangent[None, None] * across
+
     return add_at(motion, places, in_arrays(always, change))
 
 
@@ -269,14 +275,23 @@ def solve_phase(
     always: jax.Array,
     contacts: ListedContacts,
     response: tuple[jax.Array, jax.Array],
+    rows: slice,
     places: jax.Array,
     accumulated: jax.Array,
     motion: jax.Array,
     reset_last: bool,
 ) -> tuple[jax.Array, jax.Array]:
-    """Solves the contacts of one phase once; `accumulated [2, C]`, normal and tangential.
+    """Solves the contacts of one phase once.
 
-    `always` is as for `in_arrays`.
+    Args:
+      always: as for `in_arrays`.
+      contacts: those of the phase.
+      response: `responses` of all contacts.
+      rows: those of the phase.
+      places: at which they read and change velocities.
+      accumulated: `[2, C]`, their impulses along normal and tangent.
+      motion: bodies before.
+      reset_last: whether the kind's last pair forgets its impulses.
     """
     arm_normal, arm_tangent = contacts.arm_normal, contacts.arm_tangent
     both = lambda values: values[0] + values[1]
@@ -296,6 +311,6 @@ def solve_phase(
     low = (-limit - total_tangent) * mass_tangent
     high = (limit - total_tangent) * mass_tangent
     tangent = jnp.clip(-(speed_tangent + normal * coupling), low, high) / mass_tangent
-    motion = apply_impulses(always, response, places, normal, tangent, motion)
+    motion = apply_impulses(always, response, places, normal, tangent, motion, rows)
     total = jnp.stack([jnp.maximum(total_normal + normal, 0), total_tangent + tangent])
     return jnp.where(contacts.last[None], 0, total) if reset_last else total, motion
