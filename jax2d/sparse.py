@@ -42,7 +42,6 @@ from jax2d.solver.contact_list import (
     groups_of_kind,
     places_of_contacts,
     prepare_contact_list,
-    responses,
     select_contacts,
     shift_arms,
     solve_phase,
@@ -186,14 +185,13 @@ def _solve(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Warm starts and sweeps as `loop.solve`; impulses `[2, C]` of contacts and `[J, 3, B]` of joints."""
     exact_arms = spec.contact_order == "kinetix"
-    at_first = responses(contacts)
     if spec.warm_start:
         normal, tangent = contact_impulses
-        motion = apply_impulses(always, at_first, places.velocity, normal, tangent, motion)
+        motion = apply_impulses(always, contacts, places.velocity, normal, tangent, motion)
         motion = warm_start_joint_list(always, joints, joint_impulses, motion)
     tables = pair_tables(spec)
     rows = _rows(phases)
-    cut = lambda tree: [jax.tree.map(lambda values, here=here: values[..., here], tree) for here in rows]
+    cut = lambda values: [values[..., here] for here in rows]
     # Cut here and not in the sweep, where gathers and scatters need them as arrays of their own.
     places_by_phase = cut(places.velocity)
 
@@ -203,12 +201,10 @@ def _solve(
         # An array of its own: the first contacts would bound every velocity that they read.
         motion = in_arrays(always, functools.partial(_bound_velocities, motion, params, batch))
         now = shift_arms(contacts, places, motion) if exact_arms else contacts
-        response = responses(now) if exact_arms else at_first
         after = []
-        by_phase = zip(phases, rows, cut(now), places_by_phase, totals, strict=True)
-        for phase, here, of_phase, at, total in by_phase:
+        for phase, here, at, total in zip(phases, rows, places_by_phase, totals, strict=True):
             reset = exact_arms and tables[phase.kind].num_pairs % GROUP_SIZE != 0
-            total, motion = solve_phase(always, of_phase, response, here, at, total, motion, reset)
+            total, motion = solve_phase(always, now, here, at, total, motion, reset)
             after.append(total)
         return after, joint_impulses, motion
 

@@ -229,34 +229,28 @@ def prepare_contact_list(
     )
 
 
-def responses(contacts: ListedContacts) -> tuple[jax.Array, jax.Array]:
-    """Computes how unit impulses along normal and tangent change the bodies' velocities: `[3, ends, C]`."""
-    nx, ny = contacts.normal
-    along = lambda x, y, arm: jnp.stack(
-        [contacts.body_mass * x[None], contacts.body_mass * y[None], contacts.body_inertia * arm]
-    )
-    return along(nx, ny, contacts.arm_normal), along(ny, -nx, contacts.arm_tangent)
-
-
 def apply_impulses(
     always: jax.Array,
-    response: tuple[jax.Array, jax.Array],
+    contacts: ListedContacts,
     places: jax.Array,
     normal: jax.Array,
     tangent: jax.Array,
     motion: jax.Array,
     rows: slice = slice(None),
 ) -> jax.Array:
-    """Changes velocities at `places` by impulses `normal`, `tangent` `[C]` of contacts `rows` of `response`.
+    """Changes velocities at `places` by impulses `normal`, `tangent` `[n]` of some of the contacts.
 
     `always` is as for `in_arrays`: in arrays of their own the changes are computed by vector instructions,
-    where in the flat list that the scatter reads every entry would be computed alone. The responses are cut
+    where in the flat list that the scatter reads every entry would be computed alone. The contacts are cut
     in there, where that needs no copies.
     """
 
     def change():
-        along, across = (answer[..., rows] for answer in response)
-        return normal[None, None] * along + tangent[None, None] * across
+        here = jax.tree.map(lambda field: field[..., rows], contacts)
+        nx, ny = here.normal
+        spin = here.body_inertia * (here.arm_normal * normal[None] + here.arm_tangent * tangent[None])
+        x, y = nx * normal + ny * tangent, ny * normal - nx * tangent
+        return jnp.stack([here.body_mass * x[None], here.body_mass * y[None], spin])
 
     return add_at(motion, places, in_arrays(always, change))
 
@@ -273,8 +267,7 @@ def shift_arms(contacts: ListedContacts, places: ContactPlaces, motion: jax.Arra
 
 def solve_phase(
     always: jax.Array,
-    contacts: ListedContacts,
-    response: tuple[jax.Array, jax.Array],
+    all_contacts: ListedContacts,
     rows: slice,
     places: jax.Array,
     accumulated: jax.Array,
@@ -285,14 +278,14 @@ def solve_phase(
 
     Args:
       always: as for `in_arrays`.
-      contacts: those of the phase.
-      response: `responses` of all contacts.
+      all_contacts: those of all phases.
       rows: those of the phase.
       places: at which they read and change velocities.
       accumulated: `[2, C]`, their impulses along normal and tangent.
       motion: bodies before.
       reset_last: whether the kind's last pair forgets its impulses.
     """
+    contacts = jax.tree.map(lambda field: field[..., rows], all_contacts)
     arm_normal, arm_tangent = contacts.arm_normal, contacts.arm_tangent
     both = lambda values: values[0] + values[1]
     mass_normal = contacts.mass + both(contacts.share * arm_normal**2)
@@ -311,6 +304,6 @@ def solve_phase(
     low = (-limit - total_tangent) * mass_tangent
     high = (limit - total_tangent) * mass_tangent
     tangent = jnp.clip(-(speed_tangent + normal * coupling), low, high) / mass_tangent
-    motion = apply_impulses(always, response, places, normal, tangent, motion, rows)
+    motion = apply_impulses(always, all_contacts, places, normal, tangent, motion, rows)
     total = jnp.stack([jnp.maximum(total_normal + normal, 0), total_tangent + tangent])
     return jnp.where(contacts.last[None], 0, total) if reset_last else total, motion
