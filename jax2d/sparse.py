@@ -275,7 +275,7 @@ def _step_enabled(
     room = (tables, sizes.chunks, sizes.candidates)
     found = find_listed_manifolds(always, scenes.bodies, scenes.polygons, *room, candidates, spec)
     size = scenes.state.rotation.size
-    selected, fits = select_contacts(found, candidates, tables, sizes.candidates, sizes.phases, size)
+    selected, fits = select_contacts(always, found, candidates, tables, sizes.candidates, sizes.phases, size)
     fits &= candidates.fits
     moved, impulses, places = _solve_listed(always, scenes, selected, params, spec, sizes.phases, layout)
     done = enabled & fits

@@ -124,7 +124,28 @@ class SelectedContacts(NamedTuple):
     used: jax.Array  # bool [C]
 
 
+def _places_in_phases(
+    flags: jax.Array, count: jax.Array, room: np.ndarray, begin: np.ndarray, size: int
+) -> jax.Array:
+    """Places `[E]` of entries in the list of all phases; `size` where they have none.
+
+    Args:
+      flags: bool `[phases, E]`, the phase that an entry belongs to, if any.
+      count: their running counts.
+      room, begin: `[phases]`, how many entries a phase has, and its first.
+      size: number of entries of all phases.
+    """
+    listed = flags & (count <= room[:, None])
+    place = begin[:, None] + count - 1
+    # Phases are few, and sums of few rows are slow as reductions (README.md, XLA).
+    at = jnp.full(flags.shape[1], size, jnp.int32)
+    for here, there in zip(listed, place, strict=True):
+        at = jnp.where(here, there, at)
+    return at
+
+
 def select_contacts(
+    always: jax.Array,
     found: ListedManifolds,
     candidates: Candidates,
     tables: Sequence[PairTable],
@@ -132,10 +153,13 @@ def select_contacts(
     phases: Sequence[Phase],
     num_places: int,
 ) -> tuple[SelectedContacts, jax.Array]:
-    """Lists the pushing contacts phase by phase; also tells whether each phase has room for its contacts."""
+    """Lists the pushing contacts phase by phase; also tells whether each phase has room for its contacts.
+
+    `always` is as for `in_arrays`.
+    """
     size, offset, row = sum(phase.capacity for phase in phases), 0, 0
     starts = np.cumsum([0, *capacities])
-    places, filled, fits, of_kind = [], [], [], {}
+    blocks, filled, fits, of_kind = [], [], [], {}
     for kind, point in point_blocks(tables):
         entries, rows = slice(starts[kind], starts[kind + 1]), slice(row, row + capacities[kind])
         row = rows.stop
@@ -151,13 +175,12 @@ def select_contacts(
         room = np.array([phase.capacity for phase in here], np.int32)
         begin = offset + np.cumsum([0, *room[:-1]]).astype(np.int32)
         offset += int(room.sum())
-        listed = flags & (count <= room[:, None])
-        place = (
-            jnp.where(listed, begin[:, None] + count - 1, 0).sum(0) if len(here) > 1 else begin + count[0] - 1
-        )
-        places.append(jnp.where(listed.any(0), place, size))
+        blocks.append((flags, count, room, begin, size))
         fits.append((count[:, -1] <= room).all())
         filled += [jnp.arange(n, dtype=jnp.int32) < last for n, last in zip(room, count[:, -1], strict=True)]
+    place_all = lambda: [_places_in_phases(*block) for block in blocks]
+    # Places among several groups are dear to compute anew.
+    places = in_arrays(always, place_all) if len(phases) > len(blocks) else place_all()
     index = jnp.arange(size, dtype=jnp.int32) % row
     index = put_at(index, jnp.concatenate(places), jnp.arange(row, dtype=jnp.int32))
     used = jnp.concatenate(filled)
