@@ -33,7 +33,7 @@ LARGE = 12  # free bodies of a scene of size L
 def scenes_of(bodies: int, count: int) -> tuple[jax2d.SimSpec, jax2d.SimState]:
     """Draws scenes with a number of free bodies, as full as those of size L."""
     polygons = round(bodies * 2 / 3)
-    spec = jax2d.SimSpec(4 + polygons, bodies - polygons, bodies // 4, 2)
+    spec = jax2d.SimSpec(4 + polygons, bodies - polygons, bodies // 2, 2)
     states, scale = random_scenes(0, count, spec), np.float32(min(1, LARGE / bodies) ** 0.5)
     free = np.where(np.arange(spec.num_bodies) < spec.num_walls, np.float32(1), scale)
     joints = states.joints
@@ -87,6 +87,10 @@ def draw(rows: list[dict[str, Any]], path: pathlib.Path) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(BODIES, [str(count) for count in BODIES])
+    costs = [row["microseconds"] for row in rows]
+    ticks = [2**k for k in range(12) if min(costs) / 2 <= 2**k <= 2 * max(costs)]
+    axes.set_yticks(ticks, [str(tick) for tick in ticks], minor=False)
+    axes.set_yticks([], minor=True)
     axes.set_xlabel("free bodies of a scene")
     axes.set_ylabel("us for a step of a scene, one core")
     axes.grid(alpha=0.3)
