@@ -142,9 +142,10 @@ def list_sizes(spec: SimSpec, batch: int, room: float = 1.0) -> ListSizes:
 def _prepare(before: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> Scenes:
     """Applies gravity, and places the bodies in the world."""
     state = apply_gravity(before, params)
-    # Sines once, not in every consumer (README.md, XLA); the condition is always true.
+    # Sines once, not in every consumer (README.md, XLA).
     rotations = lambda: (jnp.cos(state.rotation), jnp.sin(state.rotation))
-    cos, sin = in_arrays(state.collision_mode[0, 0] >= 0, rotations)
+    always = state.collision_mode[0, 0] & 1 >= 0
+    cos, sin = in_arrays(always, rotations)
     polygons = world_polygons(state, cos, sin, spec)
     return Scenes(
         state=state,
