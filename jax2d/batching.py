@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
+from jax.extend.core import Primitive
+from jax.interpreters import mlir
 
 from jax2d.flat import ALWAYS
 
@@ -39,6 +41,14 @@ def on_cpu() -> bool:
     return traced_platform() == "cpu"
 
 
+# A call whose function is traced when a program with it is lowered, and not at all if `vmap` replaces it.
+_deferred = Primitive("deferred_call")
+_deferred.multiple_results = True
+_deferred.def_abstract_eval(lambda *_, fn, outputs: [jax.core.ShapedArray(s.shape, s.dtype) for s in outputs])
+_deferred.def_impl(lambda *args, fn, outputs: jax.jit(fn)(*args))
+mlir.register_lowering(_deferred, mlir.lower_fun(lambda *args, fn, outputs: fn(*args), multiple_results=True))
+
+
 def natively_batched(
     fn: Callable,
     *,
@@ -46,6 +56,7 @@ def natively_batched(
     vmap_shared: bool = False,
     block: float | None = None,
     derivative_of: Callable | None = None,
+    outputs: Any = None,
 ) -> Callable:
     """Turns a function of a batch into a function of one example.
 
@@ -68,6 +79,8 @@ def natively_batched(
       block: number of examples whose arrays fit a CPU's cache. On a CPU, larger batches are processed one
         block of about that size after another. None: always as a whole.
       derivative_of: function to differentiate in place of `fn`, with the same values.
+      outputs: pytree of the shapes and dtypes of an example's results (`jax.ShapeDtypeStruct`). If given,
+        `vmap` traces `fn` for the batch alone, and not for one example too.
 
     Returns:
       Function of the same arguments without batch axis; `shared` ones may be Python scalars.
@@ -119,9 +132,18 @@ def natively_batched(
 
             return many
 
+        def flat_results(*leaves):
+            return jax.tree.leaves(of_one(now, *leaves))
+
         @custom_vmap
         def one(*leaves):
-            return of_one(now, *leaves)
+            if outputs is None:
+                return of_one(now, *leaves)
+            shapes, results = jax.tree.flatten(outputs)
+            arrays = map(jnp.asarray, leaves)
+            return jax.tree.unflatten(
+                results, _deferred.bind(*arrays, fn=flat_results, outputs=tuple(shapes))
+            )
 
         @one.def_vmap
         def _(size, batched, *leaves):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jax2d.batching import in_blocks, natively_batched
 from jax2d.checks import check_arrays
+from jax2d.fields import dimensions, shapes
 from jax2d.pairs import num_contacts
 from jax2d.params import SimParams, SimSpec
 from jax2d.pipeline import step_batch_last
@@ -113,4 +114,5 @@ def _changes(states: SimState, actions: jax.Array, params: SimParams, *, spec: S
 @functools.cache
 def _step_scene(spec: SimSpec) -> Callable:
     """The step of one scene; `vmap` of it is the step of a batch."""
-    return natively_batched(functools.partial(_advance, spec=spec), shared=(2,))
+    outputs = shapes(SimState, dimensions(spec)), shapes(Contacts, dimensions(spec))
+    return natively_batched(functools.partial(_advance, spec=spec), shared=(2,), outputs=outputs)

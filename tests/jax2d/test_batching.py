@@ -31,6 +31,21 @@ def test_without_vmap_it_is_a_batch_of_one(one):
     assert (out["sum"], out["first"]) == (13.0, 0.0)
 
 
+def test_a_function_of_known_outputs_is_not_traced_for_one_example_under_vmap():
+    SEEN.clear()
+    number = jax.ShapeDtypeStruct((), jnp.float32)
+    one = natively_batched(weighted, shared=(1,), outputs={"sum": number, "first": number})
+    weights = {"scale": 2.0, "shift": 1.0}
+    out = jax.vmap(one, (0, None))(ROWS[0], weights)
+    assert SEEN == [((3, 4), ())]
+    np.testing.assert_allclose(out["sum"], 2 * ROWS[0].sum(axis=1) + 1)
+    for call in (one, jax.jit(one)):
+        alone = call(ROWS[0, 1], weights)
+        np.testing.assert_allclose([alone["sum"], alone["first"]], [out["sum"][1], out["first"][1]])
+    slope = jax.vmap(jax.grad(lambda row: one(row, weights)["sum"]))(ROWS[0])
+    np.testing.assert_array_equal(slope, np.full((3, 4), 2.0))
+
+
 def test_nested_vmap_is_one_flat_batch(one):
     weights = {"scale": jnp.array([1.0, 2.0]), "shift": 1.0}
     inner = jax.vmap(one, (0, None))
