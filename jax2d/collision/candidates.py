@@ -105,7 +105,7 @@ def bounding_boxes(state: SimState, polygons: WorldPolygons, spec: SimSpec) -> B
 def _may_touch(always: jax.Array, state: SimState, boxes: Boxes, a: np.ndarray, b: np.ndarray) -> jax.Array:
     """Tells which pairs may collide and have overlapping boxes: bool `[pairs, B]`."""
     with_all, with_most = state.collision_mode == 2, state.collision_mode == 1
-    rows = lambda values, index: values.at[index].get(mode="promise_in_bounds")
+    rows = lambda values, index: jnp.asarray(values).at[index].get(mode="promise_in_bounds")
     collide = rows(with_all, a) | rows(with_all, b) | (rows(with_most, a) & rows(with_most, b))
 
     def gaps_of_all():
