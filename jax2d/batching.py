@@ -56,7 +56,7 @@ def natively_batched(
     vmap_shared: bool = False,
     block: float | None = None,
     derivative_of: Callable | None = None,
-    outputs: Any = None,
+    outputs: Callable | None = None,
 ) -> Callable:
     """Turns a function of a batch into a function of one example.
 
@@ -79,8 +79,9 @@ def natively_batched(
       block: number of examples whose arrays fit a CPU's cache. On a CPU, larger batches are processed one
         block of about that size after another. None: always as a whole.
       derivative_of: function to differentiate in place of `fn`, with the same values.
-      outputs: pytree of the shapes and dtypes of an example's results (`jax.ShapeDtypeStruct`). If given,
-        `vmap` traces `fn` for the batch alone, and not for one example too.
+      outputs: function of an example's arguments to a pytree of its results' shapes and dtypes
+        (`jax.ShapeDtypeStruct`), or to None if they are not known. If they are, `vmap` traces `fn` for the
+        batch alone, and not for one example too.
 
     Returns:
       Function of the same arguments without batch axis; `shared` ones may be Python scalars.
@@ -137,9 +138,10 @@ def natively_batched(
 
         @custom_vmap
         def one(*leaves):
-            if outputs is None:
+            known = None if outputs is None else outputs(*jax.tree.unflatten(structure, leaves))
+            if known is None:
                 return of_one(now, *leaves)
-            shapes, results = jax.tree.flatten(outputs)
+            shapes, results = jax.tree.flatten(known)
             arrays = map(jnp.asarray, leaves)
             return jax.tree.unflatten(
                 results, _deferred.bind(*arrays, fn=flat_results, outputs=tuple(shapes))

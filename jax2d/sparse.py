@@ -375,5 +375,9 @@ def step_sparsely(
 
 
 def is_sparse(spec: SimSpec, batch: int) -> bool:
-    """Tells whether a batch is stepped by lists: on a CPU, if it is large and its scenes have many pairs."""
-    return on_cpu() and batch >= SMALLEST_BATCH and num_contacts(spec) >= FEWEST_CONTACTS
+    """Tells whether a batch is stepped by lists: on a CPU, if it is large and its scenes have many pairs.
+
+    Lists are in single precision; where JAX has double precision, scenes are stepped densely.
+    """
+    large = batch >= SMALLEST_BATCH and num_contacts(spec) >= FEWEST_CONTACTS
+    return on_cpu() and large and not jax.config.read("jax_enable_x64")

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 
 from jax2d.batching import in_blocks, natively_batched
 from jax2d.checks import check_arrays
-from jax2d.fields import dimensions, shapes
 from jax2d.pairs import num_contacts
 from jax2d.params import SimParams, SimSpec
 from jax2d.pipeline import step_batch_last
@@ -114,5 +113,13 @@ def _changes(states: SimState, actions: jax.Array, params: SimParams, *, spec: S
 @functools.cache
 def _step_scene(spec: SimSpec) -> Callable:
     """The step of one scene; `vmap` of it is the step of a batch."""
-    outputs = shapes(SimState, dimensions(spec)), shapes(Contacts, dimensions(spec))
+    results = SimState.shapes(spec), Contacts.shapes(spec)
+
+    def outputs(state: SimState, actions: jax.Array, params: SimParams) -> tuple[SimState, Contacts] | None:
+        """What a step returns, for arrays of the usual precision."""
+        same = jax.tree.map(lambda value, usual: jnp.result_type(value) == usual.dtype, state, results[0])
+        single = lambda value: jnp.result_type(value, jnp.float32) == jnp.float32
+        usual = all(jax.tree.leaves(same)) and all(map(single, jax.tree.leaves((actions, params))))
+        return results if usual else None
+
     return natively_batched(functools.partial(_advance, spec=spec), shared=(2,), outputs=outputs)

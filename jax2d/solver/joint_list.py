@@ -60,7 +60,7 @@ def motion_of_bodies(state: SimState, spec: SimSpec) -> jax.Array:
 def _places(body: jax.Array, active: jax.Array) -> jax.Array:
     """Places of bodies `[M, B]` in a flat array `[N, B]`; some place that exists where inactive."""
     batch = body.shape[-1]
-    return jnp.where(active, body, 0) * batch + jnp.arange(batch, dtype=jnp.int32)[None]
+    return jnp.where(active, body, 0).astype(jnp.int32) * batch + jnp.arange(batch, dtype=jnp.int32)[None]
 
 
 def run_motors(

@@ -242,3 +242,25 @@ def test_the_engine_imports_alone():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_states_of_other_precisions_are_stepped():
+    """Small integers step to the same bits; double precision, in a process of its own, to single rounding."""
+    script = """
+import jax, jax.numpy as jnp, numpy as np, jax2d
+from agents.benchmark.scenes import SIZES, random_scenes
+spec, params, count = SIZES["m"], jax2d.SimParams(), 32
+states = random_scenes(0, count, spec)
+actions = np.zeros((count, spec.num_actions), np.float32)
+step = jax.jit(jax.vmap(lambda state, action: jax2d.step(state, action, params, spec)[0]))
+usual = step(states, actions)
+small = step(jax.tree.map(lambda v: v.astype(np.int8) if v.dtype == np.int32 else v, states), actions)
+jax.tree.map(np.testing.assert_array_equal, usual, small)
+jax.config.update("jax_enable_x64", True)
+double = jax.tree.map(lambda v: v.astype(np.float64) if v.dtype == np.float32 else v, states)
+after = step(double, actions)
+assert after.position.dtype == jnp.float64
+np.testing.assert_allclose(after.position, usual.position, atol=1e-4)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=300)

@@ -34,7 +34,7 @@ def test_without_vmap_it_is_a_batch_of_one(one):
 def test_a_function_of_known_outputs_is_not_traced_for_one_example_under_vmap():
     SEEN.clear()
     number = jax.ShapeDtypeStruct((), jnp.float32)
-    one = natively_batched(weighted, shared=(1,), outputs={"sum": number, "first": number})
+    one = natively_batched(weighted, shared=(1,), outputs=lambda *_: {"sum": number, "first": number})
     weights = {"scale": 2.0, "shift": 1.0}
     out = jax.vmap(one, (0, None))(ROWS[0], weights)
     assert SEEN == [((3, 4), ())]
