@@ -1,4 +1,4 @@
-"""The step on lists of what touches, for CPUs (README.md, lists). Arrays are batch-last."""
+"""The step on lists of what touches, for CPUs (README.md, lists). Arrays are batch-last, but for slots."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _changes(states: SimState, actions: jax.Array, params: SimParams, *, spec: S
     impulses = states.contact_impulse
     states, actions = jax.tree.map(to_last, (states, actions))
     if is_sparse(spec, actions.shape[-1]):
-        # What is stored by contact slot stays as it is.
+        # What is stored by contact slot is not transposed.
         states = dataclasses.replace(states, contact_impulse=impulses)
         states, contacts = step_sparsely(states, actions, params, spec, slots_axis=axis)
         impulses = states.contact_impulse

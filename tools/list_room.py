@@ -57,8 +57,8 @@ def count_short_lists(states: jax2d.SimState, spec: jax2d.SimSpec) -> str:
     candidates, contacts, totals = map(np.asarray, run(by_block))
     short = (~candidates).sum(), (~contacts).sum()
     return (
-        f"{candidates.size} steps of blocks: {short[0]} lists of candidates and {short[1]} "
-        f"of contacts too short; most candidates {totals.max((0, 1)).tolist()} "
+        f"{candidates.size} steps of blocks: too short for candidates in {short[0]}, for contacts in "
+        f"{short[1]}; most candidates {totals.max((0, 1)).tolist()} "
         f"of {list(sparse.list_sizes(spec, BLOCK).candidates)}"
     )
 

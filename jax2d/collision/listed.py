@@ -40,7 +40,7 @@ class Report(NamedTuple):
     """The active contacts by slot, flat."""
 
     numbers: jax.Array  # [K 5 B], or [B K 5] (`SlotLayout`)
-    flags: jax.Array  # uint8 [K B], ACTIVE and PUSHING
+    flags: jax.Array  # uint8 [K B], or [B K], ACTIVE and PUSHING
 
 
 def empty_report(spec: SimSpec, batch: int) -> Report:

@@ -261,7 +261,7 @@ def apply_impulses(
     motion: jax.Array,
     rows: slice = slice(None),
 ) -> jax.Array:
-    """Changes velocities at `places` by impulses `normal`, `tangent` `[n]` of some of the contacts.
+    """Changes velocities at `places` by impulses `normal`, `tangent` `[n]` of the contacts in `rows`.
 
     `always` is as for `in_arrays`: in arrays of their own the changes are computed by vector instructions,
     where in the flat list that the scatter reads every entry would be computed alone. The contacts are cut
@@ -304,7 +304,7 @@ def solve_phase(
       all_contacts: those of all phases.
       rows: those of the phase.
       places: at which they read and change velocities.
-      accumulated: `[2, C]`, their impulses along normal and tangent.
+      accumulated: `[2, n]`, their impulses along normal and tangent.
       motion: bodies before.
       reset_last: whether the kind's last pair forgets its impulses.
     """

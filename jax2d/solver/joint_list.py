@@ -28,7 +28,8 @@ from jax2d.types import SimState
 # Rows of a motion `[5, N, B]`, which is flat: velocity along x and y [m/s], angular velocity [rad/s],
 # displacement along x and y since the step began [m].
 VX, VY, W, DX, DY = range(5)
-# Written one after another: a loop's body would cut every array anew (README.md, XLA).
+# At most so many joints of a sweep are written out; more go by a loop of as many at a time, which cuts every
+# array anew.
 JOINTS_WRITTEN_OUT = 8
 
 

@@ -23,10 +23,10 @@ pytestmark = pytest.mark.usefixtures("compiled_fast")
 
 # 20 wall pairs and 10 others of polygons, 27 of circles with polygons, 3 of circles: two groups of each
 # of the first two kinds in Kinetix's order.
-ALWAYS = jnp.asarray(True)
 SPEC = jax2d.SimSpec(num_polygons=9, num_circles=3, num_joints=2, num_thrusters=1)
 BATCH, STEPS = 32, 160
 PARAMS = jax2d.SimParams()
+ALWAYS = jnp.asarray(True)
 EVERY_PAIR = list_sizes(SPEC, BATCH, room=100)  # lists that no batch can fill
 # Lists with little more room than one scene may need.
 SHORT = ListSizes((32,) * 3, (32,) * 3, tuple(dataclasses.replace(p, capacity=32) for p in EVERY_PAIR.phases))
@@ -104,6 +104,17 @@ def test_lists_give_what_the_dense_step_gives(order):
         assert_same(by_lists, dense)
         pushing += int(dense[1].pushing.sum())
     assert pushing > 20 * BATCH
+
+
+def test_slots_are_the_same_along_both_batch_axes():
+    """Impulses and contacts of piles, read and written in the layout of the caller's arrays."""
+    states, axes = piles(), (0, -1)
+    actions = np.zeros((BATCH, SPEC.num_actions), np.float32)
+    step = jax.jit(jax2d.step_batch, static_argnames=("spec", "batch_axis"))
+    first = step(states, actions, PARAMS, SPEC, batch_axis=axes[0])
+    last = step(to_last(states), actions.T, PARAMS, SPEC, batch_axis=axes[1])
+    assert first[1].active.any() and first[0].contact_impulse.any()
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-3), to_last(first), last)
 
 
 def test_bodies_that_turn_and_do_not_move_are_alike_both_ways():
