@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
-from jax.extend.core import Primitive
 from jax.interpreters import mlir
 
 from jax2d.flat import ALWAYS
@@ -41,12 +40,17 @@ def on_cpu() -> bool:
     return traced_platform() == "cpu"
 
 
-# A call whose function is traced when a program with it is lowered, and not at all if `vmap` replaces it.
-_deferred = Primitive("deferred_call")
-_deferred.multiple_results = True
-_deferred.def_abstract_eval(lambda *_, fn, outputs: [jax.core.ShapedArray(s.shape, s.dtype) for s in outputs])
-_deferred.def_impl(lambda *args, fn, outputs: jax.jit(fn)(*args))
-mlir.register_lowering(_deferred, mlir.lower_fun(lambda *args, fn, outputs: fn(*args), multiple_results=True))
+@functools.cache
+def _deferred_call() -> Any:
+    """A call whose function is traced when a program is lowered, and not at all if `vmap` replaces it."""
+    from jax.extend.core import Primitive  # here, since it takes long to import
+
+    call = Primitive("deferred_call")
+    call.multiple_results = True
+    call.def_abstract_eval(lambda *_, fn, outputs: [jax.core.ShapedArray(s.shape, s.dtype) for s in outputs])
+    call.def_impl(lambda *args, fn, outputs: jax.jit(fn)(*args))
+    mlir.register_lowering(call, mlir.lower_fun(lambda *args, fn, outputs: fn(*args), multiple_results=True))
+    return call
 
 
 def natively_batched(
@@ -144,7 +148,7 @@ def natively_batched(
             shapes, results = jax.tree.flatten(known)
             arrays = map(jnp.asarray, leaves)
             return jax.tree.unflatten(
-                results, _deferred.bind(*arrays, fn=flat_results, outputs=tuple(shapes))
+                results, _deferred_call().bind(*arrays, fn=flat_results, outputs=tuple(shapes))
             )
 
         @one.def_vmap
