@@ -197,7 +197,17 @@ def num_gradients(config: TrainConfig, share: float = 1.0) -> int:
 
 
 def make_distribution(config: TrainConfig) -> kx.LevelDistribution:
-    """Makes the distribution of fresh levels that a config describes."""
+    """Makes the distribution of fresh levels that a config describes.
+
+    Raises:
+      ValueError: as `make_task_box`, if there is a box.
+    """
+    if config.curriculum.box is None:
+        return _base_distribution(config)
+    return kx.BoxLevels(make_task_box(config))
+
+
+def _base_distribution(config: TrainConfig) -> kx.LevelDistribution:
     known: dict[str, kx.LevelDistribution] = {
         "random": kx.GeneratorParams(),
         "locomotion": kx.LocomotionParams(),
@@ -207,16 +217,16 @@ def make_distribution(config: TrainConfig) -> kx.LevelDistribution:
 
 
 def make_task_box(config: TrainConfig) -> kx.GeneratorBox:
-    """Makes the space of tasks of a teacher.
+    """Makes the space of tasks of a teacher, or of fresh levels.
 
     Raises:
       ValueError: several distributions, an unknown number of the one, or bounds that are none.
     """
-    base, bounds = make_distribution(config), config.curriculum.box
+    base, bounds = _base_distribution(config), config.curriculum.box
     if not isinstance(base, kx.GeneratorParams | kx.LocomotionParams):
         names = list(config.curriculum.distributions)
         raise ValueError(
-            f"a teacher chooses numbers of one distribution, got curriculum.distributions {names}"
+            f"curriculum.box has numbers of one distribution, got curriculum.distributions {names}"
         )
     return task_box(TASKS if bounds is None else bounds, base)
 

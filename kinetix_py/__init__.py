@@ -6,7 +6,7 @@ from kinetix_py.env.environment import Environment, make
 from kinetix_py.env.episodes import EpisodeResults, action_sequence, play_episodes
 from kinetix_py.env.game import goal_distance
 from kinetix_py.env.types import EnvParams, EnvState
-from kinetix_py.generator.box import GeneratorBox
+from kinetix_py.generator.box import BoxLevels, GeneratorBox
 from kinetix_py.generator.mutations import mutate_level
 from kinetix_py.generator.params import GeneratorParams, LocomotionParams
 from kinetix_py.generator.sample import noop_solves, sample_filtered_levels, sample_level, sample_levels
@@ -51,6 +51,7 @@ __all__ = [
     "ROLES",
     "SIZES",
     "ActionAdapter",
+    "BoxLevels",
     "Drawing",
     "EnvParams",
     "EnvState",

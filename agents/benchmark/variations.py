@@ -51,7 +51,19 @@ class Variation:
           ConfigError: as the class.
         """
         name, _, overrides = text.partition(":")
-        return cls(name, tuple(each for each in overrides.split(",") if each))
+        return cls(name, tuple(each for each in split_outside_brackets(overrides) if each))
+
+
+def split_outside_brackets(text: str) -> list[str]:
+    """Splits a text at commas, except those of a list or a mapping: `"a=[1,2],b=3"` has two parts."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
 
 
 def curricula_variations(names: Sequence[str], overrides: Sequence[str]) -> tuple[Variation, ...]:

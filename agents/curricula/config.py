@@ -49,8 +49,9 @@ class CurriculumConfig:
         make grow.
       teacher: name in `agents.teachers.TEACHERS`, for kind `"teacher"`.
       teacher_options: fields of the teacher with other values than its defaults.
-      box: lower and upper bound of each number of the generator that a teacher, or the adversary of
-        `"paired"`, chooses; null: `agents.curricula.teacher.TASKS`.
+      box: lower and upper bound of numbers of the generator. A teacher, or the adversary of `"paired"`,
+        chooses them; null: `agents.curricula.teacher.TASKS`. For other kinds each fresh level has its own,
+        drawn uniformly (`kinetix_py.BoxLevels`); null: those of the distribution.
       num_tasks: tasks of an update, of all devices together, for kinds `"teacher"` and `"paired"`.
       earlier_runs: runs whose curricula the teacher `"again"` knows: folders, or files `curriculum.npz`.
     """
@@ -96,6 +97,10 @@ class CurriculumConfig:
             raise ValueError(f"CurriculumConfig.weights must be {len(names)} numbers above 0, got {weights}")
         if self.start == "minimal" and names != ["random"]:
             raise ValueError(f"CurriculumConfig.start='minimal' is for random levels alone, got {names}")
+        if self.box is not None and (self.kind == "levels" or self.start == "minimal"):
+            raise ValueError(
+                f"CurriculumConfig.box must be null for kind 'levels' and for start 'minimal', got {self.box}"
+            )
         if self.kind not in CURRICULA:
             raise ValueError(f"CurriculumConfig.kind must be one of {CURRICULA}, got {self.kind!r}")
         if self.adversary not in ADVERSARIES:

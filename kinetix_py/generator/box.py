@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from kinetix_py.generator.params import GeneratorParams, LocomotionParams
+
+if TYPE_CHECKING:
+    from kinetix_py.levels.level import Level
+    from kinetix_py.sizes import LevelSize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +96,26 @@ class GeneratorBox:
     def sample(self, key: jax.Array, count: int) -> jax.Array:
         """Draws points of the box, uniformly: float `[count, d]`."""
         return self.from_unit(jax.random.uniform(key, (count, self.dimension)))
+
+
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class BoxLevels:
+    """Levels of a box: each of a distribution at a point of its own, drawn uniformly.
+
+    A level distribution (`kinetix_py.levels.distributions.LevelDistribution`): those of
+    `GeneratorBox(("max_shapes",), (2.0,), (12.0,))` have three to twelve shapes.
+
+    Attributes:
+      box: numbers of the distribution, and their bounds.
+    """
+
+    box: GeneratorBox
+
+    def sample(self, key: jax.Array, size: LevelSize) -> Level:
+        """Draws a point of the box, and one level of a size there."""
+        point_key, level_key = jax.random.split(key)
+        return self.box.params(self.box.sample(point_key, 1)[0]).sample(level_key, size)
 
 
 # What makes levels easy or hard, from the tamest to well beyond the default distribution.

@@ -107,6 +107,10 @@ def test_curricula_have_the_numbers_of_their_files_and_of_one_device():
     mixed = make("curriculum=domain_randomization", names, weights)
     parts = kx.GeneratorParams(), kx.LocomotionParams()
     assert mixed.generator == kx.LevelMixture(parts, (3.0, 1.0))
+    sizes = make("curriculum.box={max_shapes: [3, 6]}")
+    assert sizes == dataclasses.replace(
+        sfl, generator=kx.BoxLevels(kx.GeneratorBox(("max_shapes",), (3,), (6,)))
+    )
 
 
 def test_the_learning_rate_falls_over_the_gradients_that_there_are(monkeypatch):
@@ -185,6 +189,10 @@ def test_presets_refuse_unknown_names(hardware, overrides, message):
         (
             {"curriculum": {"distributions": ["locomotion"], "start": "minimal"}},
             r"start='minimal' is for random levels alone, got \['locomotion'\]",
+        ),
+        (
+            {"curriculum": {"kind": "accel", "start": "minimal", "box": {"gravity": [-15, 0]}}},
+            r"box must be null for kind 'levels' and for start 'minimal', got {'gravity': \[-15, 0\]}",
         ),
         ({"evaluation": {"attempts": 0}}, "EvaluationConfig.attempts must be at least 1, got 0"),
     ],

@@ -77,6 +77,8 @@ def test_seeds_that_were_trained_at_once_are_taken_apart():
 def test_variations_are_read_from_the_command_line():
     assert Variation.parse("base") == Variation("base")
     both = Variation.parse("a.b-c:network=graph,ppo.mirror=0.5")
+    box = Variation.parse("box:curriculum.box={gravity: [-15, 0], red_weight: [0, 1]},ppo.mirror=0.5")
+    assert box.overrides == ("curriculum.box={gravity: [-15, 0], red_weight: [0, 1]}", "ppo.mirror=0.5")
     assert both == Variation("a.b-c", ("network=graph", "ppo.mirror=0.5"))
     with pytest.raises(ConfigError, match=r"a variation's name is of letters.*'size=m'"):
         Variation.parse("size=m")

@@ -79,6 +79,19 @@ def test_nothing_is_compiled_anew_when_numbers_change(draw):
     assert (sample_levels._cache_size(), sample_level._cache_size()) == (programs, levels)
 
 
+def test_levels_of_a_box_have_numbers_of_their_own():
+    """Uniform within the bounds, all else as it is: means within four standard errors of a uniform mean."""
+    box = kx.GeneratorBox(("gravity", "friction"), (-15.0, 0.2), (-5.0, 0.6))
+    levels = jax.device_get(sample_levels(jax.random.key(3), N, TINY, kx.BoxLevels(box)))
+    assert hash(kx.BoxLevels(box)) == hash(kx.BoxLevels(dataclasses.replace(box)))
+    gravity, friction = levels.sim.gravity[:, 1], levels.sim.friction[:, -1]
+    for values, low, high in ((gravity, -15, -5), (friction, 0.2, 0.6)):
+        assert (values >= low).all() and (values <= high).all()
+        error = (high - low) / np.sqrt(12 * N)
+        assert abs(values.mean() - (low + high) / 2) < 4 * error and len(set(values.tolist())) > N // 2
+    assert abs(np.corrcoef(gravity, friction)[0, 1]) < 4 / np.sqrt(N)
+
+
 def test_numbers_of_another_batch_are_refused():
     params = kx.GeneratorParams(gravity=jnp.zeros(3))
     for draws in (sample_levels, sample_filtered_levels):
