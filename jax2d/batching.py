@@ -53,6 +53,25 @@ def _deferred_call() -> Any:
     return call
 
 
+def deferred(fn: Callable, results: Any) -> Callable:
+    """A function that is traced when a program is lowered that calls it, and not at all in a branch for
+    another platform.
+
+    Args:
+      fn: pure function of pytrees of arrays.
+      results: pytree of the shapes and dtypes of its results.
+    """
+    shapes, structure = jax.tree.flatten(results)
+
+    def call(*args):
+        leaves, arguments = jax.tree.flatten(args)
+        flat = lambda *leaves: jax.tree.leaves(fn(*jax.tree.unflatten(arguments, leaves)))
+        bound = _deferred_call().bind(*map(jnp.asarray, leaves), fn=flat, outputs=tuple(shapes))
+        return jax.tree.unflatten(structure, bound)
+
+    return call
+
+
 def natively_batched(
     fn: Callable,
     *,

@@ -12,6 +12,8 @@ ContactOrder = Literal["parallel", "kinetix"]
 CONTACT_ORDERS: tuple[ContactOrder, ...] = ("parallel", "kinetix")
 # Within a step velocities may exceed by this factor the bounds that hold between steps.
 SOLVER_VELOCITY_MARGIN = 10
+Backend = Literal["xla", "cuda"]
+BACKENDS: tuple[Backend, ...] = ("xla", "cuda")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +35,13 @@ class SimSpec:
         depends neither on the order of slots nor on unused ones. `"kinetix"`: in the data-dependent
         groups of 16 of Kinetix's engine, its padding accident included; choose it to reproduce
         published episodes.
+      backend: what computes a step on an NVIDIA GPU; the numbers are the same but for rounding. `"xla"`: the
+        compiler's own kernels, hundreds for a step. `"cuda"`: one kernel, compiled by NVRTC for the spec
+        (README.md, kernel); elsewhere, and for derivatives, as `"xla"`.
 
     Raises:
       ValueError: a count is negative or not an integer, `max_vertices < 3`, `solver_iterations < 1`,
-        or `contact_order` is unknown.
+        or `contact_order` or `backend` is unknown.
     """
 
     num_polygons: int
@@ -48,12 +53,13 @@ class SimSpec:
     solver_iterations: int = 10
     warm_start: bool = True
     contact_order: ContactOrder = "parallel"
+    backend: Backend = "xla"
 
     def __post_init__(self) -> None:
         least = {"max_vertices": 3, "solver_iterations": 1}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name in ("warm_start", "contact_order"):
+            if field.name in ("warm_start", "contact_order", "backend"):
                 continue
             bound = least.get(field.name, 0)
             if isinstance(value, bool) or not isinstance(value, int) or value < bound:
@@ -64,6 +70,8 @@ class SimSpec:
             raise ValueError(
                 f"SimSpec.contact_order must be one of {CONTACT_ORDERS}, got {self.contact_order!r}"
             )
+        if self.backend not in BACKENDS:
+            raise ValueError(f"SimSpec.backend must be one of {BACKENDS}, got {self.backend!r}")
         object.__setattr__(self, "num_walls", min(self.num_walls, self.num_polygons))
 
     @property

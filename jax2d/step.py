@@ -9,8 +9,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jax2d.batching import in_blocks, natively_batched
+from jax2d.batching import deferred, in_blocks, natively_batched, traced_platform
 from jax2d.checks import check_arrays
+from jax2d.cuda.kernel import check_size, is_usual, step_by_kernel
 from jax2d.pairs import num_contacts
 from jax2d.params import SimParams, SimSpec
 from jax2d.pipeline import step_batch_last
@@ -39,7 +40,9 @@ def step(state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) 
       State after the step, and contacts found before it was solved.
 
     Raises:
-      ValueError: a dtype or shape of `state` or `actions` does not fit `spec`.
+      ValueError: a dtype or shape of `state` or `actions` does not fit `spec`, or `spec` asks for a kernel
+        that is not made for scenes of its size.
+      KernelError: `spec` asks for a kernel, and NVRTC is missing.
     """
     actions = jnp.asarray(actions, jnp.float32)
     check_arrays(state, actions, spec)
@@ -68,20 +71,58 @@ def step_batch(
       States after the step, and contacts found before it was solved.
 
     Raises:
-      ValueError: `batch_axis` is neither 0 nor -1, or a dtype or shape does not fit `spec`.
+      ValueError: `batch_axis` is neither 0 nor -1, a dtype or shape does not fit `spec`, or `spec` asks for
+        a kernel that is not made for scenes of its size.
+      KernelError: `spec` asks for a kernel, and NVRTC is missing.
     """
     if batch_axis not in (0, -1):
         raise ValueError(f"batch_axis must be 0 or -1, got {batch_axis!r}")
     actions = jnp.asarray(actions, jnp.float32)
     batch = actions.shape[batch_axis] if actions.ndim == 2 else None
     check_arrays(states, actions, spec, batch, batch_axis)
+    if batch_axis == 0 and spec.backend == "cuda":  # one launch under a `vmap` of this function too
+        axes = jax.tree.map(lambda value: 0 if jnp.ndim(value) else None, params)
+        return jax.vmap(_step_scene(spec), in_axes=(0, 0, axes))(states, actions, params)
     return _advance(states, actions, params, spec=spec, axis=batch_axis)
 
 
 def _advance(
     states: SimState, actions: jax.Array, params: SimParams, *, spec: SimSpec, axis: int = 0
 ) -> tuple[SimState, Contacts]:
-    """The step of a batch along `axis`, on a CPU in blocks that fit its cache."""
+    """The step of a batch along `axis`."""
+    by_kernel = spec.backend == "cuda" and traced_platform() == "gpu"
+    if by_kernel and is_usual(states, actions, params, spec):
+        return _advance_by_kernel(states, actions, params, spec, axis)
+    return _advance_by_xla(states, actions, params, spec, axis)
+
+
+def _advance_by_kernel(
+    states: SimState, actions: jax.Array, params: SimParams, spec: SimSpec, axis: int
+) -> tuple[SimState, Contacts]:
+    """The step of a batch by one kernel, with the derivatives of the other way."""
+    check_size(spec)
+
+    def by_kernel(states, actions, params):
+        changed, contacts = step_by_kernel(states, actions, params, spec, axis)
+        return dataclasses.replace(states, **changed), contacts
+
+    def by_xla(states, actions, params):
+        return _advance_by_xla(states, actions, params, spec, axis)
+
+    @jax.custom_jvp
+    def advance(states, actions, params):
+        # A GPU of another maker, or a program for a CPU made beside a GPU.
+        others = deferred(by_xla, jax.eval_shape(by_kernel, states, actions, params))
+        return jax.lax.platform_dependent(states, actions, params, cuda=by_kernel, default=others)
+
+    advance.defjvp(lambda primals, tangents: jax.jvp(by_xla, primals, tangents))
+    return advance(states, actions, params)
+
+
+def _advance_by_xla(
+    states: SimState, actions: jax.Array, params: SimParams, spec: SimSpec, axis: int
+) -> tuple[SimState, Contacts]:
+    """The step of a batch by the compiler's kernels, on a CPU in blocks that fit its cache."""
     rows = num_contacts(spec) + 4 * spec.num_bodies
     args = (states, actions, params)
     has_axis = jax.tree.map(lambda value: jnp.ndim(value) > 0, args)
@@ -122,4 +163,10 @@ def _step_scene(spec: SimSpec) -> Callable:
         usual = all(jax.tree.leaves(same)) and all(map(single, jax.tree.leaves((actions, params))))
         return results if usual else None
 
-    return natively_batched(functools.partial(_advance, spec=spec), shared=(2,), outputs=outputs)
+    smooth = dataclasses.replace(spec, backend="xla")
+    return natively_batched(
+        functools.partial(_advance, spec=spec),
+        shared=(2,),
+        outputs=outputs,
+        derivative_of=functools.partial(_advance, spec=smooth),
+    )
