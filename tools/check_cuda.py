@@ -52,9 +52,7 @@ def draw(count: int) -> dict[str, jax2d.SimState]:
 
 def save(path: str, scenes: dict[str, jax2d.SimState]) -> None:
     """Writes scenes to a file, one array for each leaf."""
-    arrays = {
-        f"{size}/{i}": leaf for size in scenes for i, leaf in enumerate(jax.tree.leaves(scenes[size]))
-    }
+    arrays = {f"{size}/{i}": leaf for size in scenes for i, leaf in enumerate(jax.tree.leaves(scenes[size]))}
     np.savez_compressed(path, **arrays)
 
 
@@ -193,9 +191,7 @@ def time_kernel(check: Check, size: str, order: str, batch: int, reads: str, fir
     states = program(states, actions)[0]
     million = rate(program, (states, actions), batch)
     layout = "first" if first else "last"
-    check.tell(
-        what="speed", size=size, order=order, batch=batch, reads=reads, layout=layout, kernel=million
-    )
+    check.tell(what="speed", size=size, order=order, batch=batch, reads=reads, layout=layout, kernel=million)
 
 
 def compare_contacts(check: Check, size: str = "s") -> None:
@@ -205,7 +201,10 @@ def compare_contacts(check: Check, size: str = "s") -> None:
     aged = jax.jit(functools.partial(roll, spec))(states, actions, AGES[-1])[0]
     step = lambda spec: jax.jit(lambda s, a: advance(spec, False, s, a)[1])(aged, actions)
     pair = jax.device_get((step(spec), step(SIZES[size])))
-    apart = [float(np.abs(a.astype(np.float32) - b).max()) for a, b in zip(*map(jax.tree.leaves, pair), strict=True)]
+    apart = [
+        float(np.abs(a.astype(np.float32) - b).max())
+        for a, b in zip(*map(jax.tree.leaves, pair), strict=True)
+    ]
     names = [field.name for field in dataclasses.fields(jax2d.Contacts)]
     numbers = {name: float(f"{value:.1e}") for name, value in zip(names, apart, strict=True)}
     check.tell(what="contacts", size=size, **numbers)

@@ -82,9 +82,7 @@ def compile_ptx(source: str) -> str:
     """
     nvrtc, program = _nvrtc(), ctypes.c_void_p()
     options = [option.encode() for option in OPTIONS]
-    created = nvrtc.nvrtcCreateProgram(
-        ctypes.byref(program), source.encode(), b"jax2d.cu", 0, None, None
-    )
+    created = nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"jax2d.cu", 0, None, None)
     if created != 0:
         raise KernelError(f"NVRTC cannot make a program: error {created}")
     try:
