@@ -32,6 +32,7 @@ class EnvConfig:
       dense_reward_scale_final: `dense_reward_scale` at the end of a run, to which it changes linearly; null
         leaves it as it is.
       rules: whether observations tell the rules of levels (`kinetix_py.Rules`).
+      backend: what computes the physics on an NVIDIA GPU, `"xla"` or `"cuda"`; the game is the same.
     """
 
     size: str = "s"
@@ -43,6 +44,7 @@ class EnvConfig:
     dense_reward_scale_final: float | None = None  # 1/m
     max_timesteps: int = 256  # environment steps
     rules: bool = False
+    backend: str = "xla"
 
     def __post_init__(self) -> None:
         at_least(self, 1, "max_timesteps")
@@ -58,6 +60,7 @@ class EnvConfig:
             auto_reset=auto_reset,
             contact_order=self.contact_order,
             rules=self.rules,
+            backend=self.backend,
         )
 
     @property

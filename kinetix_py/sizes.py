@@ -57,7 +57,8 @@ class LevelSize:
         """Returns the engine's spec of this size.
 
         Args:
-          solver: solver options of `jax2d.SimSpec`: `solver_iterations`, `warm_start`, `contact_order`.
+          solver: solver options of `jax2d.SimSpec`: `solver_iterations`, `warm_start`, `contact_order`,
+            `backend`.
         """
         return jax2d.SimSpec(
             num_polygons=self.num_polygons,

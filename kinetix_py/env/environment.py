@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 import jax2d
-from jax2d.params import ContactOrder
+from jax2d.params import Backend, ContactOrder
 from kinetix_py.actions import ActionAdapter, actuator_controls, single_player_bindings
 from kinetix_py.env.game import (
     distance_left,
@@ -52,6 +52,7 @@ class Environment:
         all the same, and its observations are those of a plain level.
       solver_iterations, warm_start, contact_order: as in `jax2d.SimSpec`; `contact_order="kinetix"`
         reproduces published episodes, `"parallel"` depends neither on slot order nor on padding.
+      backend: as in `jax2d.SimSpec`: what computes the physics on an NVIDIA GPU.
 
     Raises:
       ValueError: an unknown observation type, action type or reward, or an option out of its bounds.
@@ -68,6 +69,7 @@ class Environment:
     solver_iterations: int = 10
     warm_start: bool = True
     contact_order: ContactOrder = "parallel"
+    backend: Backend = "xla"
 
     def __post_init__(self) -> None:
         if not callable(self.observation_type) and self.observation_type not in OBSERVATIONS:
@@ -87,6 +89,7 @@ class Environment:
             solver_iterations=self.solver_iterations,
             warm_start=self.warm_start,
             contact_order=self.contact_order,
+            backend=self.backend,
         )
 
     @property
@@ -348,7 +351,7 @@ def make(
       observation_type, action_type, frame_skip, auto_reset, reward: as in `Environment`.
       levels: distribution that `reset` draws from, or levels for a `LevelList`; `RandomLevels()` if None.
       rules: as in `Environment`; if None, whether one of the given levels has rules.
-      solver_options: `solver_iterations`, `warm_start` and `contact_order`, as in `Environment`.
+      solver_options: `solver_iterations`, `warm_start`, `contact_order` and `backend`, as in `Environment`.
 
     Raises:
       ValueError: an unknown name or a number out of its bounds.
