@@ -4,13 +4,13 @@
     python -m tools.check_cuda --scenes scenes.npz --output report.json    on a GPU, in --seconds at most
 
 Rows are printed as they are known, the most telling first: a run that is stopped has told what it knows.
+Speeds are in millions of steps of scenes per second; differences are the largest ones of all scenes.
 """
 
 from __future__ import annotations
 
 import argparse
 import concurrent.futures
-import contextlib
 import dataclasses
 import functools
 import json
@@ -26,7 +26,7 @@ import numpy as np
 import jax2d
 from agents.benchmark.engine import level_scenes
 from agents.benchmark.scenes import SIZES, random_actions, repeated
-from jax2d.params import CONTACT_ORDERS, SimSpec
+from jax2d.params import CONTACT_ORDERS, ContactOrder, SimSpec
 from jax2d.types import DYNAMIC_FIELDS
 
 STEPS = 64  # of a timed rollout
@@ -35,6 +35,7 @@ CASES = tuple((size, order) for order in CONTACT_ORDERS for size in ("l", "s", "
 NUM_LEVELS = 2048
 BATCHES = (2048, 16_384, 131_072)
 COMPARED = BATCHES[1]
+MORE = (("l", "parallel", BATCHES[0]), ("l", "parallel", BATCHES[2]))  # timed both ways too
 BEYOND = 1e-4
 PARAMS = jax2d.SimParams()
 
@@ -126,7 +127,7 @@ class Check:
         both = (states, actions) if first else to_last((states, actions))
         return jax.device_put(both)
 
-    def compile_xla(self, size: str, order: str, count: int) -> Callable:
+    def compile_xla(self, size: str, order: ContactOrder, count: int) -> Callable:
         """Compiles `roll` of the compiler's own kernels."""
         spec = dataclasses.replace(SIZES[size], contact_order=order)
         shapes = jax.eval_shape(functools.partial(self.batch, size, count))
@@ -163,8 +164,8 @@ def differences(kernel: Any, xla: Any) -> dict[str, Any]:
     return found | {"beyond": float(f"{beyond.mean():.2g}"), "flags_apart": other, "flags": int(active.sum())}
 
 
-def compare(check: Check, size: str, order: str, xla: Callable) -> None:
-    """Compares both ways after one step and after `STEPS`, and times them."""
+def compare(check: Check, size: str, order: ContactOrder, xla: Callable) -> None:
+    """Compares both ways after one step and after `STEPS`."""
     spec = dataclasses.replace(SIZES[size], contact_order=order, backend="cuda")
     kernel = jax.jit(functools.partial(roll, spec))
     states, actions = check.batch(size, COMPARED)
@@ -174,16 +175,23 @@ def compare(check: Check, size: str, order: str, xla: Callable) -> None:
         check.tell(what="parity", size=size, order=order, age=age, steps=1, **apart)
     apart = differences(kernel(states, actions, STEPS), xla(states, actions, jnp.int32(STEPS)))
     check.tell(what="parity", size=size, order=order, age=0, steps=STEPS, **apart)
-    aged = kernel(states, actions, AGES[-1])[0]
-    by_xla = rate(xla, (aged, actions, jnp.int32(STEPS)), COMPARED)
-    by_kernel = rate(jax.jit(functools.partial(timed, spec, "active", False)), (aged, actions), COMPARED)
+
+
+def time_both(check: Check, size: str, order: ContactOrder, batch: int, xla: Callable) -> None:
+    """Times both ways, reading which contacts are active."""
+    spec = dataclasses.replace(SIZES[size], contact_order=order, backend="cuda")
+    kernel = jax.jit(functools.partial(timed, spec, "active", False))
+    states, actions = check.batch(size, batch)
+    aged = kernel(states, actions)[0]
+    by_xla = rate(xla, (aged, actions, jnp.int32(STEPS)), batch)
+    by_kernel = rate(kernel, (aged, actions), batch)
     ratio = round(by_kernel / by_xla, 2)
-    check.tell(
-        what="speed", size=size, order=order, batch=COMPARED, xla=by_xla, kernel=by_kernel, ratio=ratio
-    )
+    check.tell(what="speed", size=size, order=order, batch=batch, xla=by_xla, kernel=by_kernel, ratio=ratio)
 
 
-def time_kernel(check: Check, size: str, order: str, batch: int, reads: str, first: bool = False) -> None:
+def time_kernel(
+    check: Check, size: str, order: ContactOrder, batch: int, reads: str, first: bool = False
+) -> None:
     """Times the kernel alone."""
     spec = dataclasses.replace(SIZES[size], contact_order=order, backend="cuda")
     states, actions = check.batch(size, batch, first)
@@ -210,37 +218,44 @@ def compare_contacts(check: Check, size: str = "s") -> None:
     check.tell(what="contacts", size=size, **numbers)
 
 
+def attempt(check: Check, work: Callable, *arguments: Any) -> None:
+    """Does some work if there is time; what goes wrong is told, and ends nothing else."""
+    if check.left() < 5:
+        return
+    try:
+        work(check, *arguments)
+    except Exception as error:  # of any kind: a run on a lent machine is to tell the rest
+        check.tell(what="failed", work=work.__name__, case=str(arguments[:4]), error=repr(error)[:1500])
+
+
 def run(check: Check) -> None:
     """Compiles the slow programs side by side, and works on what is there."""
-    options = check.options
-    workers = max(min((os.cpu_count() or 1) - 2, len(CASES)), 1)
-    with contextlib.ExitStack() as stack:
-        pool = concurrent.futures.ThreadPoolExecutor(workers)
-        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        waiting = {pool.submit(check.compile_xla, *case, COMPARED): case for case in CASES}
-        # The kernel by itself first: whether it runs at all.
-        time_kernel(check, "l", "parallel", COMPARED, "active")
-        time_kernel(check, "s", "parallel", COMPARED, "active")
-        while waiting and check.left() > 0:
-            done, _ = concurrent.futures.wait(
-                waiting, timeout=check.left(), return_when=concurrent.futures.FIRST_COMPLETED
-            )
-            for future in done:
-                compare(check, *waiting.pop(future), future.result())
-        for case in CASES[:3]:
-            for batch in options.batches:
-                if check.left() > 5:
-                    time_kernel(check, *case, batch, "active")
-        more: list[Callable] = [
-            functools.partial(time_kernel, check, "l", "parallel", COMPARED, "none"),
-            functools.partial(time_kernel, check, "l", "parallel", COMPARED, "all"),
-            functools.partial(time_kernel, check, "l", "parallel", COMPARED, "active", True),
-            functools.partial(time_kernel, check, "l", "kinetix", COMPARED, "active"),
-            functools.partial(compare_contacts, check),
-        ]
-        for work in more:
-            if check.left() > 10:
-                work()
+    pool = concurrent.futures.ThreadPoolExecutor(max(min((os.cpu_count() or 1) - 2, 6), 1))
+    jobs = [(*case, COMPARED) for case in CASES] + list(MORE)
+    waiting = {pool.submit(check.compile_xla, *job): job for job in jobs}
+    # The kernel by itself first: whether it runs at all.
+    attempt(check, time_kernel, "l", "parallel", COMPARED, "active")
+    attempt(check, time_kernel, "s", "parallel", COMPARED, "active")
+    while waiting and check.left() > 5:
+        done = concurrent.futures.wait(waiting, check.left(), concurrent.futures.FIRST_COMPLETED)[0]
+        for future in done:
+            size, order, batch = waiting.pop(future)
+            result = lambda _, future=future: future.result()  # raises what went wrong
+            attempt(check, result)
+            if future.exception() is None:
+                if batch == COMPARED:
+                    attempt(check, compare, size, order, future.result())
+                attempt(check, time_both, size, order, batch, future.result())
+    for size, order in CASES[:3]:
+        for batch in check.options.batches:
+            attempt(check, time_kernel, size, order, batch, "active")
+    attempt(check, time_kernel, "l", "parallel", COMPARED, "none")
+    attempt(check, time_kernel, "l", "parallel", COMPARED, "all")
+    for size in SIZES:
+        for batch in check.options.batches[1:]:
+            attempt(check, time_kernel, size, "parallel", batch, "active", True)
+    attempt(check, time_kernel, "l", "kinetix", COMPARED, "active")
+    attempt(check, compare_contacts)
     check.tell(what="done")
 
 
