@@ -63,7 +63,8 @@ def read(path: str) -> dict[str, jax2d.SimState]:
     with np.load(path) as file:
         for size, spec in SIZES.items():
             structure = jax.tree.structure(jax2d.SimState.shapes(spec))
-            leaves = [file[f"{size}/{i}"] for i in range(structure.num_leaves)]
+            count = len(jax.tree.leaves(jax2d.SimState.shapes(spec)))
+            leaves = [file[f"{size}/{i}"] for i in range(count)]
             scenes[size] = jax.tree.unflatten(structure, leaves)
     return scenes
 

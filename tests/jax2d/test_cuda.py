@@ -13,7 +13,7 @@ import pytest
 import jax2d
 from agents.benchmark.scenes import SIZES, random_actions, random_scenes
 from jax2d.batching import lowering_for
-from jax2d.cuda import compiler
+from jax2d.cuda import compiler, kernel
 from jax2d.cuda.sources import arguments_of, fields_of_state, kernel_source
 from jax2d.pipeline import step_batch_last
 from jax2d.types import DYNAMIC_FIELDS
@@ -158,6 +158,64 @@ def test_elsewhere_than_on_a_gpu_of_nvidia_nothing_changes():
         step = jax.jit(jax.vmap(lambda s, a, chosen=chosen: jax2d.step(s, a, PARAMS, chosen)))
         texts.append(step.lower(states, actions).as_text())
     assert texts[0] == texts[1]
+
+
+def lowered(monkeypatch, function, *arguments) -> str:
+    """The program of a function for a GPU, with some text in place of the kernel's."""
+    monkeypatch.setattr(kernel, "compile_ptx", lambda source: "kernel")
+    with lowering_for("cuda"):
+        traced = jax.jit(function).trace(*arguments)
+        return traced.lower(lowering_platforms=("cuda",)).as_text()
+
+
+SMALL = jax2d.SimSpec(5, 1, 1, 0, solver_iterations=1, backend="cuda")
+
+
+def small_scenes(*shape):
+    states = random_scenes(0, int(np.prod(shape)), SMALL)
+    return jax.tree.map(lambda v: jnp.asarray(v.reshape(*shape, *v.shape[1:])), states), jnp.ones((*shape, 1))
+
+
+def test_any_nesting_is_one_launch(monkeypatch):
+    params = dataclasses.replace(PARAMS, dt=jnp.full(2, 0.01))
+    step = lambda s, a, p: jax2d.step(s, a, p, SMALL)[0]
+    inner = jax.vmap(step, in_axes=(0, 0, None))
+    of_params = jax.tree.map(lambda value: 0 if jnp.ndim(value) else None, params)
+    batch = lambda s, a, p: jax2d.step_batch(s, a, p, SMALL)[0]
+    for function in (
+        jax.vmap(inner, in_axes=(0, 0, of_params)),
+        jax.vmap(batch, in_axes=(0, 0, of_params)),
+    ):
+        text = lowered(monkeypatch, function, *small_scenes(2, 3), params)
+        # The second is the report of contacts, which XLA's compiler leaves out.
+        launch, _ = (line for line in text.splitlines() if kernel.TARGET in line)
+        assert "tensor<6x6x2xf32>" in launch and "tensor<17x6xf32>" in launch
+    text = lowered(
+        monkeypatch, lambda s, a: step(s, a, PARAMS), *jax.tree.map(lambda v: v[0], small_scenes(1))
+    )
+    assert text.count(kernel.TARGET) == 2
+
+
+def test_derivatives_are_of_the_other_way(monkeypatch):
+    states, actions = small_scenes(2)
+
+    def distance(velocity, batch_last):
+        start = dataclasses.replace(states, velocity=velocity)
+        if batch_last:
+            start = jax.tree.map(lambda v: jnp.moveaxis(v, 0, -1), start)
+            return jax2d.step_batch(start, actions.T, PARAMS, SMALL, batch_axis=-1)[0].position.sum()
+        return jax.vmap(lambda s, a: jax2d.step(s, a, PARAMS, SMALL)[0])(start, actions).position.sum()
+
+    for batch_last in (False, True):
+        slope = jax.grad(functools.partial(distance, batch_last=batch_last))
+        assert kernel.TARGET not in lowered(monkeypatch, slope, states.velocity)
+
+
+def test_other_precision_goes_the_other_way(monkeypatch):
+    states, actions = small_scenes(2)
+    half = dataclasses.replace(states, friction=states.friction.astype(jnp.float16))
+    step = jax.vmap(lambda s, a: jax2d.step(s, a, PARAMS, SMALL)[0])
+    assert kernel.TARGET not in lowered(monkeypatch, step, half, actions)
 
 
 def test_backends_have_names():
