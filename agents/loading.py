@@ -20,7 +20,7 @@ from agents.training.seeds import by_seed, config_of_seed, seed_name, stack_seed
 
 # Policy files that come with the package, by the size of the levels that they are for.
 TRAINED = pathlib.Path(__file__).parent / "trained"
-SHIPPED = {"s": TRAINED / "s.npz", "m": TRAINED / "m.npz", "l": TRAINED / "m.npz"}
+SHIPPED = {"s": TRAINED / "s.npz", "m": TRAINED / "m.npz", "l": TRAINED / "l.npz"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,6 +38,7 @@ def benchmark_engine(
     *,
     seed: int = 0,
     contact_order: jax2d.params.ContactOrder = "parallel",
+    backend: jax2d.params.Backend = "xla",
     devices: int = 2,
     scenes: str = "boxes",
     against: str | None = None,
@@ -50,7 +51,7 @@ def benchmark_engine(
       num_envs: scenes stepped at once; beyond `DISTINCT` they repeat.
       steps: engine steps of one call.
       seed: seed of scenes and actions.
-      contact_order: as in `jax2d.SimSpec`.
+      contact_order, backend: as in `jax2d.SimSpec`.
       devices: devices that share the batch, at most.
       scenes: "boxes" for `random_scenes`, which are crowded, "levels" for random levels of the generator.
       against: "pymunk" times Chipmunk on the same scenes and actions too; None for this engine alone.
@@ -64,7 +65,7 @@ def benchmark_engine(
     """
     if against is not None:
         import_pymunk()
-    spec = dataclasses.replace(SIZES[size], contact_order=contact_order)
+    spec = dataclasses.replace(SIZES[size], contact_order=contact_order, backend=backend)
     if scenes == "boxes":
         states = repeated(random_scenes(seed, min(num_envs, DISTINCT), spec), num_envs)
     else:
@@ -93,6 +94,7 @@ def benchmark_engine(
         "seed": seed,
         "scenes": scenes,
         "contact_order": contact_order,
+        "backend": backend,
         "devices_used": num_devices,
         **result,
         **others,

@@ -64,6 +64,7 @@ def benchmark_environment(
     frame_skip: int = 2,
     seed: int = 0,
     contact_order: jax2d.params.ContactOrder = "parallel",
+    backend: jax2d.params.Backend = "xla",
     devices: int = 2,
 ) -> dict[str, Any]:
     """Times a rollout of random levels under random actions, stepped through `vmap(env.step)`.
@@ -72,7 +73,7 @@ def benchmark_environment(
       size: "s", "m" or "l".
       num_envs: environments stepped at once; beyond `DISTINCT` their levels repeat.
       steps: environment steps of one call.
-      observation, frame_skip, contact_order: as in `kinetix_py.make`.
+      observation, frame_skip, contact_order, backend: as in `kinetix_py.make`.
       seed: seed of levels and actions.
       devices: devices that share the batch, at most.
 
@@ -84,6 +85,7 @@ def benchmark_environment(
         observation_type=observation,
         auto_reset=True,
         contact_order=contact_order,
+        backend=backend,
         frame_skip=frame_skip,
     )
     levels = repeated(random_levels(seed, min(num_envs, DISTINCT), env.size), num_envs)
@@ -110,6 +112,7 @@ def benchmark_environment(
         "frame_skip": frame_skip,
         "seed": seed,
         "contact_order": contact_order,
+        "backend": backend,
         "devices_used": num_devices,
         **result,
         "physics_inside_steps_per_second": inside["steps_per_second"],

@@ -56,18 +56,20 @@ def page_text(results: Results, device: str) -> str:
     """
     lines = [f"# Benchmarks on {device}", ""]
     head: tuple[str, ...]
-    engine = {(each["size"], each["num_envs"]): each for each in measured(results, "engine")}
+    engine = measured(results, "engine")
     theirs = {name: each for name, each in results.items() if name.startswith("upstream_")}
     if engine:
         rows = []
-        for (size, count), each in engine.items():
+        for each in engine:
+            size, count = each["size"], each["num_envs"]
             other = theirs.get(f"upstream_{size}_{count}", {}).get("steps_per_second")
             ratio = f"{each['steps_per_second'] / other:.1f}" if other else ""
             memory = f"{each['peak_memory_bytes'] / 1e9:.2f}"
             kernels, speed = each["kernels_per_step"], each["steps_per_second"]
-            rows.append([size, count, speed, other or "", ratio, kernels, memory])
+            rows.append([size, each["backend"], count, speed, other or "", ratio, kernels, memory])
         head = (
             "size",
+            "backend",
             "environments",
             "steps/s",
             "published engine",
@@ -77,11 +79,11 @@ def page_text(results: Results, device: str) -> str:
         )
         lines += ["## Engine", "", markdown_table(head, rows), ""]
     rows = [
-        [each["size"], each["num_envs"], each["steps_per_second"], each["cost_over_physics"]]
+        [each[name] for name in ("size", "backend", "num_envs", "steps_per_second", "cost_over_physics")]
         for each in measured(results, "env")
     ]
     if rows:
-        head = ("size", "environments", "steps/s", "time over that of physics")
+        head = ("size", "backend", "environments", "steps/s", "time over that of physics")
         lines += ["## Environment, entity observations", "", markdown_table(head, rows), ""]
     for kind, unit, title in (("generator", "levels", "Random levels"), ("pixels", "frames", "Pictures")):
         rows = [
@@ -118,9 +120,12 @@ def plot_page(results: Results, path: pathlib.Path) -> None:
     left, right = figure.subplots(1, 2)
     engine = measured(results, "engine")
     for color, size in zip(COLORS, "sml", strict=False):
-        points = [(each["num_envs"], each["steps_per_second"]) for each in engine if each["size"] == size]
-        if points:
-            left.plot(*zip(*points, strict=True), "o-", color=color, label=f"size {size.upper()}")
+        for backend, style in (("xla", "o-"), ("cuda", "s--")):
+            mine = [each for each in engine if (each["size"], each["backend"]) == (size, backend)]
+            points = [(each["num_envs"], each["steps_per_second"]) for each in mine]
+            if points:
+                label = f"size {size.upper()}, {backend}"
+                left.plot(*zip(*points, strict=True), style, color=color, label=label)
     left.set(title="engine", xlabel="environments", ylabel="steps/s")
     if engine:
         left.set(xscale="log", yscale="log")

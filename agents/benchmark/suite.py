@@ -50,6 +50,12 @@ def timed(part: str, size: str, count: int, *words: str) -> Part:
     return Part(f"{part}_{size}_{count}", kinetix("benchmark", part, *options, *words))
 
 
+def by_kernel(part: str, size: str, count: int) -> Part:
+    """Part that times the same with the engine's own kernel for NVIDIA GPUs."""
+    one = timed(part, size, count, "--backend", "cuda")
+    return dataclasses.replace(one, name=f"{one.name}_cuda")
+
+
 def trained(name: str, size: str, count: int, steps: int, *words: str) -> Part:
     """Part that times whole updates of training."""
     options = ("--size", size, "--num-envs", str(count), "--steps", str(steps))
@@ -79,6 +85,7 @@ def gpu_parts(target: str, upstream_python: str | None = None) -> list[Part]:
     """
     preset = ("hardware=gpu", "training.num_devices=1")
     parts = [trained("preset_l", "l", 8192, 64, *preset), timed("engine", "l", 8192)]
+    parts.append(by_kernel("engine", "l", 8192))
     if upstream_python is not None:
         parts += upstream("l", 2048, upstream_python)
     if target:
@@ -86,6 +93,8 @@ def gpu_parts(target: str, upstream_python: str | None = None) -> list[Part]:
     parts += [
         timed("engine", "s", 8192),
         timed("env", "l", 8192),
+        by_kernel("env", "l", 8192),
+        trained("cuda_l", "l", 8192, 64, *preset, "env.backend=cuda"),
         trained("preset_s", "s", 8192, 64, *preset),
         timed("engine", "l", 32_768),
         timed("engine", "l", 131_072),
@@ -104,6 +113,7 @@ def gpu_parts(target: str, upstream_python: str | None = None) -> list[Part]:
     if upstream_python is not None:
         parts += [part for size in ("m", "s") for part in upstream(size, 2048, upstream_python)]
     parts += [timed("engine", "m", count) for count in (2048, 32_768, 131_072)]
+    parts += [by_kernel("engine", size, count) for size in "lsm" for count in (2048, 8192, 32_768, 131_072)]
     first: dict[str, Part] = {}  # an engine's scenes may be saved for the published one
     for part in parts:
         first.setdefault(part.name, part)

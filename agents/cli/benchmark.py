@@ -51,6 +51,15 @@ def _order(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--backend",
+        choices=("xla", "cuda"),
+        default="xla",
+        help="what computes the physics on an NVIDIA GPU: the compiler's kernels (default), or one kernel",
+    )
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
@@ -82,6 +91,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     train.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="as for kinetix train")
     for each in (engine, env, train):
         _order(each)
+    for each in (engine, env):
+        _backend(each)
     for each in (engine, env, generator, pixels):
         _devices(each)
     train.set_defaults(devices=1, seed=None, contact_order=None)  # those of the config
@@ -113,6 +124,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 num_envs=options.num_envs,
                 steps=options.steps,
                 contact_order=options.contact_order,
+                backend=options.backend,
                 devices=options.devices,
                 scenes=options.scenes,
                 against=options.against,
@@ -130,6 +142,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             observation=options.observation,
             frame_skip=options.frame_skip,
             contact_order=options.contact_order,
+            backend=options.backend,
             devices=options.devices,
             **shared,
         )

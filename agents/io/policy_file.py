@@ -29,7 +29,7 @@ class PolicyFile:
     """Content of a policy file.
 
     Attributes:
-      config: config of the run, without its output and the run that it started from.
+      config: config of the run, without its output, its backend and the run that it started from.
       run: name of the run.
       step: number of updates after which the parameters were taken.
       inherited_levels: paths of the levels that runs before this one were trained on.
@@ -84,8 +84,9 @@ def write_policy_file(
     """
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: the name of a policy file must end in {SUFFIX}")
-    # Folders of the machine that trained it mean nothing elsewhere.
-    config = dataclasses.replace(config, output=OutputConfig(), init_from=None, init_actor_scale=1.0)
+    # Folders of the machine that trained it mean nothing elsewhere, and its GPU may be missing.
+    env = dataclasses.replace(config.env, backend="xla")
+    config = dataclasses.replace(config, env=env, output=OutputConfig(), init_from=None, init_actor_scale=1.0)
     header = {
         "format": FORMAT,
         "run": run,

@@ -15,6 +15,7 @@ from agents.build import make_trainer
 from agents.cli.main import main
 from agents.config import ConfigError, OutputConfig, read_config
 from agents.io.checkpoint import CheckpointError, Checkpoints
+from agents.io.policy_file import write_policy_file
 from agents.io.run_folder import find_checkpoint, open_checkpoints
 from agents.loading import levels_trained_on, load_policy
 from agents.networks.heads import scale_actor
@@ -83,6 +84,13 @@ def test_a_policy_file_stands_for_its_run(finished, tiny, tmp_path, capsys):
         main(["export", str(folder.path), str(file)])
     with pytest.raises(SystemExit, match=r"the name of a policy file must end in \.npz"):
         main(["export", str(folder.path), str(tmp_path / "agent.pickle")])
+
+
+def test_a_policy_file_asks_for_no_gpu(finished, tmp_path):
+    config, loaded = finished[0], load_policy(finished[1].path)
+    on_gpu = dataclasses.replace(config, env=dataclasses.replace(config.env, backend="cuda"))
+    write_policy_file(tmp_path / "agent.npz", loaded.params, on_gpu, loaded.run, loaded.step)
+    assert load_policy(tmp_path / "agent.npz").trained_config.env == config.env
 
 
 def test_damaged_policy_files_are_refused(finished, tmp_path):

@@ -14,6 +14,7 @@ from agents.cli.main import main
 ENGINE = {
     "benchmark": "engine",
     "size": "l",
+    "backend": "xla",
     "num_envs": 8192,
     "steps_per_second": 5000,
     "kernels_per_step": 40,
@@ -56,8 +57,10 @@ def test_the_suite_of_a_gpu_has_all_that_is_asked_for():
     names = [part.name for part in parts]
     assert len(names) == len(set(names))
     counts = (2048, 8192, 32_768, 131_072)
-    assert {f"engine_{size}_{count}" for size in "sml" for count in counts} <= set(names)
-    assert {"upstream_s_2048", "train_preset_l", "plan_preset_l", "learning"} <= set(names)
+    engine = {f"engine_{size}_{count}" for size in "sml" for count in counts}
+    assert engine | {f"{name}_cuda" for name in engine} <= set(names)
+    assert "cuda" in parts[names.index("engine_l_8192_cuda")].command
+    assert {"upstream_s_2048", "train_preset_l", "train_cuda_l", "plan_preset_l", "learning"} <= set(names)
     assert {"generator_l_8192", "pixels_l_2048", "env_l_8192"} <= set(names)
     assert names.index("engine_l_2048") < names.index("upstream_l_2048")
     assert "--save-scenes" in parts[names.index("engine_l_2048")].command
@@ -67,6 +70,7 @@ def test_the_suite_of_a_gpu_has_all_that_is_asked_for():
 def test_the_page_has_a_table_of_each_kind_and_tells_what_is_missing(tmp_path):
     results = {
         "engine_l_8192": ENGINE,
+        "engine_l_8192_cuda": ENGINE | {"backend": "cuda", "steps_per_second": 9000, "kernels_per_step": 3},
         "upstream_l_8192": {"steps_per_second": 1000},
         "train_preset_l": {
             "benchmark": "train",
@@ -79,7 +83,8 @@ def test_the_page_has_a_table_of_each_kind_and_tells_what_is_missing(tmp_path):
         "learning": {"rows": [{"env_steps": 1000, "seconds": 2.0, "solve_rate": 0.5}]},
     }
     text = page_text(results, "a GPU")
-    assert "| l | 8,192 | 5,000 | 1,000 | 5.0 | 40 | 2.00 |" in text
+    assert "| l | xla | 8,192 | 5,000 | 1,000 | 5.0 | 40 | 2.00 |" in text
+    assert "| l | cuda | 8,192 | 9,000 | 1,000 | 9.0 | 3 | 2.00 |" in text
     assert "| preset_l | 30 | 20 | 10 | 12 | 1.00 | 2.00 | 3.00 |" in text
     assert "- env_s_8192: out of memory" in text and "After 1,000 steps and 2 s, 0.50" in text
     assert write_page(results, tmp_path, "a GPU").read_text() == text
