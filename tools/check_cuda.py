@@ -2,6 +2,7 @@
 
     python -m tools.check_cuda --prepare scenes.npz                        draw random levels, on a CPU
     python -m tools.check_cuda --scenes scenes.npz --output report.json    on a GPU, in --seconds at most
+    python -m tools.check_cuda --scenes scenes.npz --rounding              what one rounding does, anywhere
 
 Rows are printed as they are known, the most telling first: a run that is stopped has told what it knows.
 Speeds are in millions of steps of scenes per second; differences are the largest ones of all scenes.
@@ -219,6 +220,22 @@ def compare_contacts(check: Check, size: str = "s") -> None:
     check.tell(what="contacts", size=size, **numbers)
 
 
+def neighbor(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
+    """The next number of 32 bits, up or down by chance."""
+    return np.nextafter(values, np.where(rng.random(values.shape) < 0.5, -np.inf, np.inf).astype(np.float32))
+
+
+def tell_rounding(check: Check, size: str) -> None:
+    """Compares a step with one from places and angles that are one rounding away, both by the compiler."""
+    states, actions = check.batch(size, NUM_LEVELS)
+    program, rng = jax.jit(functools.partial(roll, SIZES[size])), np.random.default_rng(0)
+    for age in AGES[:3]:
+        aged = jax.device_get(program(states, actions, age)[0])
+        moved = {name: neighbor(rng, getattr(aged, name)) for name in ("position", "rotation")}
+        both = program(dataclasses.replace(aged, **moved), actions, 1), program(aged, actions, 1)
+        check.tell(what="rounding", size=size, age=age, **differences(*both))
+
+
 def attempt(check: Check, work: Callable, *arguments: Any) -> None:
     """Does some work if there is time; what goes wrong is told, and ends nothing else."""
     if check.left() < 5:
@@ -268,10 +285,16 @@ def main() -> None:
     parser.add_argument("--output", help="file for the report (JSON)")
     parser.add_argument("--seconds", type=float, default=220, help="after which no more is begun")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
+    parser.add_argument("--rounding", action="store_true", help="tell what rounding does to a step, and stop")
     parser.add_argument("--anywhere", action="store_true", help="run without a GPU, to try the tool")
     options = parser.parse_args()
     if options.prepare:
         save(options.prepare, draw(NUM_LEVELS))
+        return
+    if options.rounding:
+        check = Check(options)
+        for size in SIZES:
+            attempt(check, tell_rounding, size)
         return
     if jax.default_backend() != "gpu" and not options.anywhere:
         parser.error(f"there is no NVIDIA GPU here, JAX runs on {jax.default_backend()}")
