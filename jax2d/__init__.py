@@ -11,6 +11,7 @@ state, contacts = jax.jit(jax2d.step, static_argnums=3)(
 """
 
 from jax2d import edit, installation
+from jax2d.cuda.compiler import KernelError
 from jax2d.fields import FieldSpec, field_specs
 from jax2d.pairs import contact_pairs, num_contacts
 from jax2d.params import SimParams, SimSpec
@@ -31,6 +32,7 @@ __all__ = [
     "FieldSpec",
     "Joint",
     "Joints",
+    "KernelError",
     "Scene",
     "SceneError",
     "SimParams",

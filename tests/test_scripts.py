@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 
+import jax2d
 import kinetix_py as kx
 from agents.cli.main import COMMANDS, main
 
@@ -89,6 +90,19 @@ def test_training_explains_itself_with_the_groups_of_its_config(capsys):
 
 def test_an_unknown_subcommand_is_refused(capsys):
     assert "invalid choice: 'learn' (choose from" in refused(capsys, "learn")
+
+
+def test_a_missing_compiler_of_kernels_is_one_line(monkeypatch):
+    """Other errors of its kind are passed on."""
+
+    def fail(arguments):
+        raise jax2d.KernelError("no NVRTC") if arguments else RuntimeError("a defect")
+
+    monkeypatch.setattr("agents.cli.levels.main", fail)
+    with pytest.raises(SystemExit, match=r"^kinetix levels: no NVRTC$"):
+        main(["levels", "list"])
+    with pytest.raises(RuntimeError, match="a defect"):
+        main(["levels"])
 
 
 @pytest.mark.parametrize("script", STARTERS)

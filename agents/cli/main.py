@@ -89,6 +89,12 @@ def _run(command: str, arguments: list[str]) -> None:
         sys.exit(130)
     except CommandError as error:
         sys.exit(f"kinetix {command}: {error}")
+    except RuntimeError as error:
+        from jax2d import KernelError  # imported already, if it was raised
+
+        if not isinstance(error, KernelError):
+            raise
+        sys.exit(f"kinetix {command}: {error}")
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
         if missing not in AGENTS_EXTRA:
