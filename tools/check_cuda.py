@@ -105,7 +105,6 @@ class Check:
     def __init__(self, options: argparse.Namespace) -> None:
         self.started, self.options = time.monotonic(), options
         self.scenes = read(options.scenes) if options.scenes else draw(NUM_LEVELS)
-        self.xla: dict[Any, concurrent.futures.Future] = {}
         device = jax.devices()[0]
         self.report: dict[str, Any] = {"device": device.device_kind, "jax": jax.__version__, "rows": []}
         print(f"# {device.device_kind}, jax {jax.__version__}", flush=True)
