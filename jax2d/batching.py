@@ -17,6 +17,7 @@ from jax2d.flat import ALWAYS
 
 _PLATFORM: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform", default=None)
 SIMD_LANES = 32  # a block is a multiple of this, so that vector instructions leave no remainder
+WRITTEN_OUT = 8  # most turns of a loop that are written out for other devices than a CPU
 
 
 @contextlib.contextmanager
@@ -38,6 +39,16 @@ def traced_platform() -> str:
 def on_cpu() -> bool:
     """Tells whether the program being traced is one for a CPU."""
     return traced_platform() == "cpu"
+
+
+def short_scan(fn: Callable, init: Any, xs: Any) -> tuple[Any, Any]:
+    """Calls `jax.lax.scan` for a few turns, which are written out for other devices than a CPU.
+
+    There every turn of a loop is a few kernels, which take longer to start than to run; turns that are written
+    out become parts of larger ones.
+    """
+    turns = jax.tree.leaves(xs)[0].shape[0]
+    return jax.lax.scan(fn, init, xs, unroll=1 if on_cpu() else min(turns, WRITTEN_OUT))
 
 
 @functools.cache

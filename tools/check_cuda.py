@@ -1,5 +1,7 @@
 """Checks `SimSpec(backend="cuda")` on an NVIDIA GPU against `backend="xla"`: differences, then speed.
 
+The engine's lists (jax2d/README.md), which only CPUs use, are timed beside them.
+
     python -m tools.check_cuda --prepare scenes.npz                        draw random levels, on a CPU
     python -m tools.check_cuda --scenes scenes.npz --output report.json    on a GPU, in --seconds at most
     python -m tools.check_cuda --scenes scenes.npz --rounding              what one rounding does, anywhere
@@ -28,6 +30,7 @@ import jax2d
 from agents.benchmark.engine import level_scenes
 from agents.benchmark.scenes import SIZES, random_actions, repeated
 from jax2d.params import CONTACT_ORDERS, ContactOrder, SimSpec
+from jax2d.sparse import step_sparsely
 from jax2d.types import DYNAMIC_FIELDS
 
 STEPS = 64  # of a timed rollout
@@ -36,7 +39,9 @@ CASES = tuple((size, order) for order in CONTACT_ORDERS for size in ("l", "s", "
 NUM_LEVELS = 2048
 BATCHES = (2048, 16_384, 131_072)
 COMPARED = BATCHES[1]
-MORE = (("l", "parallel", BATCHES[0]), ("l", "parallel", BATCHES[2]))  # timed both ways too
+# Timed both ways too: sizes, orders, batches.
+MORE = (("l", "parallel", BATCHES[0]), *((size, "parallel", BATCHES[2]) for size in ("l", "s", "m")))
+LISTED = (("l", "parallel"), ("m", "parallel"), ("l", "kinetix"))  # timed by lists
 BEYOND = 1e-4
 PARAMS = jax2d.SimParams()
 
@@ -77,12 +82,17 @@ def advance(spec: SimSpec, first: bool, state: Any, actions: jax.Array) -> tuple
     return jax2d.step_batch(state, actions, PARAMS, spec, batch_axis=-1)
 
 
-def roll(spec: SimSpec, states: Any, actions: jax.Array, steps: jax.Array) -> tuple[Any, jax.Array]:
+def roll(
+    spec: SimSpec, states: Any, actions: jax.Array, steps: jax.Array, lists: bool = False
+) -> tuple[Any, jax.Array]:
     """States after some steps, and which contacts were active in the last one."""
     shape = (jax2d.num_contacts(spec), actions.shape[-1])
 
     def visit(_, carry):
-        after, contacts = advance(spec, False, carry[0], actions)
+        if lists:
+            after, contacts = step_sparsely(carry[0], actions, PARAMS, spec)
+        else:
+            after, contacts = advance(spec, False, carry[0], actions)
         return after, contacts.active
 
     return jax.lax.fori_loop(0, steps, visit, (states, jnp.zeros(shape, bool)))
@@ -128,15 +138,15 @@ class Check:
         both = (states, actions) if first else to_last((states, actions))
         return jax.device_put(both)
 
-    def compile_xla(self, size: str, order: ContactOrder, count: int) -> Callable:
+    def compile_xla(self, size: str, order: ContactOrder, count: int, lists: bool = False) -> Callable:
         """Compiles `roll` of the compiler's own kernels."""
         spec = dataclasses.replace(SIZES[size], contact_order=order)
         shapes = jax.eval_shape(functools.partial(self.batch, size, count))
         steps = jax.ShapeDtypeStruct((), jnp.int32)
         begin = time.monotonic()
-        compiled = jax.jit(functools.partial(roll, spec)).lower(*shapes, steps).compile()
-        seconds = round(time.monotonic() - begin, 1)
-        self.tell(what="compiled", way="xla", size=size, order=order, batch=count, seconds=seconds)
+        compiled = jax.jit(functools.partial(roll, spec, lists=lists)).lower(*shapes, steps).compile()
+        seconds, way = round(time.monotonic() - begin, 1), "lists" if lists else "xla"
+        self.tell(what="compiled", way=way, size=size, order=order, batch=count, seconds=seconds)
         return compiled
 
 
@@ -188,6 +198,14 @@ def time_both(check: Check, size: str, order: ContactOrder, batch: int, xla: Cal
     by_kernel = rate(kernel, (aged, actions), batch)
     ratio = round(by_kernel / by_xla, 2)
     check.tell(what="speed", size=size, order=order, batch=batch, xla=by_xla, kernel=by_kernel, ratio=ratio)
+
+
+def time_lists(check: Check, size: str, order: ContactOrder, batch: int, program: Callable) -> None:
+    """Times the compiler's kernels for lists alone."""
+    states, actions = check.batch(size, batch)
+    aged = program(states, actions, jnp.int32(STEPS))[0]
+    million = rate(program, (aged, actions, jnp.int32(STEPS)), batch)
+    check.tell(what="speed", size=size, order=order, batch=batch, lists=million)
 
 
 def time_kernel(
@@ -248,7 +266,8 @@ def attempt(check: Check, work: Callable, *arguments: Any) -> None:
 def run(check: Check) -> None:
     """Compiles the slow programs side by side, and works on what is there."""
     pool = concurrent.futures.ThreadPoolExecutor(max(min((os.cpu_count() or 1) - 2, 6), 1))
-    jobs = [(*case, COMPARED) for case in CASES] + list(MORE)
+    jobs: list[tuple] = [(*case, COMPARED) for case in CASES] + list(MORE)
+    jobs += [(*case, batch, True) for case in LISTED for batch in BATCHES[1:]]
     waiting = {pool.submit(check.compile_xla, *job): job for job in jobs}
     # The kernel by itself first: whether it runs at all.
     attempt(check, time_kernel, "l", "parallel", COMPARED, "active")
@@ -256,10 +275,12 @@ def run(check: Check) -> None:
     while waiting and check.left() > 5:
         done = concurrent.futures.wait(waiting, check.left(), concurrent.futures.FIRST_COMPLETED)[0]
         for future in done:
-            size, order, batch = waiting.pop(future)
+            size, order, batch, *lists = waiting.pop(future)
             result = lambda _, future=future: future.result()  # raises what went wrong
             attempt(check, result)
-            if future.exception() is None:
+            if future.exception() is None and lists:
+                attempt(check, time_lists, size, order, batch, future.result())
+            elif future.exception() is None:
                 if batch == COMPARED:
                     attempt(check, compare, size, order, future.result())
                 attempt(check, time_both, size, order, batch, future.result())

@@ -1,18 +1,23 @@
 """Times a step of scenes of 8 to 64 free bodies on one device and draws it.
 
-    python -m tools.time_bodies [--num-envs 64] [--steps 16] [--out results] [--ways lists dense]
+    python -m tools.time_bodies [--num-envs 64] [--steps 16] [--out results] [--ways lists dense kernel]
 
 Two thirds of the bodies are boxes, the others circles; they share one room and shrink with their number, so
-that all scenes are as full as one of size L. Writes `engine_bodies.json` and `engine_bodies.png`.
+that all scenes are as full as one of size L. Writes `engine_bodies.json` and `engine_bodies.png`. On a CPU,
+times are its processor's, of all threads; on a GPU, they are the clock's, and programs are compiled side by
+side.
 """
 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import dataclasses
 import json
+import os
 import pathlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,12 +26,14 @@ import numpy as np
 
 import jax2d
 from agents.benchmark.scenes import random_actions, random_scenes
+from jax2d.batching import on_cpu
+from jax2d.cuda.sources import MOST_CONTACTS
 from jax2d.pairs import num_contacts
 from jax2d.pipeline import step_batch_last
 from jax2d.sparse import step_sparsely
 
 BODIES = (8, 12, 16, 24, 32, 48, 64)
-WAYS = {"lists": step_sparsely, "dense": step_batch_last}
+LISTS, DENSE, KERNEL = "lists", "dense", "kernel"
 LARGE = 12  # free bodies of a scene of size L
 
 
@@ -49,28 +56,50 @@ def scenes_of(bodies: int, count: int) -> tuple[jax2d.SimSpec, jax2d.SimState]:
     )
 
 
-def time_bodies(bodies: int, way: str, count: int, steps: int) -> dict[str, Any]:
-    """Times one number of bodies; seconds are the processor's, of all threads."""
+def is_made(bodies: int, way: str) -> bool:
+    """Tells whether scenes of so many bodies can be stepped this way."""
+    return way != KERNEL or num_contacts(scenes_of(bodies, 1)[0]) <= MOST_CONTACTS
+
+
+def step_by(way: str, spec: jax2d.SimSpec) -> Callable:
+    """The step of a batch along the last axis, of states and actions to states, by one way."""
+    params = jax2d.SimParams()
+    if way == KERNEL:
+        spec = dataclasses.replace(spec, backend="cuda")
+        return lambda s, a: jax2d.step_batch(s, a, params, spec, batch_axis=-1)[0]
+    step = step_sparsely if way == LISTS else step_batch_last
+    return lambda s, a: step(s, a, params, spec)[0]
+
+
+def compile_way(bodies: int, way: str, count: int, steps: int, clock: Callable) -> tuple[Callable, dict]:
+    """Compiles one number of bodies: a function that steps them further, and what to report."""
     spec, states = scenes_of(bodies, count)
     last = lambda tree: jax.tree.map(lambda value: jnp.moveaxis(jnp.asarray(value), 0, -1), tree)
     actions = jnp.moveaxis(jnp.asarray(random_actions(0, steps, count, spec)), 1, -1)
-    advance = lambda s, a: (WAYS[way](s, a, jax2d.SimParams(), spec)[0], None)
-    states = last(states)
-    start = time.process_time()
-    rollout = jax.jit(lambda s, a: jax.lax.scan(advance, s, a)[0]).lower(states, actions).compile()
-    compiled, seconds = time.process_time() - start, []
+    states, step = last(states), step_by(way, spec)
+    start = clock()
+    rollout = jax.jit(lambda s, a: jax.lax.scan(lambda s, a: (step(s, a), None), s, a)[0])
+    compiled = rollout.lower(states, actions).compile()
+    seconds = round(clock() - start, 1)
+    row = {"bodies": bodies, "way": way, "contact_slots": num_contacts(spec), "compile_seconds": seconds}
+
+    def run():
+        nonlocal states
+        states = jax.block_until_ready(compiled(states, actions))
+        return states
+
+    return run, row
+
+
+def time_way(run: Callable, row: dict[str, Any], scene_steps: int, clock: Callable) -> dict[str, Any]:
+    """Times what `compile_way` compiled, which makes so many steps of scenes."""
+    seconds = []
     for _ in range(6):
-        start = time.process_time()
-        states = jax.block_until_ready(rollout(states, actions))
-        seconds.append(time.process_time() - start)
-    return {
-        "bodies": bodies,
-        "way": way,
-        "contact_slots": num_contacts(spec),
-        "microseconds": round(1e6 * min(seconds) / count / steps, 2),
-        "compile_seconds": round(compiled, 1),
-        "finite": bool(jnp.isfinite(states.position).all()),
-    }
+        start = clock()
+        states = run()
+        seconds.append(clock() - start)
+    microseconds = float(f"{1e6 * min(seconds) / scene_steps:.3g}")
+    return row | {"microseconds": microseconds, "finite": bool(jnp.isfinite(states.position).all())}
 
 
 def draw(rows: list[dict[str, Any]], path: pathlib.Path) -> None:
@@ -86,13 +115,14 @@ def draw(rows: list[dict[str, Any]], path: pathlib.Path) -> None:
         axes.plot(*zip(*points, strict=True), marker="o", label=way)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_xticks(BODIES, [str(count) for count in BODIES])
+    counts = sorted({row["bodies"] for row in rows})
+    axes.set_xticks(counts, [str(count) for count in counts])
     costs = [row["microseconds"] for row in rows]
-    ticks = [2**k for k in range(12) if min(costs) / 2 <= 2**k <= 2 * max(costs)]
-    axes.set_yticks(ticks, [str(tick) for tick in ticks], minor=False)
+    ticks = [2.0**k for k in range(-8, 12) if min(costs) / 2 <= 2**k <= 2 * max(costs)]
+    axes.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks], minor=False)
     axes.set_yticks([], minor=True)
     axes.set_xlabel("free bodies of a scene")
-    axes.set_ylabel("us for a step of a scene, one core")
+    axes.set_ylabel(f"us for a step of a scene, {'one core' if on_cpu() else jax.devices()[0].device_kind}")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.tight_layout()
@@ -106,12 +136,18 @@ def main() -> None:
     parser.add_argument("--num-envs", type=int, default=64)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"))
-    parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=["lists"])
+    parser.add_argument("--bodies", type=int, nargs="+", default=BODIES)
+    parser.add_argument("--ways", nargs="+", choices=(LISTS, DENSE, KERNEL), default=[LISTS])
     options = parser.parse_args()
-    rows = []
-    for way in options.ways:
-        for bodies in BODIES:
-            rows.append(time_bodies(bodies, way, options.num_envs, options.steps))
+    count, steps, rows = options.num_envs, options.steps, []
+    cases = [(bodies, way) for bodies in options.bodies for way in options.ways if is_made(bodies, way)]
+    clock = time.process_time if on_cpu() else time.perf_counter
+    compiling = lambda case: compile_way(*case, count, steps, clock)
+    with concurrent.futures.ThreadPoolExecutor(max((os.cpu_count() or 1) // 2, 1)) as pool:
+        # Of a CPU one after another, since compiling would disturb what is timed.
+        programs = map(compiling, cases) if on_cpu() else list(pool.map(compiling, cases))
+        for program in programs:
+            rows.append(time_way(*program, count * steps, clock))
             print(json.dumps(rows[-1]), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "engine_bodies.json").write_text(json.dumps(rows, indent=1) + "\n")

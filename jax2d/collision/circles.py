@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jax2d.batching import short_scan
 from jax2d.collision.manifold import Manifold
 from jax2d.collision.polygons import WorldPolygons
 
@@ -68,7 +69,7 @@ def circle_polygon_manifolds(x, y, radius, polygons: WorldPolygons) -> Manifold:
 
     shape = jnp.broadcast_shapes(polygons.x.shape[1:], x.shape)
     zero = jnp.zeros(shape, polygons.x.dtype)
-    best, _ = jax.lax.scan(visit, _Nearest(zero + jnp.inf, zero, zero, jnp.ones(shape, bool)), polygons)
+    best, _ = short_scan(visit, _Nearest(zero + jnp.inf, zero, zero, jnp.ones(shape, bool)), polygons)
     normal_x, normal_y, distance = _direction(best.x - x, best.y - y)
     outwards = jnp.where(best.inside, -1, 1)
     return Manifold(

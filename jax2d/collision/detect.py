@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from jax2d.batching import short_scan
 from jax2d.collision.circles import circle_manifolds, circle_polygon_manifolds
 from jax2d.collision.manifold import Manifold
 from jax2d.collision.polygons import WorldPolygons, polygon_manifolds, to_world
@@ -30,7 +31,7 @@ def components(joints: Joints, num_bodies: int) -> jax.Array:
 
     if joints.active.shape[0] == 0:
         return labels
-    return jax.lax.scan(merge, labels, (joints.body_a, joints.body_b, joints.active))[0]
+    return short_scan(merge, labels, (joints.body_a, joints.body_b, joints.active))[0]
 
 
 def world_polygons(state: SimState, cos: jax.Array, sin: jax.Array, spec: SimSpec) -> WorldPolygons:

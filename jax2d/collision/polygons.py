@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jax2d.batching import short_scan
 from jax2d.collision.manifold import Manifold
 
 # A face of b must be this much less deep than the best face of a to be the reference face [m].
@@ -81,7 +82,7 @@ def to_world(
         at_x, at_y = vertex
         return None, (x + (cos * at_x - sin * at_y), y + (sin * at_x + cos * at_y))
 
-    _, (world_x, world_y) = jax.lax.scan(place, None, (local_x, local_y))
+    _, (world_x, world_y) = short_scan(place, None, (local_x, local_y))
     edge_x, edge_y = after(world_x) - world_x, after(world_y) - world_y
     # The root of an unused face's 0 would have an infinite derivative.
     length = jnp.where(used, jnp.sqrt(jnp.where(used, edge_x**2 + edge_y**2, 1)), 0)
@@ -94,7 +95,7 @@ def to_world(
         return jnp.maximum(support, jnp.where(real[None], depth, -jnp.inf)), None
 
     support = jnp.full_like(length, -jnp.inf)
-    support, _ = jax.lax.scan(reach, support, (world_x, world_y, used))
+    support, _ = short_scan(reach, support, (world_x, world_y, used))
     return WorldPolygons(world_x, world_y, tangent_x, tangent_y, length, support, used)
 
 
@@ -128,8 +129,8 @@ def _reference_faces(
     zero = jnp.zeros(shape, a.x.dtype)
     none = _ReferenceFace(zero - jnp.inf, zero, zero, zero, zero, zero, zero)
     # Two scans: a face's separations are computed once and not in every selection (README.md, XLA).
-    _, separations = jax.lax.scan(measure, None, (a, b))
-    return jax.lax.scan(visit, (none, none), (separations, a, b))[0]
+    _, separations = short_scan(measure, None, (a, b))
+    return short_scan(visit, (none, none), (separations, a, b))[0]
 
 
 def _incident_points(face: _ReferenceFace, vertices: WorldPolygons) -> _IncidentPoints:
@@ -157,7 +158,7 @@ def _incident_points(face: _ReferenceFace, vertices: WorldPolygons) -> _Incident
     zero = jnp.zeros_like(face.x)
     far = (zero + jnp.inf, zero + jnp.inf)
     init = _IncidentPoints(far, (zero, zero), (zero, zero))
-    return jax.lax.scan(visit, init, (vertices.x, vertices.y, vertices.used))[0]
+    return short_scan(visit, init, (vertices.x, vertices.y, vertices.used))[0]
 
 
 def polygon_manifolds(a: WorldPolygons, b: WorldPolygons) -> Manifold:

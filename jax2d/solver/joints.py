@@ -11,8 +11,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jax2d.batching import short_scan
 from jax2d.params import SOLVER_VELOCITY_MARGIN, SimParams, SimSpec
-from jax2d.solver.blocks import FreeBodyArrays, unrolled_sum
+from jax2d.solver.blocks import unrolled_sum
 from jax2d.solver.contacts import Bodies
 from jax2d.types import Joints, SimState
 
@@ -20,7 +21,7 @@ from jax2d.types import Joints, SimState
 class JointEnd(NamedTuple):
     """One end of every joint slot; zero everywhere for an inactive joint."""
 
-    is_body: jax.Array  # float [J, free bodies, B], one-hot
+    body: jax.Array  # int32 [J, B], index among the free bodies; negative for a wall
     arm_x: jax.Array  # [J, B] m, anchor minus body position, in the world
     arm_y: jax.Array
     inverse_mass: jax.Array  # [J, B] 1/kg
@@ -89,7 +90,7 @@ def _end(index, anchor, state, spec) -> tuple[JointEnd, jax.Array, jax.Array, ja
     arm_y = s * anchor[:, 0] + c * anchor[:, 1]
     free = whole[:, spec.num_walls :]
     end = JointEnd(
-        is_body=free,
+        body=jnp.where(state.joints.active, index - spec.num_walls, -1).astype(jnp.int32),
         arm_x=arm_x,
         arm_y=arm_y,
         inverse_mass=pick(free, state.inverse_mass[spec.num_walls :]),
@@ -125,44 +126,31 @@ def prepare_joints(state: SimState, params: SimParams, spec: SimSpec) -> JointCo
     )
 
 
-class _Motion(NamedTuple):
-    """The free bodies, polygons and circles in one array, while joints are solved."""
-
-    linear: jax.Array  # [4, bodies, B]: velocity x, y [m/s], displacement x, y [m]
-    angular_velocity: jax.Array  # [bodies, B] rad/s
+# While joints are solved, the motion of the free bodies is one array `[5, bodies, B]`: velocity along x and
+# y [m/s], displacement along x and y [m], angular velocity [rad/s].
+_ANGULAR = 4
 
 
-class _Inverses(NamedTuple):
-    """Inverse masses of the free bodies, polygons and circles in one array."""
-
-    mass: jax.Array  # [bodies, B] 1/kg
-    inertia: jax.Array  # [bodies, B] 1/(kg m^2)
-
-
-def _join_bodies(bodies: Bodies) -> tuple[_Motion, _Inverses]:
-    """Joins polygons and circles to single arrays."""
-    linear = (bodies.velocity_x, bodies.velocity_y, bodies.displacement_x, bodies.displacement_y)
-    motion = _Motion(
-        linear=jnp.stack([jnp.concatenate(quantity) for quantity in linear]),
-        angular_velocity=jnp.concatenate(bodies.angular_velocity),
+def _join_bodies(bodies: Bodies) -> tuple[jax.Array, jax.Array]:
+    """Joins polygons and circles to single arrays: motion, and the inverse mass or inertia of each row."""
+    rows = (
+        bodies.velocity_x,
+        bodies.velocity_y,
+        bodies.displacement_x,
+        bodies.displacement_y,
+        bodies.angular_velocity,
     )
-    return motion, _Inverses(jnp.concatenate(bodies.inverse_mass), jnp.concatenate(bodies.inverse_inertia))
+    inverses = [bodies.inverse_mass] * _ANGULAR + [bodies.inverse_inertia]
+    join = lambda rows: jnp.stack([jnp.concatenate(row) for row in rows])
+    return join(rows), join(inverses)
 
 
-def _split_bodies(motion: _Motion, bodies: Bodies) -> Bodies:
+def _split_bodies(motion: jax.Array, bodies: Bodies) -> Bodies:
     """Splits the motion of all bodies into polygons and circles again."""
     size = bodies.angular_velocity[0].shape[0]
-
-    def split(values: jax.Array) -> FreeBodyArrays:
-        return values[:size], values[size:]
-
-    vx, vy, dx, dy = motion.linear
+    vx, vy, dx, dy, w = ((row[:size], row[size:]) for row in motion)
     return bodies._replace(
-        velocity_x=split(vx),
-        velocity_y=split(vy),
-        angular_velocity=split(motion.angular_velocity),
-        displacement_x=split(dx),
-        displacement_y=split(dy),
+        velocity_x=vx, velocity_y=vy, angular_velocity=w, displacement_x=dx, displacement_y=dy
     )
 
 
@@ -170,37 +158,53 @@ def _cross(x, y, u, v):
     return x * v - y * u
 
 
+def _is_body(end: JointEnd, motion: jax.Array) -> jax.Array:
+    """Encodes the body at one joint's end among the free bodies: float `[bodies, B]`."""
+    return (end.body[None] == jnp.arange(motion.shape[1])[:, None]).astype(jnp.float32)
+
+
+def _at_end(end: JointEnd, values: jax.Array) -> jax.Array:
+    """Picks from `values [bodies, B]` those of the body at one joint's end, 0 for a wall: `[B]`."""
+    return unrolled_sum([jnp.where(end.body == i, row, 0) for i, row in enumerate(values)])
+
+
 def _apply_joint_impulse(
-    joint: JointConstraints, motion: _Motion, inverses: _Inverses, impulse: JointImpulses, shift_x, shift_y
-) -> _Motion:
+    joint: JointConstraints,
+    motion: jax.Array,
+    inverses: jax.Array,
+    impulse: JointImpulses,
+    shift_x: jax.Array,
+    shift_y: jax.Array,
+) -> jax.Array:
     """Applies an impulse at a's anchor and its opposite at b's, and moves both bodies.
 
     Args:
-      joint: one joint; fields `[B]` or `[bodies, B]`.
-      motion: bodies before.
-      inverses: their inverse masses.
+      joint: one joint; fields `[B]`.
+      motion: bodies before, `[5, bodies, B]`.
+      inverses: their inverse masses and inertias, likewise.
       impulse: linear and angular impulse on body a.
       shift_x, shift_y: `[B]` kg m; a moves by its inverse mass times that, b the other way.
     """
     angular_a = _cross(joint.a.arm_x, joint.a.arm_y, impulse.x, impulse.y) + impulse.angular
-    angular_b = -_cross(joint.b.arm_x, joint.b.arm_y, impulse.x, impulse.y) - impulse.angular
-    is_a, is_b = joint.a.is_body, joint.b.is_body
-    change = jnp.stack([impulse.x, impulse.y, shift_x, shift_y])[:, None]
-    linear = motion.linear + ((is_a - is_b) * inverses.mass)[None] * change
-    angular = is_a * angular_a[None] + is_b * angular_b[None]
-    return _Motion(linear, motion.angular_velocity + inverses.inertia * angular)
+    angular_b = _cross(joint.b.arm_x, joint.b.arm_y, impulse.x, impulse.y) + impulse.angular
+    linear = (impulse.x, impulse.y, shift_x, shift_y)
+    on_a, on_b = jnp.stack([*linear, angular_a]), jnp.stack([*linear, angular_b])
+    is_a, is_b = _is_body(joint.a, motion)[None], _is_body(joint.b, motion)[None]
+    change = is_a * on_a[:, None] - is_b * on_b[:, None]
+    return motion + inverses * change
 
 
 def _solve_one(
-    joint: JointConstraints, motion: _Motion, inverses: _Inverses, params: SimParams
-) -> tuple[_Motion, JointImpulses]:
-    """Solves one joint in one sweep; fields of `joint` are `[B]` or `[bodies, B]`.
+    joint: JointConstraints, motion: jax.Array, inverses: jax.Array, params: SimParams
+) -> tuple[jax.Array, JointImpulses]:
+    """Solves one joint in one sweep; fields of `joint` are `[B]`.
 
     Errors and velocities are divided by the joint's mass first (README.md, XLA: quotients).
     """
     a, b, mass = joint.a, joint.b, joint.inverse_mass
-    vx, vy, dx, dy = (pick(b.is_body - a.is_body, quantity) for quantity in motion.linear)
-    wa, wb = pick(a.is_body, motion.angular_velocity), pick(b.is_body, motion.angular_velocity)
+    *linear_a, wa = (_at_end(a, row) for row in motion)
+    *linear_b, wb = (_at_end(b, row) for row in motion)
+    vx, vy, dx, dy = (of_b - of_a for of_a, of_b in zip(linear_a, linear_b, strict=True))
     # The shared anchor divides the error between both anchors; the heavier body's anchor is nearer to it.
     error_over_mass_x = (joint.anchor_error_x + dx) / mass
     error_over_mass_y = (joint.anchor_error_y + dy) / mass
@@ -246,7 +250,7 @@ def solve_joints(
         motion, impulse = _solve_one(joint, motion, inverses, params)
         return motion, impulse._replace(angular=jnp.where(joint.weld, impulse.angular, 0))
 
-    motion, added = jax.lax.scan(visit, motion, joints)
+    motion, added = short_scan(visit, motion, joints)
     return jax.tree.map(jnp.add, accumulated, added), _split_bodies(motion, bodies)
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jax2d.batching import WRITTEN_OUT, on_cpu, short_scan
 from jax2d.pairs import PairKind
 from jax2d.params import SOLVER_VELOCITY_MARGIN, SimParams, SimSpec
 from jax2d.solver.blocks import FreeBodyArrays
@@ -50,7 +51,8 @@ def _solve_point(
         return [add_impulses(old, new) for old, new in zip(impulses, added, strict=True)], bodies
 
     groups = 1 if contacts.groups is None else num_groups(contacts.kind)
-    return jax.lax.fori_loop(0, groups, solve_group, (impulses, bodies))
+    unroll = 1 if on_cpu() else min(groups, WRITTEN_OUT)
+    return jax.lax.fori_loop(0, groups, solve_group, (impulses, bodies), unroll=unroll)
 
 
 def _unstack(contacts: ContactConstraints, impulses: list[Impulses]) -> list[list[Impulses]]:
@@ -73,7 +75,7 @@ def _warm_start(contacts: ContactConstraints, impulses: list[Impulses], bodies: 
         points, impulses = point
         return apply_impulses(contacts.kind.blocks, points, impulses, bodies), None
 
-    return jax.lax.scan(visit, bodies, (contacts.points, impulses))[0]
+    return short_scan(visit, bodies, (contacts.points, impulses))[0]
 
 
 def bound_velocities(bodies: Bodies, params: SimParams) -> Bodies:
