@@ -29,6 +29,7 @@ import numpy as np
 import jax2d
 from agents.benchmark.engine import level_scenes
 from agents.benchmark.scenes import SIZES, random_actions, repeated
+from agents.plan.model import count_kernels
 from jax2d.params import CONTACT_ORDERS, ContactOrder, SimSpec
 from jax2d.sparse import step_sparsely
 from jax2d.types import DYNAMIC_FIELDS
@@ -146,7 +147,9 @@ class Check:
         begin = time.monotonic()
         compiled = jax.jit(functools.partial(roll, spec, lists=lists)).lower(*shapes, steps).compile()
         seconds, way = round(time.monotonic() - begin, 1), "lists" if lists else "xla"
-        self.tell(what="compiled", way=way, size=size, order=order, batch=count, seconds=seconds)
+        kernels = count_kernels(compiled.as_text())  # of one turn of the loop
+        told = {"size": size, "order": order, "batch": count, "seconds": seconds, "kernels": kernels}
+        self.tell(what="compiled", way=way, **told)
         return compiled
 
 
@@ -264,26 +267,26 @@ def attempt(check: Check, work: Callable, *arguments: Any) -> None:
 
 
 def run(check: Check) -> None:
-    """Compiles the slow programs side by side, and works on what is there."""
-    pool = concurrent.futures.ThreadPoolExecutor(max(min((os.cpu_count() or 1) - 2, 6), 1))
-    jobs: list[tuple] = [(*case, COMPARED) for case in CASES] + list(MORE)
-    jobs += [(*case, batch, True) for case in LISTED for batch in BATCHES[1:]]
-    waiting = {pool.submit(check.compile_xla, *job): job for job in jobs}
+    """Compiles the slow programs side by side, then compares and times one after another."""
+    cases = [(*case, COMPARED, False) for case in CASES] + [(*case, False) for case in MORE]
+    cases += [(*case, batch, True) for case in LISTED for batch in BATCHES[1:]]
     # The kernel by itself first: whether it runs at all.
     attempt(check, time_kernel, "l", "parallel", COMPARED, "active")
-    attempt(check, time_kernel, "s", "parallel", COMPARED, "active")
-    while waiting and check.left() > 5:
-        done = concurrent.futures.wait(waiting, check.left(), concurrent.futures.FIRST_COMPLETED)[0]
-        for future in done:
-            size, order, batch, *lists = waiting.pop(future)
-            result = lambda _, future=future: future.result()  # raises what went wrong
-            attempt(check, result)
-            if future.exception() is None and lists:
-                attempt(check, time_lists, size, order, batch, future.result())
-            elif future.exception() is None:
-                if batch == COMPARED:
-                    attempt(check, compare, size, order, future.result())
-                attempt(check, time_both, size, order, batch, future.result())
+    pool = concurrent.futures.ThreadPoolExecutor(max((os.cpu_count() or 1) - 2, 1))
+    waiting = [pool.submit(check.compile_xla, *case) for case in cases]
+    concurrent.futures.wait(waiting, max(check.left(), 0))
+    for (size, order, batch, lists), program in zip(cases, waiting, strict=True):
+        if not program.done():
+            continue
+        attempt(check, lambda _, program=program: program.result())  # raises what went wrong
+        if program.exception() is not None:
+            continue
+        if lists:
+            attempt(check, time_lists, size, order, batch, program.result())
+            continue
+        if batch == COMPARED:
+            attempt(check, compare, size, order, program.result())
+        attempt(check, time_both, size, order, batch, program.result())
     for size, order in CASES[:3]:
         for batch in check.options.batches:
             attempt(check, time_kernel, size, order, batch, "active")
