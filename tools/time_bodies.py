@@ -102,8 +102,8 @@ def time_way(run: Callable, row: dict[str, Any], scene_steps: int, clock: Callab
     return row | {"microseconds": microseconds, "finite": bool(jnp.isfinite(states.position).all())}
 
 
-def draw(rows: list[dict[str, Any]], path: pathlib.Path) -> None:
-    """Draws the cost of a step over the number of bodies."""
+def draw(rows: list[dict[str, Any]], path: pathlib.Path, device: str) -> None:
+    """Draws the cost of a step on a device over the number of bodies."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -122,7 +122,7 @@ def draw(rows: list[dict[str, Any]], path: pathlib.Path) -> None:
     axes.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks], minor=False)
     axes.set_yticks([], minor=True)
     axes.set_xlabel("free bodies of a scene")
-    axes.set_ylabel(f"us for a step of a scene, {'one core' if on_cpu() else jax.devices()[0].device_kind}")
+    axes.set_ylabel(f"us for a step of a scene, {device}")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.tight_layout()
@@ -151,7 +151,8 @@ def main() -> None:
             print(json.dumps(rows[-1]), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "engine_bodies.json").write_text(json.dumps(rows, indent=1) + "\n")
-    draw(rows, options.out / "engine_bodies.png")
+    device = "one core" if on_cpu() else jax.devices()[0].device_kind
+    draw(rows, options.out / "engine_bodies.png", device)
 
 
 if __name__ == "__main__":

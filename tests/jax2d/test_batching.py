@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax2d.batching import in_blocks, lowering_for, natively_batched
+import jax2d
+from agents.benchmark.scenes import random_actions, random_scenes
+from jax2d.batching import in_blocks, lowering_for, natively_batched, short_scan
 
 SEEN: list[tuple] = []
 ROWS = jnp.arange(24.0).reshape(2, 3, 4)
@@ -121,3 +123,34 @@ def test_it_is_traced_once_for_given_shapes_on_each_platform(one):
     with lowering_for("cuda"):
         jax.make_jaxpr(lambda rows: jax.vmap(run)(3 * rows))(ROWS[0])
     assert SEEN.count(((3, 4), (3,))) == 2
+
+
+def test_short_loops_are_written_out_for_other_devices_than_a_cpu():
+    run = lambda xs: short_scan(lambda total, x: (2 * total + x, total), 0.0, xs)
+    program = jax.jit(lambda xs: run(xs)).lower(ROWS[0, 0])
+    with lowering_for("cuda"):
+        written_out = jax.jit(run).lower(ROWS[0, 0])
+    if jax.default_backend() == "cpu":
+        assert "while" in program.as_text()
+    assert "while" not in written_out.as_text()
+    total, before = written_out.compile()(ROWS[0, 0])
+    assert total == 11 and before.tolist() == [0, 0, 1, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["parallel", "kinetix"])
+def test_a_step_written_out_is_the_same(order):
+    """A step as it is compiled for a GPU, on a CPU; the polygons are pairs of one group, or of three."""
+    spec = jax2d.SimSpec({"parallel": 6, "kinetix": 9}[order], 2, 3, 1, contact_order=order)
+    last = lambda tree: jax.tree.map(lambda v: jnp.moveaxis(jnp.asarray(v), 0, -1), tree)
+    states, actions = last((random_scenes(0, 16, spec), random_actions(0, 1, 16, spec)[0]))
+    step = lambda s: jax2d.step_batch(s, actions, jax2d.SimParams(), spec, batch_axis=-1)
+    compiled = jax.jit(lambda s: step(s)).lower(states).compile()
+    with lowering_for("cuda"):
+        written_out = jax.jit(lambda s: step(s)).lower(states).compile()
+    for _ in range(90):
+        states, _ = compiled(states)
+    expected, found = compiled(states), written_out(states)
+    assert expected[1].pushing.sum() > 20
+    for one, other in zip(*map(jax.tree.leaves, (expected, found)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
