@@ -44,8 +44,8 @@ def on_cpu() -> bool:
 def short_scan(fn: Callable, init: Any, xs: Any) -> tuple[Any, Any]:
     """Calls `jax.lax.scan` for a few turns, which are written out for other devices than a CPU.
 
-    There every turn of a loop is a few kernels, which take longer to start than to run; turns that are written
-    out become parts of larger ones.
+    There every turn of a loop is a few kernels, which take longer to start than to run; turns that are
+    written out become parts of larger ones.
     """
     turns = jax.tree.leaves(xs)[0].shape[0]
     return jax.lax.scan(fn, init, xs, unroll=1 if on_cpu() else min(turns, WRITTEN_OUT))
