@@ -19,9 +19,9 @@ from jax2d.types import Joints, SimState
 
 
 class JointEnd(NamedTuple):
-    """One end of every joint slot; zero everywhere for an inactive joint."""
+    """One end of every joint slot; an inactive joint has no body, and zeros."""
 
-    body: jax.Array  # int32 [J, B], index among the free bodies; negative for a wall
+    body: jax.Array  # int32 [J, B], index among the free bodies; negative for a wall and for none
     arm_x: jax.Array  # [J, B] m, anchor minus body position, in the world
     arm_y: jax.Array
     inverse_mass: jax.Array  # [J, B] 1/kg
@@ -164,7 +164,7 @@ def _is_body(end: JointEnd, motion: jax.Array) -> jax.Array:
 
 
 def _at_end(end: JointEnd, values: jax.Array) -> jax.Array:
-    """Picks from `values [bodies, B]` those of the body at one joint's end, 0 for a wall: `[B]`."""
+    """Picks from `values [bodies, B]` those of the body at one joint's end, 0 if it is not free: `[B]`."""
     return unrolled_sum([jnp.where(end.body == i, row, 0) for i, row in enumerate(values)])
 
 
