@@ -1,7 +1,7 @@
 """Times the engine Jax2D 1.0.2 on scenes that `kinetix benchmark engine` saved; prints one JSON line.
 
 Runs in an environment of its own, which has that engine instead of this project's (both are called
-`jax2d`): see tools/compare_upstream.sh.
+`jax2d`), and jax below 0.12, which has no cross product of vectors in a plane: see tools/compare_upstream.sh.
 """
 
 from __future__ import annotations
