@@ -140,7 +140,7 @@ def test_short_loops_are_written_out_for_other_devices_than_a_cpu():
 @pytest.mark.slow
 @pytest.mark.parametrize("order", ["parallel", "kinetix"])
 def test_a_step_written_out_is_the_same(order):
-    """A step as it is compiled for a GPU, on a CPU; the polygons are pairs of one group, or of three."""
+    """A step as it is compiled for a GPU, on a CPU; pairs of polygons are one group, or two."""
     spec = jax2d.SimSpec({"parallel": 6, "kinetix": 9}[order], 2, 3, 1, contact_order=order)
     last = lambda tree: jax.tree.map(lambda v: jnp.moveaxis(jnp.asarray(v), 0, -1), tree)
     states, actions = last((random_scenes(0, 16, spec), random_actions(0, 1, 16, spec)[0]))
