@@ -137,11 +137,9 @@ def _integrate(
             bodies.velocity_x,
             bodies.velocity_y,
             bodies.angular_velocity,
-            bodies.displacement_x,
-            bodies.displacement_y,
         )
     ]
-    after = move_bodies(state, motion, params, spec)
+    after = move_bodies(state, [*motion, *bodies.displacement], params, spec)
     return dataclasses.replace(
         after,
         contact_impulse=jnp.stack(

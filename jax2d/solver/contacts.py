@@ -63,10 +63,15 @@ class Bodies(NamedTuple):
     velocity_x: FreeBodyArrays  # m/s
     velocity_y: FreeBodyArrays
     angular_velocity: FreeBodyArrays  # rad/s
-    displacement_x: FreeBodyArrays  # m, by joints since the step began
-    displacement_y: FreeBodyArrays
+    displacement: jax.Array  # [2, bodies, B] m, along x and y, by joints since the step began
     inverse_mass: FreeBodyArrays  # 1/kg
     inverse_inertia: FreeBodyArrays  # 1/(kg m^2)
+
+    def displacements(self) -> tuple[FreeBodyArrays, FreeBodyArrays]:
+        """Displacements along x and y [m] as quantities of polygons and circles."""
+        size = self.angular_velocity[0].shape[0]
+        x, y = ((row[:size], row[size:]) for row in self.displacement)
+        return x, y
 
 
 def effective_masses(
@@ -97,9 +102,10 @@ def _shifted_arms(block: PairBlock, contact: ContactBlock, bodies: Bodies) -> Mo
     """Computes the arms about the places to which joints have moved the bodies meanwhile."""
     normal, tangent = [], []
     nx, ny = contact.normal_x[None], contact.normal_y[None]
+    displacements = bodies.displacements()
     for side, arm_n, arm_t in zip(block.sides, contact.arms.normal, contact.arms.tangent, strict=True):
         sign = signs(block, side)
-        dx, dy = gather_ends(side, bodies.displacement_x), gather_ends(side, bodies.displacement_y)
+        dx, dy = (gather_ends(side, along) for along in displacements)
         normal.append(arm_n - sign * (dx * ny - dy * nx))
         tangent.append(arm_t + sign * (dx * nx + dy * ny))
     return MomentArms(tuple(normal), tuple(tangent))
@@ -203,6 +209,7 @@ def _apply_to_bodies(table: int, sums: tuple[list, list, list], bodies: Bodies, 
         return vx, vy, w
     jx, jy, angular = (unrolled_sum(part) for part in parts)
     if moved:  # arms in `sums` are about the places of the bodies when the step began
-        angular = angular - (bodies.displacement_x[table] * jy - bodies.displacement_y[table] * jx)
+        dx, dy = (along[table] for along in bodies.displacements())
+        angular = angular - (dx * jy - dy * jx)
     mass, inertia = bodies.inverse_mass[table], bodies.inverse_inertia[table]
     return vx + mass * jx, vy + mass * jy, w + inertia * angular

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jax2d.batching import short_scan
+from jax2d.batching import on_cpu, short_scan
 from jax2d.params import SOLVER_VELOCITY_MARGIN, SimParams, SimSpec
 from jax2d.solver.blocks import unrolled_sum
 from jax2d.solver.contacts import Bodies
@@ -133,34 +133,23 @@ _ANGULAR = 4
 
 def _join_bodies(bodies: Bodies) -> tuple[jax.Array, jax.Array]:
     """Joins polygons and circles to single arrays: motion, and the inverse mass or inertia of each row."""
-    rows = (
-        bodies.velocity_x,
-        bodies.velocity_y,
-        bodies.displacement_x,
-        bodies.displacement_y,
-        bodies.angular_velocity,
-    )
-    inverses = [bodies.inverse_mass] * _ANGULAR + [bodies.inverse_inertia]
     join = lambda rows: jnp.stack([jnp.concatenate(row) for row in rows])
-    return join(rows), join(inverses)
+    velocity, spin = join([bodies.velocity_x, bodies.velocity_y]), join([bodies.angular_velocity])
+    inverses = [bodies.inverse_mass] * _ANGULAR + [bodies.inverse_inertia]
+    return jnp.concatenate([velocity, bodies.displacement, spin]), join(inverses)
 
 
 def _split_bodies(motion: jax.Array, bodies: Bodies) -> Bodies:
     """Splits the motion of all bodies into polygons and circles again."""
     size = bodies.angular_velocity[0].shape[0]
-    vx, vy, dx, dy, w = ((row[:size], row[size:]) for row in motion)
+    vx, vy, w = ((row[:size], row[size:]) for row in (motion[0], motion[1], motion[_ANGULAR]))
     return bodies._replace(
-        velocity_x=vx, velocity_y=vy, angular_velocity=w, displacement_x=dx, displacement_y=dy
+        velocity_x=vx, velocity_y=vy, angular_velocity=w, displacement=motion[2:_ANGULAR]
     )
 
 
 def _cross(x, y, u, v):
     return x * v - y * u
-
-
-def _is_body(end: JointEnd, motion: jax.Array) -> jax.Array:
-    """Encodes the body at one joint's end among the free bodies: float `[bodies, B]`."""
-    return (end.body[None] == jnp.arange(motion.shape[1])[:, None]).astype(jnp.float32)
 
 
 def _at_end(end: JointEnd, values: jax.Array) -> jax.Array:
@@ -189,9 +178,10 @@ def _apply_joint_impulse(
     angular_b = _cross(joint.b.arm_x, joint.b.arm_y, impulse.x, impulse.y) + impulse.angular
     linear = (impulse.x, impulse.y, shift_x, shift_y)
     on_a, on_b = jnp.stack([*linear, angular_a]), jnp.stack([*linear, angular_b])
-    is_a, is_b = _is_body(joint.a, motion)[None], _is_body(joint.b, motion)[None]
-    change = is_a * on_a[:, None] - is_b * on_b[:, None]
-    return motion + inverses * change
+    # Of the motion's own shape: the compiler would keep smaller ones as arrays.
+    body = jax.lax.broadcasted_iota(jnp.int32, motion.shape, 1)
+    at = lambda end, value: jnp.where(jnp.broadcast_to(end.body, motion.shape) == body, value[:, None], 0)
+    return motion + inverses * (at(joint.a, on_a) - at(joint.b, on_b))
 
 
 def _solve_one(
@@ -261,4 +251,6 @@ def warm_start_joints(joints: JointConstraints, impulses: JointImpulses, bodies:
         joint, impulse = jax.tree.map(lambda field, j=j: field[j], (joints, impulses))
         still = jnp.zeros_like(impulse.x)
         motion = _apply_joint_impulse(joint, motion, inverses, impulse, still, still)
+    if not on_cpu():  # or every part of it would be computed from all joints anew
+        motion = jax.lax.optimization_barrier(motion)
     return _split_bodies(motion, bodies)

@@ -29,13 +29,11 @@ def split_free_bodies(values: jax.Array, spec: SimSpec) -> FreeBodyArrays:
 
 def free_bodies(state: SimState, spec: SimSpec) -> Bodies:
     """Collects the bodies that are no walls, before the first sweep."""
-    still = jax.tree.map(jnp.zeros_like, split_free_bodies(state.rotation, spec))
     return Bodies(
         velocity_x=split_free_bodies(state.velocity[:, 0], spec),
         velocity_y=split_free_bodies(state.velocity[:, 1], spec),
         angular_velocity=split_free_bodies(state.angular_velocity, spec),
-        displacement_x=still,
-        displacement_y=still,
+        displacement=jnp.zeros_like(state.position[spec.num_walls :].swapaxes(0, 1)),
         inverse_mass=split_free_bodies(state.inverse_mass, spec),
         inverse_inertia=split_free_bodies(state.inverse_inertia, spec),
     )
