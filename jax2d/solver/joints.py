@@ -143,9 +143,7 @@ def _split_bodies(motion: jax.Array, bodies: Bodies) -> Bodies:
     """Splits the motion of all bodies into polygons and circles again."""
     size = bodies.angular_velocity[0].shape[0]
     vx, vy, w = ((row[:size], row[size:]) for row in (motion[0], motion[1], motion[_ANGULAR]))
-    return bodies._replace(
-        velocity_x=vx, velocity_y=vy, angular_velocity=w, displacement=motion[2:_ANGULAR]
-    )
+    return bodies._replace(velocity_x=vx, velocity_y=vy, angular_velocity=w, displacement=motion[2:_ANGULAR])
 
 
 def _cross(x, y, u, v):
