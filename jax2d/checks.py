@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax2d.params import SimSpec
+from jax2d.params import SimParams, SimSpec
 from jax2d.types import SimState
 
 KINDS = {"f": np.floating, "i": np.integer, "b": np.bool_}
@@ -47,3 +47,11 @@ def check_arrays(
     leaves = jax.tree_util.tree_leaves_with_path(state)
     for (path, value), expected in zip(leaves, jax.tree.leaves(SimState.shapes(spec)), strict=True):
         expect(f"state{jax.tree_util.keystr(path)}", value, expected)
+
+
+def has_usual_precision(state: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> bool:
+    """Tells whether a state has the dtypes of `SimState.shapes`, its actions and params 32 bits."""
+    expected = [shape.dtype for shape in jax.tree.leaves(SimState.shapes(spec))]
+    given = [jnp.result_type(leaf) for leaf in jax.tree.leaves(state)]
+    numbers = [jnp.result_type(leaf, jnp.float32) for leaf in jax.tree.leaves((actions, params))]
+    return given == expected and all(dtype == jnp.float32 for dtype in numbers)

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from jax2d.batching import deferred, in_blocks, natively_batched, traced_platform
-from jax2d.checks import check_arrays
-from jax2d.cuda.kernel import check_size, is_usual, step_by_kernel
+from jax2d.checks import check_arrays, has_usual_precision
+from jax2d.cuda.kernel import check_size, step_by_kernel
 from jax2d.pairs import num_contacts
 from jax2d.params import SimParams, SimSpec
 from jax2d.pipeline import step_batch_last
@@ -91,7 +91,7 @@ def _advance(
 ) -> tuple[SimState, Contacts]:
     """The step of a batch along `axis`."""
     by_kernel = spec.backend == "cuda" and traced_platform() == "gpu"
-    if by_kernel and is_usual(states, actions, params, spec):
+    if by_kernel and has_usual_precision(states, actions, params, spec):
         return _advance_by_kernel(states, actions, params, spec, axis)
     return _advance_by_xla(states, actions, params, spec, axis)
 
@@ -158,10 +158,7 @@ def _step_scene(spec: SimSpec) -> Callable:
 
     def outputs(state: SimState, actions: jax.Array, params: SimParams) -> tuple[SimState, Contacts] | None:
         """What a step returns, for arrays of the usual precision."""
-        same = jax.tree.map(lambda value, usual: jnp.result_type(value) == usual.dtype, state, results[0])
-        single = lambda value: jnp.result_type(value, jnp.float32) == jnp.float32
-        usual = all(jax.tree.leaves(same)) and all(map(single, jax.tree.leaves((actions, params))))
-        return results if usual else None
+        return results if has_usual_precision(state, actions, params, spec) else None
 
     smooth = dataclasses.replace(spec, backend="xla")
     return natively_batched(

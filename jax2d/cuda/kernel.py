@@ -40,14 +40,6 @@ def check_size(spec: SimSpec) -> None:
         )
 
 
-def is_usual(states: SimState, actions: jax.Array, params: SimParams, spec: SimSpec) -> bool:
-    """Tells whether all arrays have the precision that the kernel reads."""
-    expected = [argument.dtype for argument in fields_of_state(spec)]
-    given = [jnp.result_type(leaf) for leaf in jax.tree.leaves(states)]
-    numbers = [jnp.result_type(leaf, jnp.float32) for leaf in jax.tree.leaves((actions, params))]
-    return given == expected and all(dtype == jnp.float32 for dtype in numbers)
-
-
 def _numbers(params: SimParams, batch: int) -> tuple[jax.Array, bool]:
     """Joins the numbers of the physics to one array: `[numbers]`, or `[numbers, batch]`; and tells which."""
     values = [jnp.asarray(value, jnp.float32) for value in jax.tree.leaves(params)]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax2d.batching import WRITTEN_OUT
 from jax2d.bodies import (
     ANGULAR_VELOCITY,
     COS,
@@ -28,9 +29,6 @@ from jax2d.types import SimState
 # Rows of a motion `[5, N, B]`, which is flat: velocity along x and y [m/s], angular velocity [rad/s],
 # displacement along x and y since the step began [m].
 VX, VY, W, DX, DY = range(5)
-# At most so many joints of a sweep are written out; more go by a loop of as many at a time, which cuts every
-# array anew.
-JOINTS_WRITTEN_OUT = 8
 
 
 class ListedJoints(NamedTuple):
@@ -205,6 +203,6 @@ def solve_joint_list(
 
     if accumulated.shape[0] == 0:
         return accumulated, motion
-    unroll = min(len(accumulated), JOINTS_WRITTEN_OUT)
+    unroll = min(len(accumulated), WRITTEN_OUT)  # every turn of a loop would cut all arrays anew
     motion, accumulated = jax.lax.scan(visit, motion, (joints, accumulated), unroll=unroll)
     return accumulated, motion
