@@ -17,7 +17,7 @@ from jax2d.flat import ALWAYS
 
 _PLATFORM: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform", default=None)
 SIMD_LANES = 32  # a block is a multiple of this, so that vector instructions leave no remainder
-WRITTEN_OUT = 8  # most turns of a loop that are written out, where loops are
+WRITTEN_OUT = 8  # most turns of a loop that are written out at once
 
 
 @contextlib.contextmanager

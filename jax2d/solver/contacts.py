@@ -68,7 +68,7 @@ class Bodies(NamedTuple):
     inverse_inertia: FreeBodyArrays  # 1/(kg m^2)
 
     def displacements(self) -> tuple[FreeBodyArrays, FreeBodyArrays]:
-        """Displacements along x and y [m] as quantities of polygons and circles."""
+        """Displacements along x and y [m], each as arrays `[polygons, B]` and `[circles, B]`."""
         size = self.angular_velocity[0].shape[0]
         x, y = ((row[:size], row[size:]) for row in self.displacement)
         return x, y
